@@ -1,0 +1,119 @@
+/**
+ * Every setting: name, default, meaning, check. Nothing else reads the environment; `serve --help` and the
+ * table in README.md are made from `settings`.
+ */
+
+export interface Setting<T> {
+  readonly name: string;
+  readonly meaning: string;
+  /** what `--help` shows as the default */
+  readonly shown: string;
+  /** @throws Error, saying what is expected, where the text is no such value */
+  readonly read: (text: string | undefined, env: NodeJS.ProcessEnv) => T;
+}
+
+const text =
+  (fallback: string) =>
+  (given: string | undefined): string =>
+    given ?? fallback;
+
+const whole =
+  (fallback: number, least: number, most: number) =>
+  (given: string | undefined): number => {
+    if (given === undefined) return fallback;
+    const value = Number(given);
+    if (!Number.isInteger(value) || value < least || value > most)
+      throw new Error(`expected a whole number from ${least} to ${most}, not "${given}"`);
+    return value;
+  };
+
+const oneOf =
+  <T extends string>(fallback: T, ...choices: T[]) =>
+  (given: string | undefined): T => {
+    if (given === undefined) return fallback;
+    if (!choices.includes(given as T))
+      throw new Error(`expected one of ${choices.join(', ')}, not "${given}"`);
+    return given as T;
+  };
+
+const MiB = 1024 * 1024;
+
+/** Bytes from a plain number or one with KiB, MiB, GiB. */
+const bytes =
+  (fallback: number) =>
+  (given: string | undefined): number => {
+    if (given === undefined) return fallback;
+    const found = /^(\d+)\s*(KiB|MiB|GiB)?$/i.exec(given);
+    const unit = { kib: 1024, mib: MiB, gib: 1024 * MiB }[found?.[2]?.toLowerCase() ?? ''] ?? 1;
+    if (!found) throw new Error(`expected bytes, such as 16777216 or 16MiB, not "${given}"`);
+    return Number(found[1]) * unit;
+  };
+
+function setting<T>(name: string, shown: string, meaning: string, read: Setting<T>['read']): Setting<T> {
+  return { name, shown, meaning, read };
+}
+
+export const settings = {
+  port: setting('PORT', '8080', 'TCP port to listen on', whole(8080, 0, 65535)),
+  host: setting('HOST', '127.0.0.1', 'address to listen on; 0.0.0.0 for all', text('127.0.0.1')),
+  baseUrl: setting(
+    'BASE_URL',
+    'http://localhost:PORT',
+    'the URL under which clients see this server, without /fhir; links are made from it',
+    (given, env) => {
+      const url = given ?? `http://localhost:${env.PORT ?? 8080}`;
+      if (!URL.canParse(url)) throw new Error(`expected a URL, not "${url}"`);
+      return url.replace(/\/+$/, '');
+    },
+  ),
+  databaseUrl: setting(
+    'DATABASE_URL',
+    'an embedded PostgreSQL',
+    'postgres://user:password@host:port/database of a PostgreSQL 15 or later; unset, one is started under DATA_DIR',
+    (given): string | undefined => given || undefined,
+  ),
+  dataDir: setting('DATA_DIR', './data', 'folder of the embedded database and of the blobs', text('./data')),
+  logLevel: setting(
+    'LOG_LEVEL',
+    'info',
+    'debug, info, warn, error or silent',
+    oneOf<'debug' | 'info' | 'warn' | 'error' | 'silent'>('info', 'debug', 'info', 'warn', 'error', 'silent'),
+  ),
+  workers: setting(
+    'WORKERS',
+    '1',
+    'server processes on this machine; one for every two cores, as PostgreSQL needs the other',
+    whole(1, 1, 64),
+  ),
+  maxBody: setting(
+    'MAX_BODY',
+    '16MiB',
+    'largest request body, unpacked; raw Binary content is not counted',
+    bytes(16 * MiB),
+  ),
+  references: setting(
+    'REFERENCES',
+    'accept',
+    'check refuses a write whose local references lead nowhere; accept stores it',
+    oneOf<'accept' | 'check'>('accept', 'accept', 'check'),
+  ),
+} as const;
+
+export type Config = { readonly [K in keyof typeof settings]: ReturnType<(typeof settings)[K]['read']> };
+
+/**
+ * Reads all settings.
+ *
+ * @param env the environment, `process.env` at the door
+ * @throws    Error naming the setting and what is expected
+ */
+export function readConfig(env: NodeJS.ProcessEnv): Config {
+  const entries = Object.entries(settings).map(([key, { name, read }]) => {
+    try {
+      return [key, read(env[name], env)];
+    } catch (fault) {
+      throw new Error(`${name}: ${(fault as Error).message}`);
+    }
+  });
+  return Object.fromEntries(entries) as Config;
+}

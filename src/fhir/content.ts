@@ -1,0 +1,67 @@
+/**
+ * How a resource is kept: the client's own JSON without insignificant white space, `resourceType` and what
+ * remains of `meta` first, and without `id`, `meta.versionId` and `meta.lastUpdated`. These belong to the row
+ * and are spliced in on the way out, so that reading parses nothing.
+ */
+import type { Meta, Resource } from 'fhir/r4.js';
+import { type ParsedJson, parseJson, parseKeepingNumbers } from './json.ts';
+
+/** A resource that came in: as data, and as the text that is kept. */
+export interface Incoming {
+  readonly resource: Resource;
+  readonly content: string;
+  /** meta.security as JSON text, where there is any */
+  readonly security: string | null;
+}
+
+/** What identifies one version of a resource. */
+export interface Identity {
+  readonly type: string;
+  readonly id: string;
+  readonly version: number;
+  /** FHIR instant */
+  readonly updated: string;
+}
+
+/**
+ * Reads a resource as it came in.
+ *
+ * @param text a JSON object; its structure is not judged here
+ * @throws     Refusal 400 as parseJson
+ */
+export function readIncoming(text: string): Incoming {
+  return prepare(parseJson(text), text);
+}
+
+/** Makes the kept text of a parsed resource; `text` is what it was parsed from. */
+export function prepare({ value, riskyNumber }: ParsedJson, text: string): Incoming {
+  const printed = riskyNumber ? parseKeepingNumbers(text) : value;
+  return { resource: value as unknown as Resource, ...contentOf(printed) };
+}
+
+/** The kept text, and the labels, of a resource whose numbers print as they should. */
+export function contentOf(resource: Record<string, unknown>): { content: string; security: string | null } {
+  const { resourceType, id: _id, meta, ...rest } = resource;
+  let kept = '';
+  let security: string | null = null;
+  if (typeof meta === 'object' && meta !== null) {
+    const { versionId: _versionId, lastUpdated: _lastUpdated, ...others } = meta as Meta;
+    const text = JSON.stringify(others);
+    if (text !== '{}') kept = `,"meta":${text}`;
+    if (others.security?.length) security = JSON.stringify(others.security);
+  }
+  const tail = JSON.stringify(rest);
+  return {
+    content: `{"resourceType":${JSON.stringify(resourceType)}${kept}${tail === '{}' ? '' : `,${tail.slice(1, -1)}`}}`,
+    security,
+  };
+}
+
+/** The resource's JSON as clients see it, from what is kept. */
+export function render(content: string, { type, id, version, updated }: Identity): string {
+  const head = 18 + type.length; // {"resourceType":"…"
+  const stamped = `${content.slice(0, head)},"id":"${id}","meta":{"versionId":"${version}","lastUpdated":"${updated}"`;
+  return content.startsWith(',"meta":{', head)
+    ? `${stamped},${content.slice(head + 9)}`
+    : `${stamped}}${content.slice(head)}`;
+}

@@ -1,0 +1,151 @@
+/** What R4 4.0.1 defines, read from the generated file: types and their elements, search parameters, operations. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** A SearchParameter of the standard (R4 searchparameter.html). */
+export interface SearchParameter {
+  readonly code: string;
+  readonly type:
+    | 'number'
+    | 'date'
+    | 'string'
+    | 'token'
+    | 'reference'
+    | 'composite'
+    | 'quantity'
+    | 'uri'
+    | 'special';
+  readonly base: readonly string[];
+  /** FHIRPath; `_text`, `_content` and `_query` have none */
+  readonly expression?: string;
+  readonly target?: readonly string[];
+  readonly url: string;
+  /** Of a composite: urls of its parts and their paths from the composite's expression */
+  readonly component?: readonly { readonly definition: string; readonly expression: string }[];
+  readonly multipleOr?: boolean;
+}
+
+/** One element of a type (R4 elementdefinition.html), of its snapshot only what the server needs. */
+export interface ElementDefinition {
+  /** `Observation.value[x]` */
+  readonly path: string;
+  /** Type codes; FHIRPath system types are given as FHIR types */
+  readonly types: readonly string[];
+  /** The profile that the element's Quantity must follow, itself a name for `elements()` */
+  readonly quantityProfile?: 'SimpleQuantity' | 'MoneyQuantity';
+  /** Types that a Reference may point to; absent where it may point to any */
+  readonly targets?: readonly string[];
+  readonly min: number;
+  /** Infinity where unlimited */
+  readonly max: number;
+  readonly summary: boolean;
+  readonly modifier: boolean;
+  /** Path of the element whose children this one shares */
+  readonly contentReference?: string;
+  /** The value set without its version, '' where only a description binds */
+  readonly binding?: { readonly strength: string; readonly valueSet: string };
+}
+
+/** An OperationDefinition of the standard: at which levels it is called, and on which types. */
+export interface Operation {
+  readonly code: string;
+  readonly system: boolean;
+  readonly type: boolean;
+  readonly instance: boolean;
+  readonly resource: readonly string[];
+  readonly url: string;
+}
+
+export interface Definitions {
+  /** The 146 concrete types, alphabetical */
+  readonly resourceTypes: readonly string[];
+  isResourceType(name: string): boolean;
+  /**
+   * The children of a type or of an element with children of its own, by element name (`value[x]` as such), in
+   * the standard's order. Empty for names that have none.
+   *
+   * @param type  resource type, data type, or path of a backbone element (`Observation.component`)
+   */
+  elements(type: string): ReadonlyMap<string, ElementDefinition>;
+  /** Search parameters of a resource type with those of Resource and DomainResource, sorted by code. */
+  searchParameters(type: string): readonly SearchParameter[];
+  /** Codes of the search parameters that put a resource of this type in a Patient's compartment; empty for others. */
+  patientCompartment(type: string): readonly string[];
+  readonly operations: readonly Operation[];
+}
+
+/** The file as scripts/generate/definitions.ts writes it: an element lacks what is its default. */
+interface Written {
+  readonly resourceTypes: readonly string[];
+  readonly elements: Readonly<Record<string, Readonly<Record<string, WrittenElement>>>>;
+  readonly searchParameters: readonly SearchParameter[];
+  readonly patientCompartment: Readonly<Record<string, readonly string[]>>;
+  readonly operations: readonly Operation[];
+}
+type WrittenElement = Pick<ElementDefinition, 'types'> & Partial<Omit<ElementDefinition, 'path'>>;
+
+const FILE = join(import.meta.dirname, '../../generated/r4/definitions.json');
+
+/**
+ * Reads the definitions.
+ *
+ * @throws  Error saying how to make them, where they are missing
+ */
+export async function loadDefinitions(): Promise<Definitions> {
+  const written: Written = JSON.parse(await read());
+  const resourceTypes = new Set(written.resourceTypes);
+  const byType = new Map(Object.entries(written.elements));
+  const compartment = new Map(Object.entries(written.patientCompartment));
+  const byBase = new Map<string, SearchParameter[]>();
+  for (const parameter of written.searchParameters)
+    for (const base of parameter.base) byBase.set(base, [...(byBase.get(base) ?? []), parameter]);
+
+  const elements = memoized((type): ReadonlyMap<string, ElementDefinition> => {
+    const at = type.lastIndexOf('.');
+    const shared = at > 0 && byType.get(type.slice(0, at))?.[type.slice(at + 1)]?.contentReference;
+    const parent = shared || type;
+    const defaults = { min: 0, max: Infinity, summary: false, modifier: false };
+    const children = Object.entries(byType.get(parent) ?? {});
+    return new Map(
+      children.map(([name, element]) => [name, { path: `${parent}.${name}`, ...defaults, ...element }]),
+    );
+  });
+  return {
+    resourceTypes: written.resourceTypes,
+    operations: written.operations,
+    isResourceType: (name) => resourceTypes.has(name),
+    elements,
+    searchParameters: memoized((type) => {
+      if (!resourceTypes.has(type)) return [];
+      const inherited = elements(type).has('contained') ? ['Resource', 'DomainResource'] : ['Resource'];
+      return [type, ...inherited]
+        .flatMap((base) => byBase.get(base) ?? [])
+        .sort((a, b) => (a.code < b.code ? -1 : 1));
+    }),
+    patientCompartment: (type) => compartment.get(type) ?? [],
+  };
+}
+
+async function read(): Promise<string> {
+  try {
+    return await readFile(FILE, 'utf8');
+  } catch (cause) {
+    throw new Error('The FHIR definitions are missing: run "npm run generate".', { cause });
+  }
+}
+
+/** A name that is none of the standard's gives an empty answer, which is not kept: such names could be without end. */
+function memoized<T extends { readonly size: number } | { readonly length: number }>(
+  make: (type: string) => T,
+) {
+  const made = new Map<string, T>();
+  return (type: string): T => {
+    let value = made.get(type);
+    if (value === undefined) {
+      value = make(type);
+      const count = 'size' in value ? value.size : value.length;
+      if (count > 0) made.set(type, value);
+    }
+    return value;
+  };
+}

@@ -1,0 +1,96 @@
+/** The connections to PostgreSQL, and the two shapes of call that all of the store is made of. */
+import pg from 'pg';
+
+export interface PoolOptions {
+  readonly databaseUrl: string;
+  /** connections of this process, at most; PostgreSQL's max_connections bounds the sum over WORKERS */
+  readonly size?: number;
+}
+
+const INT8 = 20;
+const TIMESTAMPTZ = 1184;
+
+// Resource numbers are safe integers, and time stamps are shown as text: no Date is made of them.
+const types = {
+  getTypeParser(type: number, format?: string): (text: string) => unknown {
+    if (type === INT8) return Number;
+    if (type === TIMESTAMPTZ) return (text) => text;
+    return pg.types.getTypeParser(type as never, format as never) as (text: string) => unknown;
+  },
+};
+
+/**
+ * A pool. Statements are bounded in time, so that one that has gone astray does not hold its connection and
+ * the vacuum horizon for ever; so is a transaction in which nothing happens.
+ */
+export function openPool({ databaseUrl, size = 10 }: PoolOptions): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: databaseUrl,
+    max: size,
+    types: types as never,
+    application_name: 'consilium',
+    statement_timeout: 60_000,
+    idle_in_transaction_session_timeout: 30_000,
+    connectionTimeoutMillis: 10_000,
+    idleTimeoutMillis: 60_000,
+    keepAlive: true,
+    options: '-c timezone=UTC -c datestyle=ISO -c plan_cache_mode=auto',
+  });
+  // A connection that breaks while idle is replaced at the next use; the error has no other receiver.
+  pool.on('error', () => {});
+  return pool;
+}
+
+/** A fixed statement, prepared once for each connection under its name. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+}
+
+export type Row = unknown[];
+
+/** Anything that runs statements: the pool, or one connection inside a transaction. */
+export interface Executor {
+  // biome-ignore lint/suspicious/noExplicitAny: pg's own overloads
+  query(config: any): Promise<{ rows: any[]; rowCount: number | null }>;
+}
+
+/** Runs a prepared statement; each row is an array of its columns. */
+export async function run(
+  executor: Executor,
+  statement: Statement,
+  values: readonly unknown[],
+): Promise<Row[]> {
+  const result = await executor.query({
+    name: statement.name,
+    text: statement.text,
+    values,
+    rowMode: 'array',
+  });
+  return result.rows;
+}
+
+/** Runs `work` in one transaction on one connection: committed when it resolves, rolled back when it throws. */
+export async function transaction<T>(pool: pg.Pool, work: (executor: Executor) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    await client.query('begin');
+    const result = await work(client);
+    await client.query('commit');
+    return result;
+  } catch (fault) {
+    await client.query('rollback').catch((cause) => {
+      broken = cause as Error;
+    });
+    throw fault;
+  } finally {
+    client.release(broken);
+  }
+}
+
+/** PostgreSQL's time stamp, `2026-11-24 04:50:23.1+00`, as a FHIR instant with milliseconds. */
+export function instantOf(text: string): string {
+  const fraction = text.charCodeAt(19) === 46 ? text.slice(20, text.length - 3) : '';
+  return `${text.slice(0, 10)}T${text.slice(11, 19)}.${fraction.padEnd(3, '0')}Z`;
+}
