@@ -72,14 +72,23 @@ create index resource_index_keys on resource_index using gin (keys) with (fastup
 create index resource_index_updated on resource_index (type, updated, rid);
 
 -- Newest-first walks: one row for the type and each code and category, for each patient concerned (0: none).
+-- The row of the first patient leads: walks over all patients see each resource once.
 create table timeline (
   key     bigint not null,
   patient bigint not null,
   at      timestamptz not null,  -- -infinity where the resource has no clinical date
-  rid     bigint not null
+  rid     bigint not null,
+  lead    boolean not null
 );
-create index timeline_key on timeline (key, at, rid) include (patient);
+create index timeline_key on timeline (key, at, rid) include (patient) where lead;
 create index timeline_patient on timeline (patient, key, at, rid);
+
+-- Which timeline keys a code has, whatever its system: a search by code alone walks these. It only grows.
+create table code_key (
+  code bigint not null,  -- hash of (type, parameter, code)
+  key  bigint not null,  -- hash of (type, parameter, system, code)
+  primary key (code, key)
+);
 
 create table value_number (  -- numbers and quantities
   rid  bigint not null,

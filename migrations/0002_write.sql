@@ -6,14 +6,14 @@
 
 -- The index rows of new resources.
 create function insert_index_rows(
-  tl_rid bigint[], tl_key bigint[], tl_patient bigint[], tl_at timestamptz[],
+  tl_rid bigint[], tl_key bigint[], tl_patient bigint[], tl_at timestamptz[], tl_lead boolean[],
   num_rid bigint[], num_key bigint[], num_unit bigint[], num_low double precision[], num_high double precision[],
   str_rid bigint[], str_key bigint[], str_value text[],
   dat_rid bigint[], dat_key bigint[], dat_low timestamptz[], dat_high timestamptz[]
 ) returns void language plpgsql as $$
 begin
-  insert into timeline (rid, key, patient, at)
-    select * from unnest(tl_rid, tl_key, tl_patient, tl_at);
+  insert into timeline (rid, key, patient, at, lead)
+    select * from unnest(tl_rid, tl_key, tl_patient, tl_at, tl_lead);
   if cardinality(num_rid) > 0 then
     insert into value_number (rid, key, unit, low, high)
       select * from unnest(num_rid, num_key, num_unit, num_low, num_high);
@@ -54,7 +54,7 @@ create function create_resources(
   p_rid bigint[], p_type smallint[], p_id text[], p_content text[], p_security text[], p_blob uuid[],
   p_agent integer[], p_patient bigint[], p_at timestamptz[], p_until timestamptz[], p_timeline smallint[],
   p_keys bigint[], p_keys_end integer[], p_targets bigint[], p_paths smallint[], p_targets_end integer[],
-  tl_rid bigint[], tl_key bigint[], tl_patient bigint[], tl_at timestamptz[],
+  tl_rid bigint[], tl_key bigint[], tl_patient bigint[], tl_at timestamptz[], tl_lead boolean[],
   num_rid bigint[], num_key bigint[], num_unit bigint[], num_low double precision[], num_high double precision[],
   str_rid bigint[], str_key bigint[], str_value text[],
   dat_rid bigint[], dat_key bigint[], dat_low timestamptz[], dat_high timestamptz[],
@@ -75,7 +75,7 @@ begin
       p_paths[coalesce(p_targets_end[e.n - 1], 0) + 1 : e.targets_end]
     from unnest(p_rid, p_type, p_timeline, p_patient, p_at, p_until, p_keys_end, p_targets_end)
       with ordinality e (rid, type, timeline, patient, at, until, keys_end, targets_end, n);
-  perform insert_index_rows(tl_rid, tl_key, tl_patient, tl_at, num_rid, num_key, num_unit, num_low, num_high,
+  perform insert_index_rows(tl_rid, tl_key, tl_patient, tl_at, tl_lead, num_rid, num_key, num_unit, num_low, num_high,
     str_rid, str_key, str_value, dat_rid, dat_key, dat_low, dat_high);
   insert into change (tx, rid, version, type, interaction)
     select tx, e.rid, 1, e.type, 'c' from unnest(p_rid, p_type) e (rid, type);
@@ -104,7 +104,7 @@ create function change_resources(
   p_rid bigint[], p_type smallint[], p_content text[], p_security text[], p_blob uuid[],
   p_agent integer[], p_patient bigint[], p_at timestamptz[], p_until timestamptz[], p_timeline smallint[],
   p_keys bigint[], p_keys_end integer[], p_targets bigint[], p_paths smallint[], p_targets_end integer[],
-  tl_rid bigint[], tl_key bigint[], tl_patient bigint[], tl_at timestamptz[],
+  tl_rid bigint[], tl_key bigint[], tl_patient bigint[], tl_at timestamptz[], tl_lead boolean[],
   num_rid bigint[], num_key bigint[], num_unit bigint[], num_low double precision[], num_high double precision[],
   str_rid bigint[], str_key bigint[], str_value text[],
   dat_rid bigint[], dat_key bigint[], dat_low timestamptz[], dat_high timestamptz[],
@@ -186,8 +186,8 @@ begin
         where i.rid = any (done) and (same is null or i.rid <> all (same))
       ) old
       where t.key = old.key and t.at = old.at and t.rid = old.rid;
-    insert into timeline (rid, key, patient, at)
-      select * from unnest(tl_rid, tl_key, tl_patient, tl_at) e (rid, key, patient, at)
+    insert into timeline (rid, key, patient, at, lead)
+      select * from unnest(tl_rid, tl_key, tl_patient, tl_at, tl_lead) e (rid, key, patient, at, lead)
       where e.rid = any (done) and (same is null or e.rid <> all (same));
 
     delete from value_number v

@@ -33,9 +33,23 @@ export function readIncoming(text: string): Incoming {
   return prepare(parseJson(text), text);
 }
 
-/** Makes the kept text of a parsed resource; `text` is what it was parsed from. */
-export function prepare({ value, riskyNumber }: ParsedJson, text: string): Incoming {
-  const printed = riskyNumber ? parseKeepingNumbers(text) : value;
+/**
+ * Makes the kept text of a parsed resource.
+ *
+ * @param text what it was parsed from
+ * @param edit changes the resource, in place
+ */
+export function prepare(
+  { value, riskyNumber }: ParsedJson,
+  text: string,
+  edit: (resource: Resource) => void = () => {},
+): Incoming {
+  edit(value as unknown as Resource);
+  let printed = value;
+  if (riskyNumber) {
+    printed = parseKeepingNumbers(text);
+    edit(printed as unknown as Resource);
+  }
   return { resource: value as unknown as Resource, ...contentOf(printed) };
 }
 

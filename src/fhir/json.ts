@@ -30,13 +30,7 @@ function scan(text: string): Scan {
   for (let i = 0; i < length; i++) {
     const code = text.charCodeAt(i);
     if (code === QUOTE) {
-      let end = text.indexOf('"', i + 1);
-      while (end > 0 && text.charCodeAt(end - 1) === BACKSLASH) {
-        let slashes = 1;
-        while (text.charCodeAt(end - 1 - slashes) === BACKSLASH) slashes++;
-        if (slashes % 2 === 0) break;
-        end = text.indexOf('"', end + 1);
-      }
+      const end = endOfString(text, i);
       if (end < 0) break;
       i = end;
     } else if (code === COLON) members++;
@@ -63,6 +57,18 @@ function scan(text: string): Scan {
     }
   }
   return { members, depth: deepest, riskyNumber };
+}
+
+/** Where the quote is that ends the string beginning at `start`, or -1. */
+export function endOfString(text: string, start: number): number {
+  let end = text.indexOf('"', start + 1);
+  while (end > 0 && text.charCodeAt(end - 1) === BACKSLASH) {
+    let slashes = 1;
+    while (text.charCodeAt(end - 1 - slashes) === BACKSLASH) slashes++;
+    if (slashes % 2 === 0) break;
+    end = text.indexOf('"', end + 1);
+  }
+  return end;
 }
 
 function countMembers(value: unknown): number {

@@ -62,6 +62,9 @@ export const int2Array = (values: readonly (number | null)[]): Buffer =>
 export const float8Array = (values: readonly (number | null)[]): Buffer =>
   fixed(oid.float8, 8, values, (buffer, value, at) => buffer.writeDoubleBE(value, at));
 
+export const boolArray = (values: readonly boolean[]): Buffer =>
+  fixed(oid.bool, 1, values, (buffer, value, at) => buffer.writeUInt8(value ? 1 : 0, at));
+
 /** bigint[] of keys, given as alternating high and low halves; null where the high half is NaN. */
 export function keyArray(halves: readonly number[]): Buffer {
   const count = halves.length / 2;

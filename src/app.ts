@@ -1,0 +1,92 @@
+/** Composes the rooms into a server. */
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import type pg from 'pg';
+import type { Logger } from 'pino';
+import type { Config } from './config.ts';
+import { type Definitions, loadDefinitions } from './fhir/definitions.ts';
+import { loadValidator } from './fhir/validate.ts';
+import { docs } from './http/docs.ts';
+import { createServer } from './http/server.ts';
+import { openRecords } from './records/open.ts';
+import type { Records } from './records/records.ts';
+import { makeRoutes } from './rest/routes.ts';
+import { openDiskBlobs } from './store/blobs/disk.ts';
+import { openPool } from './store/pool.ts';
+import { openStore, type Store } from './store/store.ts';
+import { issueToken } from './store/tokens.ts';
+
+const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../package.json'), 'utf8')) as {
+  version: string;
+};
+
+export interface App {
+  readonly definitions: Definitions;
+  readonly records: Records;
+  readonly store: Store;
+  readonly pool: pg.Pool;
+  /** Listens; answers with the port, which PORT=0 leaves to the system. */
+  listen(): Promise<{ readonly port: number }>;
+  issueToken(grant: {
+    readonly scope: string;
+    readonly client: string;
+    readonly minutes: number;
+  }): Promise<string>;
+  /** Whether nothing was ever written. */
+  isEmpty(): Promise<boolean>;
+  /** Stops listening, answers what is under way, and closes the database's connections. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens everything on a migrated database.
+ *
+ * @param config with `databaseUrl` set
+ */
+export async function openApp(config: Config, log: Logger): Promise<App> {
+  const definitions = await loadDefinitions();
+  const validator = await loadValidator(definitions);
+  const pool = openPool({ databaseUrl: config.databaseUrl as string });
+  try {
+    const blobs = await openDiskBlobs(join(config.dataDir, 'blobs'));
+    const store = await openStore(pool, definitions, blobs);
+    const records = openRecords(store, definitions, validator, {
+      baseUrl: `${config.baseUrl}/fhir`,
+      checkReferences: config.references === 'check',
+    });
+    const context = { config, definitions, records, version };
+    const routes = makeRoutes(context);
+    const ready = () => pool.query('select 1');
+    const { server, close } = createServer({
+      ...context,
+      routes,
+      log,
+      ready,
+      mount: (pages) => pages.use(docs()),
+    });
+    return {
+      definitions,
+      records,
+      store,
+      pool,
+      async listen() {
+        server.listen(config.port, config.host);
+        await once(server, 'listening');
+        return { port: (server.address() as AddressInfo).port };
+      },
+      issueToken: ({ scope, client, minutes }) => issueToken(pool, { scope, client, seconds: minutes * 60 }),
+      isEmpty: async () =>
+        (await pool.query('select not exists (select from resource where version > 0) as empty')).rows[0]
+          .empty,
+      async close() {
+        await close();
+        await pool.end();
+      },
+    };
+  } catch (fault) {
+    await pool.end();
+    throw fault;
+  }
+}

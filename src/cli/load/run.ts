@@ -1,0 +1,114 @@
+/** A load: sources in, counts out, never more in memory than what is under way. */
+import { LONGEST } from './documents.ts';
+import type { Refused, Unit } from './plan.ts';
+import type { Send } from './send.ts';
+import { sendUnit } from './send.ts';
+import type { Source } from './sources.ts';
+import { unitsOf } from './units.ts';
+
+export interface LoadOptions {
+  readonly send: Send;
+  /** units under way at once, at most */
+  readonly parallel: number;
+  /** ends reading; what is under way is finished */
+  readonly signal?: AbortSignal;
+  readonly read?: (bytes: number) => void;
+  /** told of each unit's outcome */
+  readonly settled?: (done: number, refused: number) => void;
+  readonly refused?: (refused: Refused) => Promise<void>;
+}
+
+export interface Loaded {
+  /** by type, those that were written */
+  readonly created: Map<string, number>;
+  /** that were there already */
+  there: number;
+  refused: number;
+  /** whether all was read */
+  complete: boolean;
+}
+
+/**
+ * Loads all of the sources.
+ *
+ * @throws Error where nothing can be written any more
+ */
+export async function runLoad(sources: readonly Source[], options: LoadOptions): Promise<Loaded> {
+  const loaded: Loaded = { created: new Map(), there: 0, refused: 0, complete: false };
+  const units = unitsOf(sources, options.read ?? (() => {}));
+  const room = makeRoom(LONGEST);
+  let failed = false;
+
+  const settle = async (refused: readonly Refused[]) => {
+    for (const one of refused) {
+      loaded.refused += one.count;
+      await options.refused?.(one);
+    }
+  };
+  const take = async (unit: Unit | Refused) => {
+    if ('fault' in unit) {
+      await settle([unit]);
+      options.settled?.(0, unit.count);
+      return;
+    }
+    const size = unit.resources.reduce((sum, { body }) => sum + body.length, 0);
+    await room.enter(size);
+    try {
+      const { created, there, refused } = await sendUnit(unit, options.send);
+      for (const { type } of created) loaded.created.set(type, (loaded.created.get(type) ?? 0) + 1);
+      loaded.there += there;
+      await settle(refused);
+      options.settled?.(created.length + there, unit.resources.length - created.length - there);
+    } finally {
+      room.leave(size);
+    }
+  };
+  // A generator answers its askers one after the other: the next unit is read when a writer is free.
+  const writer = async () => {
+    while (!failed && !options.signal?.aborted) {
+      const { value, done } = await units.next();
+      if (done) {
+        loaded.complete = true;
+        return;
+      }
+      await take(value);
+    }
+  };
+  try {
+    await Promise.all(
+      Array.from({ length: options.parallel }, () =>
+        writer().catch((fault) => {
+          failed = true;
+          throw fault;
+        }),
+      ),
+    );
+  } finally {
+    await units.return(undefined);
+  }
+  return loaded;
+}
+
+/** Lets in what fits into a number of characters; what is larger than all goes alone. */
+function makeRoom(most: number): { enter(size: number): Promise<void>; leave(size: number): void } {
+  let taken = 0;
+  const waiting: { size: number; enter: () => void }[] = [];
+  const admit = () => {
+    for (let next = waiting[0]; next && (taken === 0 || taken + next.size <= most); next = waiting[0]) {
+      taken += next.size;
+      waiting.shift();
+      next.enter();
+    }
+  };
+  return {
+    enter: (size) =>
+      new Promise((resolve) => {
+        waiting.push({ size, enter: resolve });
+        admit();
+      }),
+    leave: (size) => {
+      taken -= size;
+      admit();
+    },
+  };
+}

@@ -1,0 +1,101 @@
+/**
+ * The command line. Exit codes: 0 done, 1 failed, 2 not understood (a wrong option or setting). What goes wrong is
+ * told in one line on stderr that says what to do.
+ */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { settings } from '../config.ts';
+import { fail, oneLine, Usage } from './fault.ts';
+
+const { version, description } = JSON.parse(
+  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+) as { version: string; description: string };
+
+/** A pipe whose reader has left (`consilium token | head -c0`) is no fault. */
+process.stdout.on('error', () => {});
+
+/** The commands. What each needs is imported when it runs, so that `--help` and `token` need not wait for the server. */
+function program(): Command {
+  const all = new Command('consilium')
+    .description(description)
+    .version(version)
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'consilium: ')) })
+    .addHelpText('after', `\nSettings are environment variables: see consilium serve --help.`);
+
+  all
+    .command('serve')
+    .description('start the server, with a PostgreSQL of its own where DATABASE_URL is not set')
+    .option('--sample', 'load the sample patients into the store where it is empty')
+    .addHelpText('after', `\nSettings (environment variables):\n${settingsHelp()}`)
+    .action(async (options) => (await import('./serve.ts')).serve(options));
+
+  all
+    .command('load')
+    .description('load resources: Bundles, single resources, NDJSON; each may be gzipped')
+    .argument('<path...>', 'files, folders (all *.json and *.ndjson below), globs, or - for standard input')
+    .option('--parallel <n>', 'writes under way at once', whole(1, 64))
+    .option('--url <url>', 'load into the server at this FHIR base URL instead of into our own database')
+    .option('--token <token>', 'access token for --url')
+    .option('--refused <file>', 'where to write what is refused (default: NAME.refused.ndjson)')
+    .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      `
+Nothing is loaded twice: what the server has under the same id, also in a newer version, stays as it is. A POST
+of a Bundle is loaded under the UUID of its fullUrl. So after an interruption, run the same command again.
+A transaction Bundle is loaded as a whole or not at all; what is refused, and why, is written to a file.`,
+    )
+    .action(async (paths, options) => (await import('./load.ts')).load(paths, options));
+
+  all
+    .command('token')
+    .description('print an access token, also while the server runs')
+    .option('--scope <scope>', 'what it allows', 'system/*.cruds')
+    .option('--minutes <n>', 'how long it is valid', whole(1, 525_600), 60)
+    .option('--client <name>', 'who uses it, for the audit trail', 'command line')
+    .option('--json', 'print it as JSON')
+    .action(async (options) => (await import('./token.ts')).token(options));
+
+  all
+    .command('migrate')
+    .description('bring the database to the schema of this version')
+    .option('--check', 'change nothing; exit with 1 where something is to be done')
+    .option('--json', 'print the result as JSON')
+    .action(async (options) => (await import('./migrate.ts')).migrate(options));
+
+  all
+    .command('doctor')
+    .description('check all that the server needs, and say what to do about what is wrong')
+    .option('--json', 'print the result as JSON')
+    .action(async (options) => (await import('./doctor.ts')).doctor(options));
+
+  return all;
+}
+
+function settingsHelp(): string {
+  const width = Math.max(...Object.values(settings).map(({ name }) => name.length));
+  return Object.values(settings)
+    .map(({ name, meaning, shown }) => `  ${name.padEnd(width)}  ${meaning} (default: ${shown})`)
+    .join('\n');
+}
+
+const whole = (least: number, most: number) => (text: string) => {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < least || value > most)
+    throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
+  return value;
+};
+
+function codeOf(fault: unknown): number {
+  // Commander has told it already.
+  if (fault instanceof CommanderError) return fault.exitCode === 0 ? 0 : 2;
+  fail(oneLine(fault));
+  return fault instanceof Usage ? 2 : 1;
+}
+
+try {
+  await program().parseAsync();
+} catch (fault) {
+  process.exitCode = codeOf(fault);
+}

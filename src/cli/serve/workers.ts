@@ -1,0 +1,91 @@
+/** WORKERS above 1: processes that share the port, and a first one that holds the database and watches over them. */
+import cluster, { type Worker } from 'node:cluster';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Config } from '../../config.ts';
+import { fail, oneLine } from '../fault.ts';
+import { logger } from '../log.ts';
+import type { Serving } from '../serve.ts';
+import { explained } from './listen.ts';
+
+/** How long a worker may take to answer what is under way, in ms. */
+const GRACE = 15_000;
+/** Before each new start of a worker that died early, in ms; one that lived for a minute starts at the first. */
+const PAUSES = [0, 500, 1000, 2000, 5000, 10_000, 30_000];
+const WELL = 60_000;
+
+/** What a worker tells the first process. */
+type Told = { readonly listening: number } | { readonly fault: string };
+
+/**
+ * Starts the workers and resolves when all listen. One that dies later is replaced.
+ *
+ * @throws Error where one cannot listen
+ */
+export async function startWorkers(config: Config, databaseUrl: string, log: Logger): Promise<Serving> {
+  let closing = false;
+  const live = new Set<Worker>();
+
+  const start = (deaths: number): Promise<number> =>
+    new Promise((resolve, reject) => {
+      const since = Date.now();
+      const worker = cluster.fork({ DATABASE_URL: databaseUrl });
+      live.add(worker);
+      worker.on('message', (told: Told) => {
+        if ('fault' in told) reject(new Error(told.fault));
+        else resolve(told.listening);
+      });
+      worker.on('exit', async (code, signal) => {
+        live.delete(worker);
+        reject(new Error(`a worker ended before it listened (${signal ?? code})`));
+        if (closing) return;
+        const early = Date.now() - since < WELL ? deaths : 0;
+        const pause = PAUSES[Math.min(early, PAUSES.length - 1)] as number;
+        log.error(`worker ${worker.process.pid} died (${signal ?? code}): another starts in ${pause} ms`);
+        await sleep(pause);
+        if (!closing) start(early + 1).catch((fault) => log.error(oneLine(fault)));
+      });
+    });
+
+  const close = async () => {
+    closing = true;
+    const ends = [...live].map((worker) => new Promise((resolve) => worker.once('exit', resolve)));
+    for (const worker of live) worker.disconnect();
+    const timer = setTimeout(() => {
+      fail('requests under way took too long and were cut off');
+      for (const worker of live) worker.process.kill('SIGKILL');
+    }, GRACE);
+    await Promise.all(ends);
+    clearTimeout(timer);
+  };
+  try {
+    const ports = await Promise.all(Array.from({ length: config.workers }, () => start(0)));
+    return { port: ports[0] as number, failed: new Promise(() => {}), close };
+  } catch (fault) {
+    await close();
+    throw fault;
+  }
+}
+
+/** A worker: it serves until the first process lets go of it, or is gone. */
+export async function serveAsWorker(config: Config): Promise<void> {
+  // Ctrl-C goes to all processes of a terminal; the first one tells us when.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
+  const told = (message: Told) => process.send?.(message);
+  const gone = new Promise<void>((resolve) => process.once('disconnect', resolve));
+  try {
+    const { openApp } = await import('../../app.ts');
+    const app = await openApp(config, await logger(config));
+    try {
+      const { port } = await app.listen();
+      told({ listening: port });
+      await gone;
+    } finally {
+      await app.close();
+    }
+  } catch (fault) {
+    told({ fault: oneLine(explained(fault as NodeJS.ErrnoException, config)) });
+    process.disconnect?.();
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,101 @@
+/** The body of a request, as text: bounded, unpacked, in UTF-8. */
+import type { IncomingMessage } from 'node:http';
+import { promisify } from 'node:util';
+import { brotliDecompress, gunzip, inflate } from 'node:zlib';
+import { invalid, type Refusal, refusal } from '../fhir/outcome.ts';
+
+/** Thrown where the client has gone: nobody waits for an answer. */
+export class Aborted extends Error {}
+
+const UNPACK = {
+  gzip: promisify(gunzip),
+  'x-gzip': promisify(gunzip),
+  deflate: promisify(inflate),
+  br: promisify(brotliDecompress),
+} as const;
+
+/**
+ * Reads a body.
+ *
+ * @param max bytes, as sent and as unpacked (MAX_BODY)
+ * @throws    Refusal 413 naming the limit, 415 for an unknown Content-Encoding, 400 for what is not UTF-8 or does
+ *            not unpack; Aborted
+ */
+export async function readText(request: IncomingMessage, max: number): Promise<string> {
+  return decodeText(await readBytes(request, max));
+}
+
+/** As readText, but bytes. */
+export async function readBytes(request: IncomingMessage, max: number): Promise<Buffer> {
+  const encoding = request.headers['content-encoding']?.trim().toLowerCase() ?? 'identity';
+  if (encoding === 'identity') return collect(request, max);
+  const unpack = UNPACK[encoding as keyof typeof UNPACK] as (typeof UNPACK)['gzip'] | undefined;
+  if (!Object.hasOwn(UNPACK, encoding) || !unpack)
+    throw refusal(415, 'not-supported', 'This Content-Encoding is not read: send gzip, br, deflate, or none');
+  const packed = await collect(request, max);
+  try {
+    return await unpack(packed, { maxOutputLength: max });
+  } catch (fault) {
+    if ((fault as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(max);
+    throw invalid('structure', `The body does not unpack as ${encoding}`);
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** @throws Refusal 400 */
+export function decodeText(bytes: Buffer): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw invalid('structure', 'The body is not UTF-8 (R4 json.html): some of its bytes are no characters');
+  }
+}
+
+function collect(request: IncomingMessage, max: number): Promise<Buffer> {
+  if (Number(request.headers['content-length'] ?? 0) > max) return Promise.reject(tooLarge(max));
+  return new Promise((resolve, reject) => {
+    const pieces: Buffer[] = [];
+    let size = 0;
+    const stop = (fault: Error): void => {
+      request.removeAllListeners('data');
+      reject(fault);
+    };
+    request.on('data', (piece: Buffer) => {
+      size += piece.length;
+      if (size > max) stop(tooLarge(max));
+      else pieces.push(piece);
+    });
+    request.on('end', () => resolve(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces, size)));
+    request.on('error', () => stop(new Aborted()));
+    request.on('close', () => {
+      if (!request.complete) stop(new Aborted());
+    });
+  });
+}
+
+function tooLarge(max: number): Refusal {
+  return refusal(
+    413,
+    'too-long',
+    `The body is larger than ${max} bytes, the limit of this server (MAX_BODY); raw Binary content is not counted`,
+  );
+}
+
+/** How long a client that was refused may go on sending before its connection is cut. */
+const PATIENCE = 2000;
+
+/**
+ * Lets what a client still sends pass by unread, so that it gets to read the answer; a client that does not stop
+ * is cut off.
+ */
+export function drain(request: IncomingMessage): void {
+  if (request.complete) return;
+  request.unpipe();
+  request.removeAllListeners('data');
+  request.on('error', () => {});
+  request.resume();
+  setTimeout(() => {
+    if (!request.complete) request.destroy();
+  }, PATIENCE).unref();
+}

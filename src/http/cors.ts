@@ -1,0 +1,46 @@
+/** Browser apps of any origin may call: they show an access token, never a cookie (Fetch standard, CORS protocol). */
+import type { Headers } from './exchange.ts';
+
+const EXPOSED = [
+  'Content-Disposition',
+  'Content-Location',
+  'Content-Range',
+  'ETag',
+  'Last-Modified',
+  'Location',
+  'Retry-After',
+  'WWW-Authenticate',
+  'X-Request-Id',
+  'X-Security-Context',
+].join(', ');
+
+const ASKED = [
+  'Accept',
+  'Authorization',
+  'Content-Type',
+  'If-Match',
+  'If-Modified-Since',
+  'If-None-Exist',
+  'If-None-Match',
+  'Prefer',
+  'Range',
+  'X-Request-Id',
+  'X-Security-Context',
+].join(', ');
+
+/** Headers of an answer to a browser app. */
+export function cors(): Headers {
+  return ['Access-Control-Allow-Origin', '*', 'Access-Control-Expose-Headers', EXPOSED];
+}
+
+/** Headers of the answer to its question beforehand. */
+export function preflight(methods: string): Headers {
+  return [
+    'Access-Control-Allow-Methods',
+    methods,
+    'Access-Control-Allow-Headers',
+    ASKED,
+    'Access-Control-Max-Age',
+    7200,
+  ];
+}

@@ -1,0 +1,31 @@
+/** Who is asking: the one place where a request becomes a Caller. */
+import type { IncomingMessage } from 'node:http';
+import { error, Refusal } from '../fhir/outcome.ts';
+import type { Caller, Records } from '../records/records.ts';
+
+/** What a request without an access token is asked for. */
+export const CHALLENGE = 'Bearer realm="consilium"';
+
+/**
+ * Finds the caller by the access token in the Authorization header (RFC 6750 §2.1).
+ *
+ * @throws Refusal 401 with WWW-Authenticate where there is no token, or it is none of ours, or has expired
+ */
+export async function enter(
+  records: Pick<Records, 'authenticate'>,
+  request: IncomingMessage,
+): Promise<Caller> {
+  const header = request.headers.authorization;
+  if (header === undefined) throw denied('An access token is needed: send Authorization: Bearer TOKEN');
+  if (!/^bearer /i.test(header))
+    throw denied('Only access tokens are taken: send Authorization: Bearer TOKEN');
+  const token = header.slice('bearer '.length).trim();
+  const caller = token === '' ? undefined : await records.authenticate(token);
+  if (!caller) throw denied('This access token is unknown or has expired: get a new one', 'invalid_token');
+  return caller;
+}
+
+function denied(diagnostics: string, fault?: string): Refusal {
+  const challenge = fault ? `${CHALLENGE}, error="${fault}"` : CHALLENGE;
+  return new Refusal(401, [error('login', diagnostics)], { 'WWW-Authenticate': challenge });
+}

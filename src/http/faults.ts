@@ -1,0 +1,113 @@
+/** What went wrong, as an answer: the one place where exceptions become a status and an OperationOutcome. */
+import { error, type Issue, operationOutcome, Refusal } from '../fhir/outcome.ts';
+import { answerJson } from './answer.ts';
+import { CHALLENGE } from './door.ts';
+import type { Headers, Reply } from './exchange.ts';
+import { PLAIN } from './negotiation.ts';
+
+export interface Fault {
+  readonly status: number;
+  readonly issues: readonly Issue[];
+  readonly headers: Readonly<Record<string, string>>;
+  /** true where it is this server's, and its log must tell what it was */
+  readonly own: boolean;
+}
+
+/** Seconds after which a client should ask again. */
+const RETRY = { 'Retry-After': '2' };
+
+/**
+ * The answer to an exception. What is no Refusal tells nothing but where to look.
+ *
+ * @param id of the request, under which the log holds the fault
+ */
+export function faultOf(thrown: unknown, id: string): Fault {
+  if (thrown instanceof Refusal) {
+    const { status, issues, headers } = thrown;
+    // RFC 9110 §11.6.1: a 401 says how to be let in
+    const challenge = status === 401 ? { 'WWW-Authenticate': CHALLENGE } : {};
+    return { status, issues, headers: { ...challenge, ...headers }, own: status >= 500 };
+  }
+  const code = codeOf(thrown);
+  if (code === '57014') {
+    const issue = error('timeout', 'This took too long and was stopped: ask for less, or later');
+    return { status: 503, issues: [issue], headers: RETRY, own: true };
+  }
+  if (isPassing(code, thrown)) {
+    const issue = error('transient', 'The database cannot be reached, or is too busy: try again shortly');
+    return { status: 503, issues: [issue], headers: RETRY, own: true };
+  }
+  // characters that PostgreSQL cannot hold, such as U+0000
+  if (code === '22021' || code === '22P05') {
+    const issue = error('value', 'The request holds a character that cannot be stored, such as U+0000');
+    return { status: 400, issues: [issue], headers: {}, own: false };
+  }
+  const issue = error(
+    'exception',
+    `Something went wrong on the server: tell its operator the reference ${id}`,
+  );
+  return { status: 500, issues: [issue], headers: {}, own: true };
+}
+
+/** Answers an exception, where an answer is still possible. */
+export async function answerFault(reply: Reply, fault: Fault): Promise<void> {
+  if (reply.response.headersSent) {
+    // the client must not take half an answer for a whole one
+    reply.response.destroy();
+    return;
+  }
+  const headers: Headers = Object.entries(fault.headers).flat();
+  const format = { ...reply.format, contentType: PLAIN.contentType };
+  await answerJson(
+    { ...reply, format },
+    fault.status,
+    headers,
+    JSON.stringify(operationOutcome(fault.issues)),
+  );
+}
+
+/** What the log may hold of an exception: messages of PostgreSQL and of JSON.parse quote what users have sent. */
+export function tracesOf(thrown: unknown): Record<string, unknown> {
+  if (!(thrown instanceof Error)) return { name: typeof thrown };
+  const code = codeOf(thrown);
+  const quotes = thrown instanceof SyntaxError || 'severity' in thrown;
+  const frames = thrown.stack?.split('\n').filter((line) => line.startsWith('    at '));
+  return {
+    name: thrown.name,
+    code,
+    message: quotes ? undefined : thrown.message,
+    at: frames?.map((frame) => frame.trim().slice(3)),
+  };
+}
+
+function codeOf(thrown: unknown): string {
+  const code = (thrown as { code?: unknown } | null | undefined)?.code;
+  return typeof code === 'string' ? code : '';
+}
+
+const NETWORK = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOENT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+]);
+
+/**
+ * Whether it may pass by itself. PostgreSQL's classes (its Appendix A): 08 connection, 40 rolled back to let
+ * another go first, 53 out of resources, 57P shutting down or starting up, 55P03 lock not available.
+ */
+function isPassing(code: string, thrown: unknown): boolean {
+  if (/^(?:08|40|53)...$|^57P0[1-5]$|^55P03$|^25P03$/.test(code)) return true;
+  const message = thrown instanceof Error ? thrown.message : '';
+  // pg and pg-pool give these no code
+  if (
+    /^timeout exceeded when trying to connect|^Connection terminated|^Client has encountered a connection/.test(
+      message,
+    )
+  )
+    return true;
+  return NETWORK.has(code) && (thrown as NodeJS.ErrnoException).syscall !== 'open';
+}

@@ -1,0 +1,126 @@
+/** From a request under /fhir to the interaction that answers it. */
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
+import { error, Refusal } from '../fhir/outcome.ts';
+import { answerEmpty } from './answer.ts';
+import { Aborted, drain } from './body.ts';
+import { preflight } from './cors.ts';
+import { enter } from './door.ts';
+import type { Context, Interaction, Method, Reply, Routes } from './exchange.ts';
+import { answerFault, faultOf, tracesOf } from './faults.ts';
+import type { Meters } from './meters.ts';
+import { negotiate, notAcceptable, PLAIN } from './negotiation.ts';
+import { readParameters } from './parameters.ts';
+import { type FhirPath, readPath } from './path.ts';
+
+export interface FhirOptions extends Pick<Context, 'definitions' | 'records'> {
+  readonly routes: Routes;
+  readonly log: Logger;
+  readonly meters: Meters;
+}
+
+const BASE = '/fhir';
+const SLASH = 47;
+const QUESTION = 63;
+
+/** Whether a request's URL is under the FHIR base. */
+export function isFhirUrl(url: string): boolean {
+  if (!url.startsWith(BASE)) return false;
+  const next = url.charCodeAt(BASE.length);
+  return next === SLASH || next === QUESTION || Number.isNaN(next);
+}
+
+/** Makes what answers requests under the FHIR base, in full and whatever goes wrong. */
+export function makeFhir(
+  options: FhirOptions,
+): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
+  const { log, meters, definitions } = options;
+  const newId = makeIds();
+  return async (request, response) => {
+    const started = performance.now();
+    const reply: Reply = { request, response, id: ownId(request) ?? newId(), format: PLAIN };
+    const url = request.url as string;
+    const mark = url.indexOf('?');
+    let route = BASE;
+    let aborted = false;
+    try {
+      const pathText = mark < 0 ? url.slice(BASE.length) : url.slice(BASE.length, mark);
+      const path = readPath(pathText, request.method, definitions);
+      route = BASE + path.pattern;
+      await dispatch(options, reply, path, mark < 0 ? '' : url.slice(mark + 1));
+    } catch (thrown) {
+      aborted = thrown instanceof Aborted || response.destroyed || request.socket.destroyed;
+      if (!aborted) await refuse(log, reply, thrown);
+    }
+    const method = request.method as string;
+    // 499, as others write it where the client has gone without waiting
+    const status = aborted ? 499 : response.statusCode;
+    const milliseconds = performance.now() - started;
+    meters.count(method, route, status, milliseconds);
+    log.info({ id: reply.id, method, route, status, ms: Math.round(milliseconds * 10) / 10 }, 'answered');
+  };
+}
+
+async function refuse(log: Logger, reply: Reply, thrown: unknown): Promise<void> {
+  const fault = faultOf(thrown, reply.id);
+  if (fault.own) log.error({ id: reply.id, status: fault.status, fault: tracesOf(thrown) }, 'failed');
+  try {
+    await answerFault(reply, fault);
+  } catch (second) {
+    log.error({ id: reply.id, fault: tracesOf(second) }, 'could not answer');
+    reply.response.destroy();
+  }
+  drain(reply.request);
+}
+
+async function dispatch(options: FhirOptions, reply: Reply, path: FhirPath, query: string): Promise<void> {
+  const { routes, records } = options;
+  const { request } = reply;
+  const routed = routes[path.pattern];
+  if (request.method === 'OPTIONS') {
+    const allow = allowed(routed);
+    const asks = request.headers['access-control-request-method'] !== undefined;
+    answerEmpty(reply, 204, ['Allow', allow, ...(asks ? preflight(allow) : [])]);
+    return;
+  }
+  const method = request.method === 'HEAD' ? 'GET' : request.method;
+  const interaction = routed[method as Method];
+  if (!interaction || !Object.hasOwn(routed, method as string))
+    throw wrongMethod(request.method, path, allowed(routed));
+
+  const caller = 'run' in interaction ? await enter(records, request) : undefined;
+  const { format, parameters } = negotiate(request.headers.accept, query === '' ? [] : readParameters(query));
+  // a Binary is read in the form it has, and answers to Accept by itself
+  if (!format && path.type !== 'Binary') throw notAcceptable();
+  const visit = { ...reply, format: format ?? PLAIN, path, parameters };
+  await ('open' in interaction ? interaction.open(visit) : interaction.run({ ...visit, caller: caller! }));
+}
+
+function allowed(routed: Partial<Record<Method, Interaction>>): string {
+  const methods = Object.keys(routed).flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
+  return [...methods, 'OPTIONS'].join(', ');
+}
+
+function wrongMethod(method: string | undefined, path: FhirPath, allow: string): Refusal {
+  const conditional =
+    path.pattern === '/:type' && (method === 'PUT' || method === 'DELETE' || method === 'PATCH');
+  const hint = conditional ? ': conditional interactions are not supported yet' : '';
+  const issue = error(
+    'not-supported',
+    `${method} cannot be done at ${BASE}${path.pattern}, only ${allow}${hint}`,
+  );
+  return new Refusal(405, [issue], { Allow: allow });
+}
+
+/** The client's own id of its request (R4 http.html#custom), where it is fit for a log. */
+function ownId(request: IncomingMessage): string | undefined {
+  const given = request.headers['x-request-id'];
+  return typeof given === 'string' && /^[\w.:-]{1,100}$/.test(given) ? given : undefined;
+}
+
+function makeIds(): () => string {
+  const process = randomBytes(6).toString('base64url');
+  let count = 0;
+  return () => `${process}-${(count++).toString(36)}`;
+}

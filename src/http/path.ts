@@ -1,0 +1,96 @@
+/** The grammar of FHIR's URLs (R4 http.html#styleguide): what a path under the base names. */
+import type { Definitions } from '../fhir/definitions.ts';
+import { invalid, type Refusal, refusal } from '../fhir/outcome.ts';
+import { isId } from '../fhir/reference.ts';
+import { nearest } from '../fhir/validation/nearest.ts';
+
+/** The shapes of paths, as routes are written, logged and counted. */
+export type Pattern =
+  | '/'
+  | '/metadata'
+  | '/_history'
+  | '/:type'
+  | '/:type/_search'
+  | '/:type/_history'
+  | '/:type/:id'
+  | '/:type/:id/_history'
+  | '/:type/:id/_history/:version';
+
+/** What a path names; '' for what its pattern does not have. */
+export interface FhirPath {
+  readonly pattern: Pattern;
+  readonly type: string;
+  readonly id: string;
+  readonly version: string;
+}
+
+/**
+ * Reads a path under the FHIR base. A slash at the end is tolerated.
+ *
+ * @param text    what follows the base, without the query: `/Patient/1`; '' for the base itself
+ * @param method  a PUT to an impossible id is the client's mistake, anything else finds nothing there
+ * @throws        Refusal 404 where it names nothing; 400 for a bad escape, or an impossible id in PUT
+ */
+export function readPath(text: string, method: string | undefined, definitions: Definitions): FhirPath {
+  const end = text.endsWith('/') ? text.length - 1 : text.length;
+  if (end <= 0) return { pattern: '/', type: '', id: '', version: '' };
+  const segments = text.slice(1, end).split('/');
+  const [type = '', id = '', history, version = ''] = text.includes('%') ? segments.map(decoded) : segments;
+  const length = segments.length;
+
+  if (length === 1 && (type === 'metadata' || type === '_history'))
+    return { pattern: `/${type}`, type: '', id: '', version: '' };
+  const last = length === 1 ? type : length === 2 ? id : (history ?? '');
+  if (last.startsWith('$')) throw noOperation(last, definitions);
+  if (!definitions.isResourceType(type)) throw noType(type, definitions);
+  if (length === 1) return { pattern: '/:type', type, id: '', version: '' };
+  if (length === 2 && (id === '_search' || id === '_history'))
+    return { pattern: `/:type/${id}`, type, id: '', version: '' };
+
+  if (!isId(id)) throw impossibleId(type, id, method);
+  if (length === 2) return { pattern: '/:type/:id', type, id, version: '' };
+  if (history === '_history') {
+    if (length === 3) return { pattern: '/:type/:id/_history', type, id, version: '' };
+    if (length === 4 && isId(version)) return { pattern: '/:type/:id/_history/:version', type, id, version };
+    if (length === 4)
+      throw refusal(404, 'not-found', `There is no version "${shown(version)}" of ${type}/${id}`);
+  }
+  if (length === 3 && definitions.isResourceType(history ?? ''))
+    throw refusal(
+      404,
+      'not-supported',
+      'Searching in a compartment is not supported yet: use a search parameter',
+    );
+  throw refusal(404, 'not-found', 'This URL is none of the FHIR API: see R4 http.html for those there are');
+}
+
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw invalid('value', `"${shown(segment)}" in the URL holds a bad percent escape`);
+  }
+}
+
+function noOperation(name: string, definitions: Definitions): Refusal {
+  const known = definitions.operations.some(({ code }) => `$${code}` === name);
+  const what = known ? 'is not supported yet' : 'is no operation that this server knows';
+  return refusal(404, 'not-supported', `${shown(name)} ${what}`);
+}
+
+function noType(type: string, definitions: Definitions): Refusal {
+  const meant = nearest(type, definitions.resourceTypes);
+  const hint = meant ? `: did you mean ${meant}?` : '';
+  return refusal(404, 'not-supported', `"${shown(type)}" is no resource type of FHIR R4${hint}`);
+}
+
+function impossibleId(type: string, id: string, method: string | undefined): Refusal {
+  const rule = 'an id is 1 to 64 letters, digits, "-" and "." (R4 datatypes.html#id)';
+  if (method === 'PUT') return invalid('value', `"${shown(id)}" cannot be the id of a ${type}: ${rule}`);
+  return refusal(404, 'not-found', `There is no ${type} "${shown(id)}": ${rule}`);
+}
+
+/** A text of the client's that is safe and short enough to be said back. */
+function shown(text: string): string {
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}

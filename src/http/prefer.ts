@@ -1,0 +1,18 @@
+/** What a client prefers to get back (RFC 7240; R4 http.html#ops). */
+
+export type Return = 'minimal' | 'representation' | 'OperationOutcome';
+
+/**
+ * Reads `return` of the header Prefer; the first counts, and what is none of the three is passed over.
+ *
+ * @param fallback where nothing is preferred
+ */
+export function readReturn(prefer: string | undefined, fallback: Return = 'representation'): Return {
+  if (prefer === undefined) return fallback;
+  const found = /(?:^|[,\s])return\s*=\s*"?(minimal|representation|OperationOutcome)"?\s*(?:[,;]|$)/i.exec(
+    prefer,
+  );
+  const word = found?.[1]?.toLowerCase();
+  if (word === 'operationoutcome') return 'OperationOutcome';
+  return (word as Return | undefined) ?? fallback;
+}

@@ -1,0 +1,94 @@
+/**
+ * Who is asking, remembered for as long as nothing that decides about access has changed: whatever is read or
+ * written reads the epoch along, and a caller of an older one is judged anew.
+ */
+import type pg from 'pg';
+import { type Access, readScopes } from '../access/access.ts';
+import { refusal } from '../fhir/outcome.ts';
+import { cache } from '../store/cache.ts';
+import { lane } from '../store/lane.ts';
+import { currentEpoch, lookUpToken } from '../store/tokens.ts';
+import type { Caller } from './records.ts';
+
+export interface Callers {
+  authenticate(token: string): Promise<Caller | undefined>;
+  operator(): Promise<Caller>;
+  /**
+   * Does `work` for a caller, and does it again where it turns out that its epoch has passed.
+   *
+   * @param work throws Stale, or has nothing to show yet, where it saw another epoch
+   */
+  asOf<T>(caller: Caller, work: (caller: Caller) => Promise<T>): Promise<T>;
+  /** The epoch as it is now. */
+  epoch(): Promise<number>;
+}
+
+/** Thrown where a caller's epoch is not the one that was read along. */
+export class Stale extends Error {}
+
+/** @throws Stale where the caller was judged in another epoch */
+export function checkEpoch(caller: Caller, epoch: number): void {
+  if (caller.epoch !== epoch) throw new Stale();
+}
+
+interface Remembered {
+  readonly caller: Caller;
+  readonly token: string;
+  /** milliseconds */
+  readonly expires: number;
+}
+
+export function makeCallers(pool: pg.Pool, isResourceType: (name: string) => boolean): Callers {
+  const byToken = cache<string, Remembered>(10_000);
+  const tokens = new WeakMap<Caller, string>();
+  const everything: Access = { allows: () => true, scope: 'system/*.cruds' };
+
+  async function look(token: string): Promise<Caller | undefined> {
+    const row = await lookUpToken(pool, token);
+    if (!row) {
+      byToken.delete(token);
+      return undefined;
+    }
+    const { number, scope, expires, epoch } = row;
+    const caller = { agent: number, access: readScopes(scope, isResourceType), epoch };
+    byToken.set(token, { caller, token, expires });
+    tokens.set(caller, token);
+    return caller;
+  }
+
+  // Searches and histories ask beside their own statement: those under way share the question.
+  const ask = lane<null, number>({ width: 2, most: 1000 }, async (batch) => {
+    const epoch = await currentEpoch(pool);
+    return batch.map(() => epoch);
+  });
+
+  async function renew(caller: Caller): Promise<Caller> {
+    if (caller.agent === 0) return { ...caller, epoch: await currentEpoch(pool) };
+    const token = tokens.get(caller);
+    const renewed = token === undefined ? undefined : await look(token);
+    if (!renewed)
+      throw refusal(401, 'login', 'The access token has expired or was revoked: ask for a new one');
+    return renewed;
+  }
+
+  return {
+    async authenticate(token) {
+      const known = byToken.get(token);
+      if (known && known.expires > Date.now()) return known.caller;
+      return look(token);
+    },
+    operator: async () => ({ agent: 0, access: everything, epoch: await currentEpoch(pool) }),
+    async asOf(caller, work) {
+      let current = caller;
+      for (let attempt = 0; ; attempt++) {
+        try {
+          return await work(current);
+        } catch (fault) {
+          if (!(fault instanceof Stale) || attempt === 5) throw fault;
+          current = await renew(current);
+        }
+      }
+    },
+    epoch: () => ask(null),
+  };
+}

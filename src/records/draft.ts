@@ -1,0 +1,104 @@
+/** A resource on its way in: read, judged, and made into what the store writes. */
+import type { Resource } from 'fhir/r4.js';
+import type { Incoming } from '../fhir/content.ts';
+import { error, invalid, Refusal } from '../fhir/outcome.ts';
+import type { Analysis } from '../store/index/row.ts';
+import type { Write } from '../store/write/batch.ts';
+import type { Caller } from './records.ts';
+import type { Setting } from './setting.ts';
+
+/** A sound resource, taken apart for the index. */
+export interface Draft extends Incoming {
+  readonly analysis: Analysis;
+  readonly blob: string | null;
+}
+
+/**
+ * Judges a resource's structure and takes out what the index needs.
+ *
+ * @throws Refusal 400 with all that is wrong
+ */
+export function draft(setting: Setting, incoming: Incoming, type: string, blob: string | null = null): Draft {
+  const { resource } = incoming;
+  const issues = setting.validator.validate(resource, type);
+  if (issues.length > 0) throw new Refusal(400, issues);
+  return { ...incoming, blob, analysis: setting.store.indexer.analyse(resource, setting.baseUrl) };
+}
+
+/** @throws Refusal 400 unless the body has the id that the address names (R4 http.html#update) */
+export function checkId(resource: Resource, id: string): void {
+  const { resourceType, id: own } = resource;
+  const where = `${resourceType}.id`;
+  if (own === undefined)
+    throw invalid('required', `The body has no id: it must be "${id}", as in the address`, where);
+  if (own !== id) throw invalid('value', `The body's id differs from the address: it must be "${id}"`, where);
+}
+
+/**
+ * The write of a draft under a number, once the numbers of its targets are known.
+ *
+ * @param targets of the draft's edges, in their order
+ * @param paths   of the draft's edges, in their order
+ */
+export function writeOf(
+  { store, baseUrl, checkReferences }: Setting,
+  caller: Caller,
+  to: { readonly rid: number; readonly type: string; readonly id: string },
+  made: Draft,
+  targets: readonly number[],
+  paths: readonly number[],
+): Write {
+  const { rid, type, id } = to;
+  return {
+    rid,
+    type: store.catalog.typeNumber(type),
+    id,
+    content: made.content,
+    security: made.security,
+    blob: made.blob,
+    agent: caller.agent,
+    row: store.indexer.row(made.analysis, rid, targets, paths, baseUrl),
+    epoch: caller.epoch,
+    check: checkReferences,
+    owns: ownersOf(made, rid, targets),
+  };
+}
+
+/**
+ * A Binary belongs to its securityContext, or else to the first resource that refers to it: later ones share it no
+ * further (decision 10).
+ */
+function ownersOf({ analysis }: Draft, rid: number, targets: readonly number[]): Write['owns'] {
+  if (analysis.edges.length === 0) return NONE;
+  const { resourceType } = analysis.resource;
+  if (resourceType === 'Binary') {
+    const at = analysis.edges.findIndex(({ path }) => path === 'Binary.securityContext');
+    const owner = targets[at];
+    return owner === undefined ? NONE : [{ binary: rid, owner }];
+  }
+  const owned = targets.filter((_, i) => analysis.edges[i]?.type === 'Binary');
+  return owned.length === 0 ? NONE : owned.map((binary) => ({ binary, owner: rid }));
+}
+
+const NONE: Write['owns'] = [];
+
+/** The numbers of a draft's targets and paths. */
+export async function placed(
+  { store }: Setting,
+  { analysis }: Draft,
+): Promise<{ readonly targets: readonly number[]; readonly paths: readonly number[] }> {
+  const { edges } = analysis;
+  if (edges.length === 0) return { targets: [], paths: [] };
+  const targets = await store.numbers.resolve(edges);
+  const paths = await store.catalog.pathNumbers(edges.map(({ path }) => path));
+  return { targets, paths };
+}
+
+/** What is said of a local reference that leads nowhere (REFERENCES=check). */
+export function dangling({ analysis }: Draft, targets: readonly number[], rid: number): Refusal {
+  const edge = analysis.edges[targets.indexOf(rid)];
+  const what = edge ? `${edge.type}/${edge.id}` : 'A resource that is referred to';
+  return new Refusal(422, [
+    error('not-found', `${what} is not here: write it first, or leave the reference out`, edge?.path),
+  ]);
+}

@@ -1,0 +1,161 @@
+/**
+ * The one door to the data. Whoever is above asks with a Caller; what the caller may not do or see is refused or
+ * left out here, whatever the route.
+ */
+import type { Readable } from 'node:stream';
+import type { Access } from '../access/access.ts';
+import type { Range } from '../fhir/date.ts';
+import type { SearchRequest } from '../search/request.ts';
+
+/** Who is asking. */
+export interface Caller {
+  /** number of the access token; 0: the command line */
+  readonly agent: number;
+  readonly access: Access;
+  /** epoch of the decisions behind `access`; records asks anew where it has passed */
+  readonly epoch: number;
+}
+
+/** One version of a resource as it is kept: fhir/content.ts renders it. */
+export interface Stored {
+  readonly type: string;
+  readonly id: string;
+  readonly version: number;
+  /** FHIR instant with milliseconds */
+  readonly updated: string;
+  readonly deleted: boolean;
+  /** JSON without id, versionId and lastUpdated; '' where deleted */
+  readonly content: string;
+  /** name of the bytes of a Binary */
+  readonly blob: string | null;
+}
+
+export interface Written extends Stored {
+  /** whether it was not there before, or was deleted */
+  readonly created: boolean;
+}
+
+/** What came of a deletion; version and updated are those of the deletion, where there was something to delete. */
+export interface Removed {
+  readonly existed: boolean;
+  readonly version?: number;
+  readonly updated?: string;
+}
+
+export interface HistoryRequest {
+  /** with `id` the history of an instance, alone of a type, without both of all */
+  readonly type?: string;
+  readonly id?: string;
+  /** entries on a page, 1 to 1000 */
+  readonly count: number;
+  /** milliseconds: only versions made at or after it */
+  readonly since?: number;
+  /** only versions that were current at some time within it */
+  readonly at?: Range;
+  /** id of a List: only versions of the resources in it */
+  readonly list?: string;
+  /** where the page begins, from `next` of the one before */
+  readonly after?: string;
+}
+
+export interface HistoryEntry extends Stored {
+  readonly interaction: 'create' | 'update' | 'delete';
+}
+
+export interface HistoryPage {
+  readonly entries: readonly HistoryEntry[];
+  /** of an instance's history without _since and _at: how many versions there are */
+  readonly total?: number;
+  readonly next?: string;
+}
+
+export interface SearchPage {
+  readonly entries: readonly Stored[];
+  /** where it was asked for */
+  readonly total?: number;
+  readonly next?: string;
+}
+
+/** What is asked of one entry of a transaction; `fullUrl` is what other entries refer to it by. */
+export type TransactionEntry =
+  | {
+      readonly method: 'POST';
+      readonly type: string;
+      readonly fullUrl?: string;
+      /** text of the resource */
+      readonly body: string;
+    }
+  | {
+      readonly method: 'PUT';
+      readonly type: string;
+      readonly id: string;
+      readonly fullUrl?: string;
+      readonly body: string;
+      readonly ifMatch?: number;
+      /** only where nothing was ever written under this id; else what is there stays, whatever it is */
+      readonly create?: boolean;
+    }
+  | { readonly method: 'DELETE'; readonly type: string; readonly id: string; readonly ifMatch?: number };
+
+/** The bytes of a Binary on their way in. */
+export interface Bytes {
+  readonly contentType: string;
+  /** Reference text of X-Security-Context */
+  readonly securityContext?: string;
+  readonly stream: Readable;
+}
+
+export interface Records {
+  /** The caller behind an access token; undefined where it is none, or has expired. */
+  authenticate(token: string): Promise<Caller | undefined>;
+  /** The caller that the command line is: everything is allowed. */
+  operator(): Promise<Caller>;
+
+  /** @throws Refusal 404, 410 */
+  read(caller: Caller, type: string, id: string): Promise<Stored>;
+  /** @throws Refusal 404; 410 where that version is a deletion */
+  vread(caller: Caller, type: string, id: string, version: string): Promise<Stored>;
+
+  /**
+   * @param body the resource as it came in
+   * @throws     Refusal 400, 422
+   */
+  create(caller: Caller, type: string, body: string): Promise<Written>;
+  /**
+   * Update, update as create, or revival.
+   *
+   * @param ifMatch the version it must have
+   * @throws        Refusal 400; 412 naming the current version
+   */
+  update(caller: Caller, type: string, id: string, body: string, ifMatch?: number): Promise<Written>;
+  /** @throws Refusal 412 naming the current version */
+  remove(caller: Caller, type: string, id: string, ifMatch?: number): Promise<Removed>;
+
+  history(caller: Caller, request: HistoryRequest): Promise<HistoryPage>;
+  search(caller: Caller, request: SearchRequest): Promise<SearchPage>;
+
+  /**
+   * All entries or none, in one database transaction; `urn:` references to a fullUrl become local ones.
+   *
+   * @returns what became of each, in order; a Removed for DELETE. `created` is false where a PUT with `create`
+   *          found something
+   * @throws  Refusal whose expressions begin with Bundle.entry[n]
+   */
+  transaction(caller: Caller, entries: readonly TransactionEntry[]): Promise<(Written | Removed)[]>;
+
+  /** A Binary from raw bytes (R4 binary.html#rest); `id` undefined creates. */
+  writeBinary(caller: Caller, id: string | undefined, bytes: Bytes, ifMatch?: number): Promise<Written>;
+  /**
+   * The bytes behind `blob` of a version of a Binary.
+   *
+   * @param range first and last byte, inclusive
+   */
+  openBlob(blob: string, range?: { readonly start: number; readonly end: number }): Promise<BlobContent>;
+}
+
+export interface BlobContent {
+  /** of the whole, in bytes */
+  readonly size: number;
+  readonly sha256: string;
+  readonly stream: Readable;
+}

@@ -1,0 +1,206 @@
+/** create, update and delete (R4 http.html#create, #update, #delete). */
+import { v7 as uuidv7 } from 'uuid';
+import { demand } from '../access/access.ts';
+import { contentOf, type Incoming } from '../fhir/content.ts';
+import { parseKeepingNumbers } from '../fhir/json.ts';
+import { error, Refusal, refusal } from '../fhir/outcome.ts';
+import { instantOf } from '../store/pool.ts';
+import type { Change } from '../store/write/batch.ts';
+import { type Changed, danglingOf, isStale } from '../store/write/writer.ts';
+import { Stale } from './callers.ts';
+import { checkId, type Draft, dangling, draft, placed, writeOf } from './draft.ts';
+import type { Caller, Removed, Stored, Written } from './records.ts';
+import type { Setting } from './setting.ts';
+
+/** Creates under an id of the server's. */
+export async function create(
+  setting: Setting,
+  caller: Caller,
+  type: string,
+  incoming: Incoming,
+  blob: string | null = null,
+): Promise<Written> {
+  demand(caller.access, type, 'c');
+  const { store } = setting;
+  const made = draft(setting, incoming, type, blob);
+  const id = uuidv7();
+  const next = store.numbers.next();
+  const rid = typeof next === 'number' ? next : await next;
+  const { targets, paths } = await placed(setting, made);
+  const write = writeOf(setting, caller, { rid, type, id }, made, targets, paths);
+  await store.codeKeys.add(write.row?.codes ?? []);
+  const updated = await translated(made, targets, () => store.writer.create(write));
+  store.numbers.remember(type, id, rid);
+  return writtenOf(type, id, made, 1, updated, true);
+}
+
+/** Update, update as create, or revival. */
+export async function update(
+  setting: Setting,
+  caller: Caller,
+  to: { readonly type: string; readonly id: string; readonly ifMatch?: number },
+  incoming: Incoming,
+  blob: string | null = null,
+): Promise<Written> {
+  const { type, id, ifMatch } = to;
+  const { store } = setting;
+  demand(caller.access, type, 'u');
+  const made = draft(setting, incoming, type, blob);
+  checkId(made.resource, id);
+  if (!caller.access.allows(type, 'c')) await demandExisting(setting, caller, type, id);
+  const [rid] = (await store.numbers.resolve([{ type, id }])) as [number];
+  const { targets, paths } = await placed(setting, made);
+  const write = writeOf(setting, caller, { rid, type, id }, made, targets, paths);
+  await store.codeKeys.add(write.row?.codes ?? []);
+  const change = { ...write, expected: ifMatch ?? null, labels: null };
+  const changed = await translated(made, targets, () => changeKeepingLabels(setting, change, made));
+  if (changed.status === 'other version') throw otherVersion(type, id, ifMatch, changed);
+  return writtenOf(
+    type,
+    id,
+    { ...made, content: changed.content },
+    changed.version,
+    changed.updated,
+    !changed.existed,
+  );
+}
+
+/** @throws Refusal 412 naming the current version */
+export async function remove(
+  setting: Setting,
+  caller: Caller,
+  { type, id, ifMatch }: { readonly type: string; readonly id: string; readonly ifMatch?: number },
+): Promise<Removed> {
+  demand(caller.access, type, 'd');
+  const { store } = setting;
+  const [rid] = await store.numbers.find([{ type, id }]);
+  if (rid === undefined) {
+    if (ifMatch !== undefined) throw otherVersion(type, id, ifMatch, undefined);
+    return { existed: false };
+  }
+  const changed = await translated(undefined, [], () =>
+    store.writer.change(deletion(setting, caller, { type, id, ifMatch }, rid)),
+  );
+  return removedOf(type, id, ifMatch, changed);
+}
+
+/** The change that deletes. */
+export function deletion(
+  { store }: Setting,
+  caller: Caller,
+  { type, id, ifMatch }: { readonly type: string; readonly id: string; readonly ifMatch?: number },
+  rid: number,
+): Change {
+  return {
+    rid,
+    type: store.catalog.typeNumber(type),
+    id,
+    content: null,
+    security: null,
+    blob: null,
+    agent: caller.agent,
+    row: null,
+    epoch: caller.epoch,
+    check: false,
+    owns: [],
+    expected: ifMatch ?? null,
+    labels: null,
+  };
+}
+
+/** @throws Refusal 412 where the deletion found another version than was expected */
+export function removedOf(type: string, id: string, ifMatch: number | undefined, changed: Changed): Removed {
+  if (changed.status === 'other version') throw otherVersion(type, id, ifMatch, changed);
+  if (changed.status === 'nothing to delete') return { existed: false };
+  return { existed: true, version: changed.version, updated: instantOf(changed.updated) };
+}
+
+/**
+ * Security labels stay unless `$meta-delete` takes them away (R4 resource.html#Meta): an update that lacks some gets
+ * them added.
+ */
+async function changeKeepingLabels(
+  { store }: Setting,
+  change: Change,
+  made: Draft,
+): Promise<Changed & { readonly content: string }> {
+  let current = change;
+  for (;;) {
+    const changed = await store.writer.change(current);
+    if (changed.status !== 'labels') return { ...changed, content: current.content as string };
+    current = withLabels(current, made, changed.labels as string);
+  }
+}
+
+/** The change with the labels that the resource has added to its own. */
+export function withLabels(change: Change, made: Draft, labels: string): Change {
+  const resource = parseKeepingNumbers(made.content) as { meta?: { security?: unknown[] } };
+  const own = resource.meta?.security ?? [];
+  const has = new Set(own.map(labelName));
+  const kept = (JSON.parse(labels) as unknown[]).filter((label) => !has.has(labelName(label)));
+  const security = [...own, ...kept];
+  const edited = { ...resource, meta: { ...resource.meta, security } };
+  return { ...change, ...contentOf(edited), labels };
+}
+
+function labelName(label: unknown): string {
+  const { system = '', code = '' } = label as { system?: string; code?: string };
+  return `${system}|${code}`;
+}
+
+/** PostgreSQL's refusals in the words of records. */
+export async function translated<T>(
+  made: Draft | undefined,
+  targets: readonly number[],
+  write: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await write();
+  } catch (fault) {
+    if (isStale(fault)) throw new Stale();
+    const missing = danglingOf(fault);
+    if (missing !== undefined && made) throw dangling(made, targets, missing);
+    throw fault;
+  }
+}
+
+async function demandExisting({ store }: Setting, caller: Caller, type: string, id: string): Promise<void> {
+  const { version, deleted } = await store.read({ type: store.catalog.typeNumber(type), id });
+  if (version === 0 || deleted) demand(caller.access, type, 'c');
+}
+
+/** 412, saying which version there is (R4 http.html#concurrency). */
+export function otherVersion(
+  type: string,
+  id: string,
+  expected: number | undefined,
+  changed: Pick<Changed, 'version' | 'existed'> | undefined,
+): Refusal {
+  if (!changed?.existed)
+    return refusal(
+      412,
+      'conflict',
+      `${type}/${id} is not there, so it has no version ${expected}: write it without If-Match`,
+    );
+  return new Refusal(
+    412,
+    [
+      error(
+        'conflict',
+        `${type}/${id} is at version ${changed.version}, not ${expected}: read it again and repeat the change with If-Match: W/"${changed.version}"`,
+      ),
+    ],
+    { ETag: `W/"${changed.version}"` },
+  );
+}
+
+export function writtenOf(
+  type: string,
+  id: string,
+  { content, blob }: Pick<Stored, 'content' | 'blob'>,
+  version: number,
+  updated: string,
+  created: boolean,
+): Written {
+  return { type, id, version, updated: instantOf(updated), deleted: false, content, blob, created };
+}

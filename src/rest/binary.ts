@@ -1,0 +1,121 @@
+/**
+ * Binary in its own form and as a resource (R4 binary.html#rest): read as a resource only where FHIR JSON is named
+ * in Accept or `_format`, written as one only where the body is one.
+ */
+import { Readable } from 'node:stream';
+import { parseJson } from '../fhir/json.ts';
+import { error, Refusal, refusal } from '../fhir/outcome.ts';
+import { answerBytes, answerEmpty } from '../http/answer.ts';
+import { decodeText, readBytes } from '../http/body.ts';
+import type { Exchange } from '../http/exchange.ts';
+import { demandFhirJson, isFhirJson, namesFhir } from '../http/negotiation.ts';
+import { readRange } from '../http/range.ts';
+import { httpDate } from '../http/versions.ts';
+import type { Stored } from '../records/records.ts';
+import { answerResource, answerWritten, versionHeaders } from './resource.ts';
+import type { RestContext, Selection } from './selection.ts';
+
+/** Answers with a Binary: as a resource, or its bytes, perhaps a range of them. */
+export async function readBinary(
+  context: RestContext,
+  exchange: Exchange,
+  stored: Stored,
+  selection: Selection,
+): Promise<void> {
+  const { request, format } = exchange;
+  const headers = [...versionHeaders(stored), 'Vary', 'Accept'];
+  const { contentType, securityContext } = JSON.parse(stored.content);
+  const proxy = securityContext?.reference;
+  if (typeof proxy === 'string' && PRINTABLE.test(proxy)) headers.push('X-Security-Context', proxy);
+  if (!selection.isWhole || namesFhir(request.headers.accept, format))
+    return answerResource(context, exchange, 200, headers, stored, selection);
+
+  headers.push('Content-Type', PRINTABLE.test(contentType) ? contentType : 'application/octet-stream');
+  headers.push('Content-Security-Policy', "sandbox; default-src 'none'; frame-ancestors 'none'");
+  headers.push(
+    'Content-Disposition',
+    `${SHOWN.test(contentType) ? 'inline' : 'attachment'}; filename="${stored.id}"`,
+  );
+  headers.push('Accept-Ranges', 'bytes');
+  if (stored.blob === null) return answerEmpty(exchange, 200, headers);
+
+  const whole = await context.records.openBlob(stored.blob);
+  const range = isCurrent(exchange, stored) ? readRange(request.headers.range, whole.size) : undefined;
+  if (range === undefined) {
+    headers.push('Content-Length', whole.size);
+    return answerBytes(exchange, 200, headers, whole.stream);
+  }
+  whole.stream.destroy();
+  if (range === 'unsatisfiable') {
+    const issue = error('value', `The range is outside of the ${whole.size} bytes that there are`);
+    throw new Refusal(416, [issue], { 'Content-Range': `bytes */${whole.size}` });
+  }
+  const { start, end } = range;
+  headers.push('Content-Range', `bytes ${start}-${end}/${whole.size}`, 'Content-Length', end - start + 1);
+  const part = await context.records.openBlob(stored.blob, range);
+  return answerBytes(exchange, 206, headers, part.stream);
+}
+
+/** What a header can hold; a Binary's own content type may not be the end of a header. */
+const PRINTABLE = /^[\x20-\x7e]+$/;
+
+/** What a browser may show by itself; whatever can hold a script is only offered for saving. */
+const SHOWN = /^(?:image\/(?!svg)|audio\/|video\/|text\/plain\b|application\/pdf\b|application\/dicom\b)/i;
+
+/** A range of something that has changed meanwhile is no use: then all of it is sent (RFC 9110 §13.1.5). */
+function isCurrent({ request }: Exchange, { updated }: Stored): boolean {
+  const validator = request.headers['if-range'];
+  // our ETags are weak and never match here
+  return validator === undefined || validator === httpDate(updated);
+}
+
+/**
+ * Creates or updates a Binary. A body that is itself a Binary in FHIR JSON is one; anything else is its content,
+ * also other resources. JSON has to be read to tell, and so is bounded by MAX_BODY; other content is streamed.
+ *
+ * @param id      undefined creates
+ * @param ifMatch the version it must have
+ */
+export async function writeBinary(
+  context: RestContext,
+  exchange: Exchange,
+  id?: string,
+  ifMatch?: number,
+): Promise<void> {
+  const { request, caller } = exchange;
+  const { records, config } = context;
+  const contentType = request.headers['content-type']?.trim() || 'application/octet-stream';
+  const securityContext = request.headers['x-security-context'] as string | undefined;
+  if (!isFhirJson(contentType)) {
+    if (request.headers['content-encoding'] !== undefined)
+      throw refusal(415, 'not-supported', 'Raw content is stored as it is: send it without Content-Encoding');
+    const bytes = { contentType, securityContext, stream: request };
+    return answerWritten(context, exchange, await records.writeBinary(caller, id, bytes, ifMatch), 'minimal');
+  }
+  const body = await readBytes(request, config.maxBody);
+  if (!isBinary(body, contentType)) {
+    const bytes = { contentType, securityContext, stream: Readable.from([body]) };
+    return answerWritten(context, exchange, await records.writeBinary(caller, id, bytes, ifMatch), 'minimal');
+  }
+  demandFhirJson(contentType);
+  const text = decodeText(body);
+  const written =
+    id === undefined
+      ? await records.create(caller, 'Binary', text)
+      : await records.update(caller, 'Binary', id, text, ifMatch);
+  return answerWritten(context, exchange, written);
+}
+
+/**
+ * Whether a body is a Binary resource.
+ *
+ * @throws Refusal 400 where it says to be FHIR JSON and is no JSON at all
+ */
+function isBinary(body: Buffer, contentType: string): boolean {
+  try {
+    return JSON.parse(body.toString())?.resourceType === 'Binary';
+  } catch {
+    if (/fhir/i.test(contentType)) parseJson(decodeText(body));
+    return false;
+  }
+}

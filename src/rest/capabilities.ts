@@ -1,0 +1,135 @@
+/** capabilities (R4 http.html#capabilities): made from what is routed. */
+import type {
+  CapabilityStatement,
+  CapabilityStatementRestResource,
+  CapabilityStatementRestResourceSearchParam,
+  TerminologyCapabilities,
+} from 'fhir/r4.js';
+import type { Definitions } from '../fhir/definitions.ts';
+import { invalid } from '../fhir/outcome.ts';
+import { answerJson } from '../http/answer.ts';
+import { type Context, fhirBase, type Routes, type Visit } from '../http/exchange.ts';
+import { once } from '../http/parameters.ts';
+import { searchable } from '../search/parse.ts';
+
+const MODES = ['full', 'normative', 'terminology'];
+
+/** Types whose content is normative in R4 (versions.html#std-process). */
+const NORMATIVE = new Set([
+  'Binary',
+  'Bundle',
+  'CapabilityStatement',
+  'CodeSystem',
+  'Observation',
+  'OperationDefinition',
+  'OperationOutcome',
+  'Parameters',
+  'Patient',
+  'StructureDefinition',
+  'ValueSet',
+]);
+
+/** Makes the answer to GET [base]/metadata; each mode's text is made at its first use and kept. */
+export function makeCapabilities(context: Context, routes: Routes): (visit: Visit) => Promise<void> {
+  const date = new Date().toISOString();
+  const texts = new Map<string, string>();
+  return (visit) => {
+    const { mode = 'full' } = once(visit.parameters, ['mode']);
+    if (!MODES.includes(mode))
+      throw invalid('value', `mode is full, normative or terminology, not "${mode.slice(0, 80)}"`);
+    const text = texts.get(mode) ?? JSON.stringify(statement(context, routes, date, mode));
+    texts.set(mode, text);
+    return answerJson(visit, 200, [], text);
+  };
+}
+
+function statement(
+  context: Context,
+  routes: Routes,
+  date: string,
+  mode: string,
+): CapabilityStatement | TerminologyCapabilities {
+  const software = { name: 'Consilium', version: context.version };
+  const implementation = { description: 'Consilium FHIR R4 server', url: fhirBase(context) };
+  if (mode === 'terminology')
+    return {
+      resourceType: 'TerminologyCapabilities',
+      status: 'active',
+      date,
+      kind: 'instance',
+      software,
+      implementation,
+    };
+
+  const all = Object.values(routes).flatMap((methods) => Object.values(methods));
+  const names = new Set(all.map(({ name }) => name));
+  const { definitions } = context;
+  const types = definitions.resourceTypes.filter((type) => mode === 'full' || NORMATIVE.has(type));
+  return {
+    resourceType: 'CapabilityStatement',
+    status: 'active',
+    date,
+    kind: 'instance',
+    software,
+    implementation,
+    fhirVersion: '4.0.1',
+    format: ['application/fhir+json', 'json'],
+    rest: [
+      {
+        mode: 'server',
+        security: {
+          cors: true,
+          description: 'Every interaction but this one needs an access token: Authorization: Bearer TOKEN',
+        },
+        resource: types.map((type) => resourceOf(definitions, type, names)),
+        interaction: SYSTEM.filter((code) => names.has(code)).map((code) => ({ code })),
+      },
+    ],
+  };
+}
+
+const SYSTEM = ['transaction', 'batch', 'search-system', 'history-system'] as const;
+const TYPE = [
+  'read',
+  'vread',
+  'update',
+  'patch',
+  'delete',
+  'history-instance',
+  'history-type',
+  'create',
+  'search-type',
+] as const;
+
+function resourceOf(
+  definitions: Definitions,
+  type: string,
+  names: ReadonlySet<string>,
+): CapabilityStatementRestResource {
+  return {
+    type: type as CapabilityStatementRestResource['type'],
+    profile: `http://hl7.org/fhir/StructureDefinition/${type}`,
+    interaction: TYPE.filter((code) => names.has(code)).map((code) => ({ code })),
+    versioning: 'versioned',
+    readHistory: true,
+    updateCreate: true,
+    conditionalCreate: false,
+    conditionalRead: 'full-support',
+    conditionalUpdate: false,
+    conditionalDelete: 'not-supported',
+    referencePolicy: ['literal', 'logical'],
+    searchParam: searchable(definitions, type).map(searchParamOf),
+  };
+}
+
+function searchParamOf({
+  code,
+  type,
+  url,
+}: {
+  readonly code: string;
+  readonly type: CapabilityStatementRestResourceSearchParam['type'];
+  readonly url: string;
+}): CapabilityStatementRestResourceSearchParam {
+  return { name: code, type, definition: url };
+}

@@ -1,0 +1,81 @@
+/** history of an instance, of a type, of all (R4 http.html#history). */
+import { rangeOf } from '../fhir/date.ts';
+import { invalid } from '../fhir/outcome.ts';
+import { isId } from '../fhir/reference.ts';
+import { type Exchange, fhirBase } from '../http/exchange.ts';
+import { once } from '../http/parameters.ts';
+import type { HistoryEntry, HistoryRequest } from '../records/records.ts';
+import { answerBundle, type BundleEntry, pageLinks, responseOf } from './bundle.ts';
+import { type RestContext, readSelection } from './selection.ts';
+
+const PAGE = 50;
+const MOST = 1000;
+
+/** GET [base]/_history, [base]/[type]/_history, [base]/[type]/[id]/_history */
+export async function history(context: RestContext, exchange: Exchange): Promise<void> {
+  const { path, parameters, format, caller } = exchange;
+  const { _summary, _elements, ...given } = once(parameters, [
+    '_count',
+    '_since',
+    '_at',
+    '_list',
+    '_after',
+    '_summary',
+    '_elements',
+  ]);
+  const selection = readSelection(
+    context,
+    path.type || undefined,
+    parameters.filter(([name]) => name === '_summary' || name === '_elements'),
+  );
+  const request: HistoryRequest = {
+    type: path.type || undefined,
+    id: path.id || undefined,
+    count: readCount(given._count),
+    since: given._since === undefined ? undefined : rangeOf(given._since, 'search').low,
+    at: given._at === undefined ? undefined : rangeOf(given._at, 'search'),
+    list: given._list === undefined ? undefined : readList(given._list),
+    after: given._after,
+  };
+  const page = await context.records.history(caller, request);
+
+  const base = fhirBase(context);
+  const place = [base, path.type, path.id, '_history'].filter(Boolean).join('/');
+  const own = [...parameters.filter(([name]) => name !== '_after'), ...format.asked];
+  const bundle = {
+    type: 'history' as const,
+    total: page.total,
+    links: pageLinks(place, own, given._after, page.next),
+    entries: page.entries.map((entry) => historyEntry(base, entry)),
+  };
+  return answerBundle(context, exchange, bundle, selection);
+}
+
+function historyEntry(base: string, entry: HistoryEntry): BundleEntry {
+  const { type, id, version, updated, interaction, deleted } = entry;
+  const place = `${type}/${id}`;
+  const [method, url, status] = {
+    create: ['POST', type, '201 Created'],
+    update: ['PUT', place, '200 OK'],
+    delete: ['DELETE', place, '204 No Content'],
+  }[interaction] as [string, string, string];
+  return {
+    fullUrl: `${base}/${place}`,
+    resource: deleted ? undefined : entry,
+    rest: `"request":${JSON.stringify({ method, url })},${responseOf(status, version, updated)}`,
+  };
+}
+
+function readCount(text: string | undefined): number {
+  if (text === undefined) return PAGE;
+  if (!/^[1-9]\d*$/.test(text))
+    throw invalid('value', `_count is a number from 1, not "${text.slice(0, 80)}"`);
+  return Math.min(Number(text), MOST);
+}
+
+function readList(text: string): string {
+  const id = text.startsWith('List/') ? text.slice('List/'.length) : text;
+  if (!isId(id))
+    throw invalid('value', `_list is the id of a List, as in _list=42, not "${text.slice(0, 80)}"`);
+  return id;
+}

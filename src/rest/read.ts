@@ -1,0 +1,28 @@
+/** read and vread (R4 http.html#read, #vread, #cread). */
+import { answerEmpty } from '../http/answer.ts';
+import type { Exchange } from '../http/exchange.ts';
+import { notModified } from '../http/versions.ts';
+import type { Stored } from '../records/records.ts';
+import { readBinary } from './binary.ts';
+import { answerResource, versionHeaders } from './resource.ts';
+import { type RestContext, readSelection } from './selection.ts';
+
+/** GET [base]/[type]/[id] */
+export async function read(context: RestContext, exchange: Exchange): Promise<void> {
+  const { type, id } = exchange.path;
+  return answerRead(context, exchange, await context.records.read(exchange.caller, type, id));
+}
+
+/** GET [base]/[type]/[id]/_history/[version] */
+export async function vread(context: RestContext, exchange: Exchange): Promise<void> {
+  const { type, id, version } = exchange.path;
+  return answerRead(context, exchange, await context.records.vread(exchange.caller, type, id, version));
+}
+
+function answerRead(context: RestContext, exchange: Exchange, stored: Stored): Promise<void> | void {
+  const selection = readSelection(context, stored.type, exchange.parameters);
+  const headers = versionHeaders(stored);
+  if (notModified(exchange.request.headers, stored)) return answerEmpty(exchange, 304, headers);
+  if (stored.type === 'Binary') return readBinary(context, exchange, stored, selection);
+  return answerResource(context, exchange, 200, headers, stored, selection);
+}

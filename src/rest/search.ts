@@ -1,0 +1,48 @@
+/** search of a type, by GET and by POST (R4 http.html#search). */
+import { refusal } from '../fhir/outcome.ts';
+import { readText } from '../http/body.ts';
+import { type Exchange, fhirBase } from '../http/exchange.ts';
+import { negotiate, notAcceptable } from '../http/negotiation.ts';
+import { readParameters } from '../http/parameters.ts';
+import { parseSearch } from '../search/parse.ts';
+import { answerBundle, pageLinks } from './bundle.ts';
+import { type RestContext, selectionOf } from './selection.ts';
+
+/** GET [base]/[type]?… */
+export async function search(context: RestContext, exchange: Exchange): Promise<void> {
+  const { path, parameters, format, caller } = exchange;
+  const base = fhirBase(context);
+  const request = parseSearch(context.definitions, path.type, parameters, base);
+  const selection = selectionOf(context, path.type, request);
+  const page = await context.records.search(caller, request);
+
+  const own = [...request.parameters, ...format.asked];
+  const bundle = {
+    type: 'searchset' as const,
+    total: page.total,
+    links: pageLinks(`${base}/${path.type}`, own, request.after, page.next),
+    entries: page.entries.map((resource) => ({
+      fullUrl: `${base}/${resource.type}/${resource.id}`,
+      resource,
+      rest: '"search":{"mode":"match"}',
+    })),
+  };
+  return answerBundle(context, exchange, bundle, selection);
+}
+
+/** POST [base]/[type]/_search: parameters come in the body, in the URL, or both */
+export async function searchByPost(context: RestContext, exchange: Exchange): Promise<void> {
+  const { request, format: before, parameters: inUrl } = exchange;
+  const body = await readText(request, context.config.maxBody);
+  const contentType = request.headers['content-type'];
+  if (body !== '' && !/^application\/x-www-form-urlencoded\s*(?:;|$)/i.test(contentType ?? ''))
+    throw refusal(
+      415,
+      'not-supported',
+      'Send the parameters as application/x-www-form-urlencoded, as in a URL',
+    );
+  const given = [...before.asked, ...inUrl, ...readParameters(body)];
+  const { format, parameters } = negotiate(request.headers.accept, given);
+  if (!format) throw notAcceptable();
+  return search(context, { ...exchange, format, parameters });
+}

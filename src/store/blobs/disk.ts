@@ -1,0 +1,222 @@
+/**
+ * Bytes on disk: `6b/2f/0198f2a0-….-6b2f`, two levels of folders by the last digits of the name, which are
+ * random where the first ones are the time. Bytes on their way in are in `incoming`, on the same file system.
+ */
+import { createHash } from 'node:crypto';
+import { type FileHandle, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { addAbortSignal, type Readable } from 'node:stream';
+import { v7 as uuid } from 'uuid';
+import { type Refusal, refusal } from '../../fhir/outcome.ts';
+import { own } from '../embedded/files.ts';
+import type { Blob, Blobs, PutOptions } from './blobs.ts';
+
+/** Names asked about at once while sweeping. */
+const BATCH = 1000;
+
+const NAME = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+/**
+ * Opens the store in a folder, which is made where it is missing, for its owner alone.
+ *
+ * @throws Error of the file system where it cannot be written
+ */
+export async function openDiskBlobs(folder: string): Promise<Blobs> {
+  const incoming = join(folder, 'incoming');
+  await makeFolder(folder);
+  await makeFolder(incoming);
+  await syncFolder(dirname(folder));
+  // folders whose own entry is known to be on disk: that of another process may not be yet
+  const settled = new Set<string>();
+
+  /** The folder of a name, made where it is missing. */
+  async function folderFor(name: string): Promise<string> {
+    const [outer, inner] = foldersOf(folder, name);
+    if (settled.has(inner)) return inner;
+    await makeFolder(outer);
+    await makeFolder(inner);
+    await syncFolder(outer);
+    await syncFolder(folder);
+    settled.add(inner);
+    return inner;
+  }
+
+  return {
+    async put(stream, options = {}) {
+      const draft = join(incoming, uuid());
+      let file = draft;
+      try {
+        const written = await write(draft, stream, options);
+        const name = uuid();
+        const place = await folderFor(name);
+        await rename(draft, join(place, name));
+        file = join(place, name);
+        await syncFolder(place);
+        return { name, ...written };
+      } catch (fault) {
+        await rm(file, { force: true });
+        throw isFull(fault) ? full() : fault;
+      }
+    },
+
+    async open(name, range) {
+      const handle = await openNamed(folder, name);
+      try {
+        const { size } = await handle.stat();
+        if (range && range.start >= size) throw beyond(range.start, size);
+        return { size, stream: handle.createReadStream(range) };
+      } catch (fault) {
+        await handle.close();
+        throw fault;
+      }
+    },
+
+    async remove(name) {
+      if (NAME.test(name)) await rm(pathOf(folder, name), { force: true });
+    },
+
+    async sweep(before, known) {
+      let removed = 0;
+      for await (const names of batches(namesBefore(folder, before))) {
+        const kept = await known(names);
+        const orphans = names.filter((name) => !kept.has(name));
+        for (const name of orphans) await rm(pathOf(folder, name), { force: true });
+        removed += orphans.length;
+      }
+      for await (const name of entriesOf(incoming)) {
+        const draft = join(incoming, name);
+        const written = await modified(draft);
+        if (written === undefined || written >= before) continue;
+        await rm(draft, { force: true });
+        removed++;
+      }
+      return removed;
+    },
+  };
+}
+
+/** Writes a stream to a new file, down to the disk. */
+async function write(
+  file: string,
+  stream: Readable,
+  { limit = Infinity, signal }: PutOptions,
+): Promise<Omit<Blob, 'name'>> {
+  const hash = createHash('sha256');
+  let size = 0;
+  const handle = await open(file, 'wx', 0o600);
+  try {
+    own(file);
+    if (signal) addAbortSignal(signal, stream);
+    for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
+      const bytes: Uint8Array = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+      size += bytes.length;
+      if (size > limit) throw tooLarge(limit);
+      hash.update(bytes);
+      await handle.writeFile(bytes);
+    }
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  return { size, sha256: hash.digest('hex') };
+}
+
+async function openNamed(folder: string, name: string): Promise<FileHandle> {
+  if (!NAME.test(name)) throw missing(name);
+  try {
+    return await open(pathOf(folder, name), 'r');
+  } catch (fault) {
+    throw isMissing(fault) ? missing(name) : fault;
+  }
+}
+
+/** Outer and inner folder of a name. */
+function foldersOf(folder: string, name: string): [outer: string, inner: string] {
+  const outer = join(folder, name.slice(-4, -2));
+  return [outer, join(outer, name.slice(-2))];
+}
+
+function pathOf(folder: string, name: string): string {
+  return join(foldersOf(folder, name)[1], name);
+}
+
+/** Makes a folder for its owner alone; one that is there stays as it is. */
+async function makeFolder(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true, mode: 0o700 });
+  if (first !== undefined) own(folder);
+}
+
+/** Brings a folder's entries to the disk: what a file's own sync does not do (fsync(2)). */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Names of what a folder holds; of one that is not there, none. */
+async function* entriesOf(folder: string): AsyncGenerator<string> {
+  try {
+    for await (const { name } of await opendir(folder)) yield name;
+  } catch (fault) {
+    if (!isMissing(fault)) throw fault;
+  }
+}
+
+async function* namesBefore(folder: string, before: number): AsyncGenerator<string> {
+  for await (const outer of entriesOf(folder)) {
+    if (!/^[0-9a-f]{2}$/.test(outer)) continue;
+    for await (const inner of entriesOf(join(folder, outer)))
+      for await (const name of entriesOf(join(folder, outer, inner)))
+        if (NAME.test(name) && timeOf(name) < before) yield name;
+  }
+}
+
+/** Milliseconds since the epoch, which a UUID v7 begins with (RFC 9562 §5.7). */
+function timeOf(name: string): number {
+  return Number.parseInt(name.slice(0, 8) + name.slice(9, 13), 16);
+}
+
+async function* batches(names: AsyncIterable<string>): AsyncGenerator<string[]> {
+  let batch: string[] = [];
+  for await (const name of names) {
+    batch.push(name);
+    if (batch.length < BATCH) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}
+
+/** When a file was last written; undefined where its writer has just ended. */
+async function modified(file: string): Promise<number | undefined> {
+  try {
+    return (await stat(file)).mtimeMs;
+  } catch (fault) {
+    if (isMissing(fault)) return undefined;
+    throw fault;
+  }
+}
+
+const codeOf = (fault: unknown) => (fault as NodeJS.ErrnoException | undefined)?.code ?? '';
+const isMissing = (fault: unknown): boolean => codeOf(fault) === 'ENOENT';
+const isFull = (fault: unknown): boolean => ['ENOSPC', 'EDQUOT'].includes(codeOf(fault));
+
+const missing = (name: string): Refusal =>
+  refusal(
+    404,
+    'not-found',
+    `There are no bytes named ${JSON.stringify(name.slice(0, 60))}: they may have been removed.`,
+  );
+const tooLarge = (limit: number): Refusal =>
+  refusal(413, 'too-long', `These are more than the ${limit} bytes that are taken at once.`);
+const beyond = (start: number, size: number): Refusal =>
+  refusal(416, 'value', `The range begins at byte ${start}, but there are ${size}: ask for less than that.`);
+const full = (): Refusal =>
+  refusal(
+    507,
+    'no-store',
+    'The disk of this server is full: nothing was kept. Try again when there is room.',
+  );

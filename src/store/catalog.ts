@@ -1,0 +1,104 @@
+/** What a database knows about itself, read once at start: its secret, its feed base, the numbers of types and paths. */
+import { randomBytes } from 'node:crypto';
+import type pg from 'pg';
+import type { Key } from './hash.ts';
+import { HASH_SCHEME } from './index/keys.ts';
+import { run } from './pool.ts';
+
+export interface Catalog {
+  /** the secret of all keys */
+  readonly secret: Key;
+  /** added to transaction numbers in the feed, so that they go on rising after a restore into a new cluster */
+  readonly feedBase: number;
+  typeNumber(name: string): number;
+  typeName(number: number): string;
+  pathName(number: number): string | undefined;
+  /** Numbers of element paths, which are made where they are new. */
+  pathNumbers(names: readonly string[]): Promise<readonly number[]>;
+}
+
+const SETTINGS = {
+  name: 'settings',
+  text: `with made as (
+           insert into setting (name, value) select * from unnest($1::text[], $2::text[])
+           on conflict (name) do nothing returning name, value
+         )
+         select name, value from setting union all select name, value from made`,
+};
+// Transactions count from the beginning in the cluster that a dump is restored into: the base lifts them above
+// those of the feed that came along.
+const LIFT_FEED = {
+  name: 'lift_feed',
+  text: `update setting set value = newest.tx::text
+         from (select coalesce(max(tx), 0) as tx from change) newest
+         where name = 'feed_base'
+           and newest.tx > value::bigint + pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+         returning value`,
+};
+const TYPES = {
+  name: 'types',
+  text: `insert into type (code, name) select ordinality, name from unnest($1::text[]) with ordinality e (name)
+         on conflict do nothing`,
+};
+const PATHS = { name: 'paths', text: 'select code, name from path' };
+const ADD_PATHS = {
+  name: 'add_paths',
+  text: `with wanted as (select distinct unnest($1::text[]) as name), made as (
+           insert into path (name) select name from wanted w where not exists (select from path p where p.name = w.name)
+           on conflict (name) do nothing returning code, name
+         )
+         select code, name from path where name = any ($1) union all select code, name from made`,
+};
+
+/**
+ * Reads the catalog of a migrated database, and writes what a new one lacks.
+ *
+ * @param resourceTypes in the frozen order of R4: their numbers are stored
+ * @throws              Error where the database was filled under another hash scheme
+ */
+export async function openCatalog(pool: pg.Pool, resourceTypes: readonly string[]): Promise<Catalog> {
+  const fresh = {
+    secret: randomBytes(8).toString('hex'),
+    hash_scheme: String(HASH_SCHEME),
+    feed_base: '0',
+  };
+  const settings = new Map(
+    (await run(pool, SETTINGS, [Object.keys(fresh), Object.values(fresh)])) as [string, string][],
+  );
+  if (settings.get('hash_scheme') !== String(HASH_SCHEME))
+    throw new Error(
+      `The database has keys of scheme ${settings.get('hash_scheme')}, this version makes scheme ${HASH_SCHEME}: use the version of Consilium that it was filled with`,
+    );
+  const secret = Buffer.from(settings.get('secret') as string, 'hex');
+  await run(pool, TYPES, [resourceTypes]);
+  const [lifted] = await run(pool, LIFT_FEED, []);
+  const numbers = new Map(resourceTypes.map((name, i) => [name, i + 1]));
+  const paths = new Map<string, number>();
+  const names = new Map<number, string>();
+  const keep = (rows: unknown[][]): void => {
+    for (const [code, name] of rows as [number, string][]) {
+      paths.set(name, code);
+      names.set(code, name);
+    }
+  };
+  keep(await run(pool, PATHS, []));
+  return {
+    secret: { high: secret.readInt32BE(0), low: secret.readInt32BE(4) },
+    feedBase: Number(lifted?.[0] ?? settings.get('feed_base')),
+    typeNumber: (name) => {
+      const number = numbers.get(name);
+      if (number === undefined) throw new Error(`${name} is no resource type`);
+      return number;
+    },
+    typeName: (number) => resourceTypes[number - 1] as string,
+    pathName: (number) => names.get(number),
+    async pathNumbers(wanted) {
+      // Other processes add paths too; a conflict with one that has not committed yet gives no row at first.
+      for (;;) {
+        const missing = wanted.filter((name) => !paths.has(name));
+        if (missing.length === 0) return wanted.map((name) => paths.get(name) as number);
+        keep(await run(pool, ADD_PATHS, [missing]));
+      }
+    },
+  };
+}

@@ -1,0 +1,343 @@
+/** The index rows of one resource, made from its search values and edges. */
+import type { Resource } from 'fhir/r4.js';
+import type { Definitions, SearchParameter } from '../../fhir/definitions.ts';
+import { compileEdges, type Edge } from '../../fhir/edges.ts';
+import { compileExtractor, type Extracted, type SearchValue } from '../../fhir/extract.ts';
+import { fold } from '../../fhir/fold.ts';
+import { parseReference } from '../../fhir/reference.ts';
+import type { Key } from '../hash.ts';
+import { clinicalDate } from './clinical-date.ts';
+import {
+  codeKey,
+  compartmentKey,
+  identifierKey,
+  type Keys,
+  localKey,
+  ofTypeKey,
+  pairKey,
+  systemKey,
+  tokenKey,
+  unitKey,
+  uriKey,
+} from './keys.ts';
+
+/** What is known of a resource before the numbers of its targets are: the part that needs no database. */
+export interface Analysis {
+  readonly resource: Resource;
+  readonly extracted: readonly Extracted[];
+  readonly edges: readonly Edge[];
+}
+
+/** The rows of one resource. Keys are flat: high and low halves by turns. */
+export interface IndexRow {
+  /** numbers of the patients of its parameter `patient`, the first of which leads; of a Patient its own */
+  readonly patients: readonly number[];
+  /** milliseconds; null without a clinical date */
+  readonly at: number | null;
+  readonly until: number | null;
+  /** so many keys at the beginning have timeline rows */
+  readonly timeline: number;
+  readonly keys: readonly number[];
+  /** of the timeline keys made from a code: hash of the code alone, then the key */
+  readonly codes: readonly number[];
+  readonly targets: readonly number[];
+  readonly paths: readonly number[];
+  readonly numbers: {
+    readonly keys: number[];
+    /** NaN halves where there is no unit */
+    readonly units: number[];
+    readonly low: number[];
+    readonly high: number[];
+  };
+  readonly strings: { readonly keys: number[]; readonly values: string[] };
+  readonly dates: { readonly keys: number[]; readonly low: number[]; readonly high: number[] };
+}
+
+export interface Indexer {
+  analyse(resource: Resource, baseUrl: string): Analysis;
+  /**
+   * @param rid      the resource's own number
+   * @param targets  numbers of the analysis's edges' targets, in their order
+   * @param paths    numbers of the edges' paths, in their order
+   */
+  row(
+    analysis: Analysis,
+    rid: number,
+    targets: readonly number[],
+    paths: readonly number[],
+    baseUrl: string,
+  ): IndexRow;
+}
+
+/** A longer string is found by its beginning: PostgreSQL's btree entries are bounded. */
+const LONGEST_STRING = 500;
+
+/** Makes the indexer under a database's keys. */
+export function makeIndexer(definitions: Definitions, keys: Keys): Indexer {
+  const extractor = compileExtractor(definitions);
+  const edges = compileEdges(definitions);
+  const plans = new Map<string, TypePlan>();
+  const planOf = (type: string): TypePlan => {
+    let plan = plans.get(type);
+    if (!plan) {
+      plan = planFor(definitions, type);
+      plans.set(type, plan);
+    }
+    return plan;
+  };
+  return {
+    analyse: (resource, baseUrl) => ({
+      resource,
+      extracted: extractor.extract(resource),
+      edges: edges(resource, baseUrl),
+    }),
+    row(analysis, rid, targets, paths, baseUrl) {
+      const { resourceType } = analysis.resource;
+      const plan = planOf(resourceType);
+      const own = keys.type(resourceType);
+      const made = {
+        timeline: [own.high, own.low],
+        codes: [] as number[],
+        others: [] as number[],
+        patients: resourceType === 'Patient' ? [rid] : [],
+        at: null as number | null,
+        until: null as number | null,
+        numbers: { keys: [], units: [], low: [], high: [] },
+        strings: { keys: [], values: [] },
+        dates: { keys: [], low: [], high: [] },
+      } satisfies Making;
+      const { extracted, edges: found } = analysis;
+      const addLocal = (parameter: SearchParameter, key: Key, reference = ''): void => {
+        const parsed = parseReference(withoutVersion(reference), baseUrl, definitions.isResourceType);
+        if (parsed.kind !== 'local') return;
+        const { type, id } = parsed;
+        push(made.others, localKey(key, type, id));
+        if (type !== 'Patient') return;
+        if (plan.compartment.has(parameter.code)) push(made.others, compartmentKey(own, id));
+        if (parameter.code !== 'patient') return;
+        const patient = targets[found.findIndex((edge) => edge.type === type && edge.id === id)];
+        if (patient !== undefined && !made.patients.includes(patient)) made.patients.push(patient);
+      };
+      for (let i = 0; i < extracted.length; i++) {
+        const { parameter, value } = extracted[i]!;
+        if (plan.left.has(parameter.code)) continue;
+        const key = keys.parameter(resourceType, parameter);
+        if (value.kind === 'date' && parameter === plan.clinical && made.at === null) {
+          made.at = value.low;
+          made.until = value.high;
+        } else if (value.kind === 'token' && plan.walked.has(parameter.code)) walkedToken(made, key, value);
+        else addValue(made, key, value);
+        if (value.kind === 'reference') addLocal(parameter, key, value.reference);
+      }
+      const seen = new Set<number>();
+      for (const target of targets) {
+        if (seen.has(target)) continue;
+        seen.add(target);
+        made.others.push(Math.floor(target / 4294967296), target | 0);
+      }
+      return {
+        patients: made.patients,
+        at: made.at,
+        until: made.until,
+        timeline: made.timeline.length / 2,
+        keys: made.timeline.concat(made.others),
+        codes: made.codes,
+        targets,
+        paths,
+        numbers: made.numbers,
+        strings: made.strings,
+        dates: made.dates,
+      };
+    },
+  };
+}
+
+/** How the parameters of a type are indexed. */
+interface TypePlan {
+  readonly clinical: SearchParameter | undefined;
+  /** parameters whose tokens have timeline rows */
+  readonly walked: ReadonlySet<string>;
+  /** parameters that put the resource into a Patient's compartment */
+  readonly compartment: ReadonlySet<string>;
+  /** parameters without rows: a search for them is one for others (search/expand) */
+  readonly left: ReadonlySet<string>;
+}
+
+function planFor(definitions: Definitions, type: string): TypePlan {
+  const parameters = definitions.searchParameters(type);
+  return {
+    clinical: clinicalDate(definitions, type),
+    walked: new Set(
+      parameters
+        .filter((parameter) => parameter.type === 'token' && ['code', 'category'].includes(parameter.code))
+        .map(({ code }) => code),
+    ),
+    compartment: new Set(definitions.patientCompartment(type)),
+    // A btree row is what costs: combo-x is x or component-x, and a composite over the whole resource is both
+    // of its parts, as each stands there once.
+    left: new Set(
+      parameters
+        .filter(
+          ({ code, type: kind, expression }) =>
+            (type === 'Observation' && code.startsWith('combo-')) ||
+            (kind === 'composite' && expression === type),
+        )
+        .map(({ code }) => code),
+    ),
+  };
+}
+
+interface Making {
+  readonly timeline: number[];
+  readonly codes: number[];
+  readonly others: number[];
+  readonly patients: number[];
+  at: number | null;
+  until: number | null;
+  readonly numbers: IndexRow['numbers'];
+  readonly strings: IndexRow['strings'];
+  readonly dates: IndexRow['dates'];
+}
+
+type Value<Kind extends SearchValue['kind']> = Extract<SearchValue, { readonly kind: Kind }>;
+
+/** A code or category: its timeline key first, then the keys that only the GIN index holds. */
+function walkedToken({ timeline, codes, others }: Making, parameter: Key, token: Value<'token'>): void {
+  if (token.code === undefined) return;
+  const key = tokenKey(parameter, token.system ?? '', token.code);
+  for (let i = 0; i < timeline.length; i += 2)
+    if (timeline[i] === key.high && timeline[i + 1] === key.low) return;
+  timeline.push(key.high, key.low);
+  const any = codeKey(parameter, token.code);
+  codes.push(any.high, any.low, key.high, key.low);
+  others.push(any.high, any.low);
+  if (token.system !== undefined) push(others, systemKey(parameter, token.system));
+}
+
+function addValue(made: Making, parameter: Key, value: SearchValue): void {
+  const { others } = made;
+  switch (value.kind) {
+    case 'token':
+      if (value.code !== undefined) {
+        push(others, tokenKey(parameter, value.system ?? '', value.code));
+        push(others, codeKey(parameter, value.code));
+        if (value.typeCode !== undefined)
+          push(others, ofTypeKey(parameter, value.typeSystem ?? '', value.typeCode, value.code));
+      }
+      if (value.system !== undefined) push(others, systemKey(parameter, value.system));
+      return;
+    case 'string':
+      addString(made, parameter, fold(value.text));
+      return;
+    case 'uri':
+      push(others, uriKey(parameter, value.uri));
+      addString(made, parameter, value.uri);
+      return;
+    case 'number':
+    case 'quantity':
+      addNumber(made, parameter, parameter, value);
+      return;
+    case 'date':
+      addDate(made, parameter, value);
+      return;
+    case 'reference':
+      addReference(made, parameter, value);
+      return;
+    case 'position':
+      addNumber(made, pairKey(parameter, parameter), parameter, {
+        kind: 'number',
+        low: value.longitude,
+        high: value.longitude,
+      });
+      addNumber(made, parameter, parameter, { kind: 'number', low: value.latitude, high: value.latitude });
+      return;
+    case 'composite':
+      addComposite(made, parameter, value);
+  }
+}
+
+function addString({ strings }: Making, key: Key, text: string): void {
+  if (text === '') return;
+  const kept =
+    text.length > LONGEST_STRING ? text.slice(0, LONGEST_STRING).replace(/[\ud800-\udbff]$/, '') : text;
+  for (let i = 0; i < strings.values.length; i++)
+    if (strings.values[i] === kept && strings.keys[2 * i] === key.high && strings.keys[2 * i + 1] === key.low)
+      return;
+  push(strings.keys, key);
+  strings.values.push(kept);
+}
+
+function addNumber(
+  { numbers }: Making,
+  key: Key,
+  parameter: Key,
+  value: Value<'number'> | Value<'quantity'>,
+): void {
+  push(numbers.keys, key);
+  if (value.kind === 'quantity' && (value.code ?? value.unit) !== undefined)
+    push(numbers.units, unitKey(parameter, value.system ?? '', (value.code ?? value.unit) as string));
+  else numbers.units.push(Number.NaN, Number.NaN);
+  numbers.low.push(value.low);
+  numbers.high.push(value.high);
+}
+
+function addDate({ dates }: Making, key: Key, value: Value<'date'>): void {
+  push(dates.keys, key);
+  dates.low.push(value.low);
+  dates.high.push(value.high);
+}
+
+/** Local targets are found by their number; here is what cannot be: foreign urls, canonicals, identifiers. */
+function addReference({ others }: Making, parameter: Key, value: Value<'reference'>): void {
+  const { reference, identifier } = value;
+  if (reference !== undefined && /^[a-z][a-z0-9+.-]*:/i.test(reference)) {
+    push(others, uriKey(parameter, reference));
+    const bare = withoutVersion(reference);
+    if (bare !== reference) push(others, uriKey(parameter, bare));
+  }
+  if (identifier) {
+    const { system = '', value: code = '' } = identifier;
+    push(others, identifierKey(parameter, system, code));
+  }
+}
+
+/**
+ * Values that belong together within one element. The first part is a token: two tokens make a key, a token and
+ * something else a value row. A third part is judged on the resource itself.
+ */
+function addComposite(made: Making, parameter: Key, { parts }: Value<'composite'>): void {
+  const [firsts = [], seconds = []] = parts;
+  for (const first of firsts) {
+    const names = partKeys(parameter, first);
+    for (const second of seconds) {
+      const others = partKeys(parameter, second);
+      for (const name of names)
+        for (const other of others) push(made.others, pairKey(parameter, name, other));
+      // Value rows are dear: one, under the code alone; a search that names the system looks at the keys too.
+      const name = names[names.length - 1];
+      if (others.length > 0 || !name) continue;
+      const key = pairKey(parameter, name);
+      if (second.kind === 'quantity' || second.kind === 'number') addNumber(made, key, parameter, second);
+      else if (second.kind === 'date') addDate(made, key, second);
+      else if (second.kind === 'string') addString(made, key, fold(second.text));
+    }
+  }
+}
+
+/** The keys of a part that has keys: a token's with its system, then without. */
+function partKeys(parameter: Key, part: SearchValue): Key[] {
+  if (part.kind === 'token' && part.code !== undefined)
+    return [tokenKey(parameter, part.system ?? '', part.code), codeKey(parameter, part.code)];
+  if (part.kind === 'reference' && part.reference !== undefined) return [uriKey(parameter, part.reference)];
+  return [];
+}
+
+/** A canonical may name a business version after a bar (R4 references.html#canonical). */
+function withoutVersion(reference: string): string {
+  const bar = reference.indexOf('|');
+  return bar > 0 ? reference.slice(0, bar) : reference;
+}
+
+function push(to: number[], { high, low }: Key): void {
+  to.push(high, low);
+}

@@ -1,0 +1,112 @@
+/** The versions of one resource, of a type, or of all, newest first (R4 http.html#history). */
+import type pg from 'pg';
+import { int2Array, int8Array } from '../arrays.ts';
+import { run } from '../pool.ts';
+
+export interface HistoryWanted {
+  /** types looked at, by number */
+  readonly types: readonly number[];
+  /** only these resources */
+  readonly rids?: readonly number[];
+  readonly count: number;
+  /** milliseconds; only versions made at or after it */
+  readonly since: number;
+  /** only versions current at some time in [from, to), in milliseconds */
+  readonly from: number;
+  readonly to: number;
+  /** only what is older than this entry */
+  readonly before?: Position;
+}
+
+export interface Position {
+  /** milliseconds */
+  readonly updated: number;
+  readonly rid: number;
+  readonly version: number;
+}
+
+export interface HistoryRow {
+  readonly rid: number;
+  readonly type: number;
+  readonly id: string;
+  readonly version: number;
+  readonly deleted: boolean;
+  readonly updated: string;
+  readonly content: string | null;
+  readonly blob: string | null;
+  /** whether the version before was a deletion, or there was none */
+  readonly created: boolean;
+}
+
+// Both parts walk an index backwards from the position and stop after a page: the current versions on
+// resource_index_updated, past ones and deletions on version_history. Contents are fetched for the page only.
+const OF_TYPES = `
+  select x.* from unnest($1::smallint[]) t (code) cross join lateral (
+    (select i.rid, r.version, i.updated, r.type
+     from resource_index i join resource r on r.rid = i.rid
+     where i.type = t.code and i.updated >= $3 and i.updated < $5
+       and (i.updated, i.rid) <= ($6, $7) and (i.updated, i.rid, r.version) < ($6, $7, $8)
+     order by i.updated desc, i.rid desc limit $2)
+    union all
+    (select v.rid, v.version, v.updated, v.type from version v
+     where v.type = t.code and v.updated >= $3 and v.updated < $5 and v.superseded > $4
+       and (v.updated, v.rid, v.version) < ($6, $7, $8)
+     order by v.updated desc, v.rid desc, v.version desc limit $2)
+  ) x`;
+const OF_RESOURCES = `
+  (select r.rid, r.version, r.updated, r.type from resource r
+   where r.rid = any ($9::bigint[]) and r.type = any ($1) and r.version > 0 and not r.deleted
+     and r.updated >= $3 and r.updated < $5 and (r.updated, r.rid, r.version) < ($6, $7, $8))
+  union all
+  (select v.rid, v.version, v.updated, v.type from version v
+   where v.rid = any ($9) and v.type = any ($1) and v.updated >= $3 and v.updated < $5 and v.superseded > $4
+     and (v.updated, v.rid, v.version) < ($6, $7, $8))`;
+
+const page = (found: string): string => `
+  select p.rid, p.type, r.id, p.version, coalesce(v.deleted, false), p.updated,
+    case when v.rid is null then r.content else v.content end,
+    case when v.rid is null then r.blob else v.blob end,
+    p.version = 1 or coalesce(b.deleted, false)
+  from (select * from (${found}) f order by updated desc, rid desc, version desc limit $2) p
+  join resource r on r.rid = p.rid
+  left join version v on v.rid = p.rid and v.version = p.version
+  left join version b on b.rid = p.rid and b.version = p.version - 1
+  order by p.updated desc, p.rid desc, p.version desc`;
+
+const TYPES = { name: 'history', text: page(OF_TYPES) };
+const RESOURCES = { name: 'history_of', text: page(OF_RESOURCES) };
+
+/** PostgreSQL's text for an instant in milliseconds, ±Infinity included. */
+export function timestampText(milliseconds: number): string {
+  if (milliseconds === Number.POSITIVE_INFINITY) return 'infinity';
+  return milliseconds === Number.NEGATIVE_INFINITY ? '-infinity' : instantText(milliseconds);
+}
+
+/** ISO 8601 with a year before 1 or after 9999 as PostgreSQL reads it. */
+function instantText(milliseconds: number): string {
+  const iso = new Date(milliseconds).toISOString();
+  if (/^\d{4}-/.test(iso)) return iso;
+  return iso.startsWith('+') ? iso.slice(iso[1] === '0' ? 2 : 1) : '-infinity';
+}
+
+/** One page; at most `count` entries. */
+export async function readHistory(pool: pg.Pool, wanted: HistoryWanted): Promise<HistoryRow[]> {
+  const { before } = wanted;
+  const values = [
+    int2Array(wanted.types),
+    wanted.count,
+    timestampText(wanted.since),
+    timestampText(wanted.from),
+    timestampText(wanted.to),
+    timestampText(before?.updated ?? Number.POSITIVE_INFINITY),
+    before?.rid ?? Number.MAX_SAFE_INTEGER,
+    before?.version ?? 0x7fffffff,
+  ];
+  const rows = wanted.rids
+    ? await run(pool, RESOURCES, [...values, int8Array(wanted.rids)])
+    : await run(pool, TYPES, values);
+  return rows.map(
+    ([rid, type, id, version, deleted, updated, content, blob, created]) =>
+      ({ rid, type, id, version, deleted, updated, content, blob, created }) as HistoryRow,
+  );
+}

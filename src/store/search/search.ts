@@ -1,0 +1,337 @@
+/**
+ * Finding resources. There are two plans: walk a timeline in its order and judge what comes by, or take what the
+ * key index finds and sort it. The first is the quicker where many match, the second where few do (ARCHITECTURE.md,
+ * "Search plans").
+ */
+import type pg from 'pg';
+import type { Definitions } from '../../fhir/definitions.ts';
+import type { Filter, SearchRequest } from '../../search/request.ts';
+import type { Catalog } from '../catalog.ts';
+import { clinicalDate } from '../index/clinical-date.ts';
+import { codeKey, type Keys, keyText, tokenKey } from '../index/keys.ts';
+import type { Numbers } from '../numbers.ts';
+import { type Row, run } from '../pool.ts';
+import { timestampText } from '../read/history.ts';
+import { condition, type Setting } from './conditions.ts';
+import { boundsOf } from './dates.ts';
+import { type Sql, sql } from './sql.ts';
+
+/** A match, as a row of `resource`. */
+export interface Match {
+  readonly rid: number;
+  readonly id: string;
+  readonly version: number;
+  readonly updated: string;
+  readonly content: string;
+  readonly blob: string | null;
+  /** where it stands in the order: clinical date or lastUpdated, PostgreSQL's text */
+  readonly at: string;
+}
+
+/** Only what comes after this match, in the order of the search. */
+export interface After {
+  /** PostgreSQL's text of a time stamp */
+  readonly at: string;
+  readonly rid: number;
+}
+
+export interface Searcher {
+  /** One match more than the page holds, where there are that many. */
+  find(request: SearchRequest, after?: After): Promise<Match[]>;
+  count(request: SearchRequest): Promise<number>;
+}
+
+/** So many rows of a timeline are walked before the other plan is tried. */
+const PATIENCE = 2000;
+
+/** Makes the searches of this process. */
+export function makeSearcher(
+  pool: pg.Pool,
+  definitions: Definitions,
+  catalog: Catalog,
+  keys: Keys,
+  numbers: Numbers,
+): Searcher {
+  const settingOf = (type: string): Setting => ({
+    type,
+    keys,
+    clinical: clinicalDate(definitions, type)?.code,
+    typeNumber: catalog.typeNumber,
+  });
+
+  /** The stretch of the timeline that holds all matches, and the filters that remain to be judged. */
+  async function walkOf(request: SearchRequest): Promise<Walk | undefined> {
+    const { type, filters } = request;
+    const setting = settingOf(type);
+    const rest: Filter[] = [];
+    const walk: Walk = {
+      patients: undefined,
+      keys: undefined,
+      from: Number.NEGATIVE_INFINITY,
+      to: Number.POSITIVE_INFINITY,
+      rest,
+      selective: false,
+    };
+    for (const filter of filters) {
+      if (filter.kind === 'reference' && !walk.patients && isPatientFilter(definitions, type, filter)) {
+        const ids = filter.values.map((value) => (value.kind === 'local' ? value.id : ''));
+        const found = await numbers.find(ids.map((id) => ({ type: 'Patient', id })));
+        walk.patients = [...new Set(found.filter((rid) => rid !== undefined))];
+        continue;
+      }
+      if (filter.kind === 'token' && ['code', 'category'].includes(filter.parameter.code) && !walk.keys) {
+        walk.keys = await walkedKeys(filter, type);
+        if (walk.keys) continue;
+      }
+      if (filter.kind === 'date' && filter.parameter.code === setting.clinical) {
+        const { from, to } = boundsOf(filter.values);
+        walk.from = Math.max(walk.from, from);
+        walk.to = Math.min(walk.to, to);
+      }
+      if (filter.kind === 'id' || filter.kind === 'string' || filter.kind === 'reference')
+        walk.selective = true;
+      if (filter.kind === 'uri' || (filter.kind === 'token' && filter.parameter.code === 'identifier'))
+        walk.selective = true;
+      rest.push(filter);
+    }
+    return walk;
+  }
+
+  /** The timeline keys of a code's or category's values; undefined where a value has no code. */
+  async function walkedKeys(
+    { parameter, values }: Extract<Filter, { kind: 'token' }>,
+    type: string,
+  ): Promise<string[] | undefined> {
+    if (values.some(({ code }) => code === undefined)) return undefined;
+    const own = keys.parameter(type, parameter);
+    const full = values
+      .filter(({ system }) => system !== undefined)
+      .map(({ system, code }) => keyText(tokenKey(own, system as string, code as string)));
+    const bare = values
+      .filter(({ system }) => system === undefined)
+      .map(({ code }) => keyText(codeKey(own, code as string)));
+    if (bare.length > 0) for (const [key] of await run(pool, KEYS_OF_CODE, [bare])) full.push(key as string);
+    return [...new Set(full)];
+  }
+
+  async function find(request: SearchRequest, after?: After): Promise<Match[]> {
+    const limit = request.count + 1;
+    const walk = await walkOf(request);
+    if (!walk || walk.patients?.length === 0 || walk.keys?.length === 0) return [];
+    const setting = settingOf(request.type);
+    const byDate = request.sort.by === 'date';
+    const narrow = walk.patients !== undefined || walk.keys !== undefined;
+    if (byDate && !walk.selective) {
+      // Without conditions of its own, or within one patient's or code's stretch, the walk is the plan.
+      if (walk.rest.length === 0 || narrow) return matches(await query(walkStatement(walk, after, limit)));
+      const tried = await query(walkStatement(walk, after, limit, PATIENCE));
+      if (tried.length >= limit) return matches(tried);
+    }
+    if (!byDate && !walk.selective && !narrow) {
+      const tried = await query(
+        updatedStatement(after, limit, walk.rest.length === 0 ? undefined : PATIENCE),
+      );
+      if (tried.length >= limit || walk.rest.length === 0) return matches(tried);
+    }
+    return matches(await query(sortStatement(walk, after, limit)));
+
+    function order(column: string, rid: string): string {
+      const direction = request.sort.descending ? 'desc' : 'asc';
+      return `${column} ${direction}, ${rid} ${direction}`;
+    }
+
+    function beyond(sql: Sql, column: string, rid: string, from: After | undefined): string {
+      if (!from) return 'true';
+      const comparison = request.sort.descending ? '<' : '>';
+      return `(${column}, ${rid}) ${comparison} (${sql.bind(from.at)}, ${sql.bind(from.rid)})`;
+    }
+
+    function judged(sql: Sql, filters: readonly Filter[]): string {
+      return filters.map((filter) => ` and ${condition(sql, filter, setting)}`).join('');
+    }
+
+    /** Rides on timeline_patient or timeline_key, backwards or forwards. */
+    function walkStatement(walk: Walk, from: After | undefined, most: number, patience?: number): Statement {
+      const s = sql();
+      const stretches = stretchesOf(s, walk, request.type, keys);
+      const bounds = boundsIn(s, walk);
+      const page = `${beyond(s, 't.at', 't.rid', from)}${bounds}`;
+      const bounded = s.bind(patience ?? most);
+      const inner = stretches.map((stretch) => {
+        const rows = `select t.at, t.rid from timeline t where ${stretch} and ${page} order by ${order('t.at', 't.rid')}`;
+        if (walk.rest.length === 0) return `(${rows} limit ${bounded})`;
+        const walked = patience === undefined ? rows : `${rows} limit ${bounded}`;
+        return `(select w.at, w.rid from (${walked}) w join resource_index i on i.rid = w.rid
+                 where true${judged(s, walk.rest)} order by ${order('w.at', 'w.rid')} limit ${s.bind(most)})`;
+      });
+      // One resource may stand in several stretches.
+      const all =
+        inner.length === 1 ? inner[0] : `(select distinct at, rid from (${inner.join(' union all ')}) u)`;
+      return {
+        text: pageOf(
+          `select x.at, x.rid from ${all} x order by ${order('x.at', 'x.rid')} limit ${s.bind(most)}`,
+          order('p.at', 'p.rid'),
+        ),
+        values: s.values,
+        name: walk.rest.length === 0 && inner.length === 1,
+      };
+    }
+
+    /** Rides on resource_index_updated. */
+    function updatedStatement(from: After | undefined, most: number, patience?: number): Statement {
+      const s = sql();
+      const walked = `select * from resource_index i where i.type = ${s.bind(catalog.typeNumber(request.type))}
+        and ${beyond(s, 'i.updated', 'i.rid', from)} order by ${order('i.updated', 'i.rid')} limit ${s.bind(patience ?? most)}`;
+      return {
+        text: pageOf(
+          `select i.updated as at, i.rid from (${walked}) i where true${judged(s, filtersOf(request))}
+           order by ${order('i.updated', 'i.rid')} limit ${s.bind(most)}`,
+          order('p.at', 'p.rid'),
+        ),
+        values: s.values,
+      };
+    }
+
+    /** Rides on the GIN index of keys, or on the index of the table that a condition names; then sorts. */
+    function sortStatement(walk: Walk, from: After | undefined, most: number): Statement {
+      const s = sql();
+      const at = byDate ? `coalesce(i.at, '-infinity')` : 'i.updated';
+      return {
+        text: pageOf(
+          `select ${at} as at, i.rid from resource_index i where ${candidates(s, walk, request, setting)}
+           and ${beyond(s, at, 'i.rid', from)} order by ${order(at, 'i.rid')} limit ${s.bind(most)}`,
+          order('p.at', 'p.rid'),
+        ),
+        values: s.values,
+      };
+    }
+  }
+
+  async function count(request: SearchRequest): Promise<number> {
+    const walk = await walkOf(request);
+    if (!walk || walk.patients?.length === 0 || walk.keys?.length === 0) return 0;
+    const setting = settingOf(request.type);
+    const s = sql();
+    if (walk.selective) {
+      const text = `select count(*) from resource_index i where ${candidates(s, walk, request, setting)}`;
+      return (await query({ text, values: s.values }))[0]?.[0] as number;
+    }
+    const stretches = stretchesOf(s, walk, request.type, keys);
+    const bounds = boundsIn(s, walk);
+    const judged = walk.rest.map((filter) => ` and ${condition(s, filter, setting)}`).join('');
+    const rows = stretches
+      .map((stretch) => `select t.rid from timeline t where ${stretch}${bounds}`)
+      .join(' union ');
+    const text = judged
+      ? `select count(*) from (${rows}) t join resource_index i on i.rid = t.rid where true${judged}`
+      : `select count(*) from (${rows}) t`;
+    return (
+      await query({ text, values: s.values, name: !judged && stretches.length === 1 })
+    )[0]?.[0] as number;
+  }
+
+  // Plans made without the values are ten times slower on GIN: only walks of one stretch are prepared.
+  const names = new Map<string, string>();
+  async function query({ text, values, name }: Statement): Promise<Row[]> {
+    if (!name) return (await pool.query({ text, values, rowMode: 'array' })).rows;
+    let known = names.get(text);
+    if (!known) {
+      known = `search_${names.size}`;
+      names.set(text, known);
+    }
+    return run(pool, { name: known, text }, values);
+  }
+
+  return { find, count };
+}
+
+interface Statement {
+  readonly text: string;
+  readonly values: unknown[];
+  /** whether its shape is one of few, worth preparing */
+  readonly name?: boolean;
+}
+
+interface Walk {
+  /** numbers of the patients that were asked for */
+  patients: number[] | undefined;
+  /** timeline keys that were asked for */
+  keys: string[] | undefined;
+  /** bounds on the clinical date, in milliseconds */
+  from: number;
+  to: number;
+  /** what the stretch itself does not say */
+  readonly rest: readonly Filter[];
+  /** whether a filter is one that few resources pass */
+  selective: boolean;
+}
+
+const KEYS_OF_CODE = {
+  name: 'keys_of_code',
+  text: 'select key::text from code_key where code = any ($1::bigint[])',
+};
+
+const filtersOf = ({ filters }: SearchRequest): readonly Filter[] => filters;
+
+/** The conditions that say where in the timeline: one for each patient and key. */
+function stretchesOf(sql: Sql, walk: Walk, type: string, keys: Keys): string[] {
+  const named = (walk.keys ?? [keyText(keys.type(type))]).map((key) => `t.key = ${sql.bind(key)}`);
+  if (!walk.patients) return named.map((key) => `${key} and t.lead`);
+  return walk.patients.flatMap((patient) =>
+    named.map((key) => `t.patient = ${sql.bind(patient)} and ${key}`),
+  );
+}
+
+function boundsIn(sql: Sql, { from, to }: Walk): string {
+  const low = from === Number.NEGATIVE_INFINITY ? '' : ` and t.at >= ${sql.bind(timestampText(from))}`;
+  return to === Number.POSITIVE_INFINITY ? low : `${low} and t.at < ${sql.bind(timestampText(to))}`;
+}
+
+/** All conditions of a search on `resource_index i`, patients and timeline keys included. */
+function candidates(sql: Sql, walk: Walk, request: SearchRequest, setting: Setting): string {
+  const type = `i.type = ${sql.bind(setting.typeNumber(request.type))}`;
+  const judged = walk.rest.map((filter) => ` and ${condition(sql, filter, setting)}`).join('');
+  if (!walk.patients && !walk.keys) return `${type}${judged}`;
+  if (!walk.patients) return `${type} and i.keys && ${sql.bind(walk.keys)}::bigint[]${judged}`;
+  const stretches = stretchesOf(sql, walk, request.type, setting.keys);
+  const rows = stretches.map((stretch) => `select t.rid from timeline t where ${stretch}`).join(' union ');
+  return `i.rid in (${rows})${judged}`;
+}
+
+/** The contents of a page. */
+const pageOf = (found: string, order: string): string => `
+  select p.rid, r.id, r.version, r.updated, r.content, r.blob, p.at
+  from (${found}) p join resource r on r.rid = p.rid order by ${order}`;
+
+function matches(rows: readonly Row[]): Match[] {
+  return rows.map(
+    ([rid, id, version, updated, content, blob, at]) =>
+      ({ rid, id, version, updated, content, blob, at }) as Match,
+  );
+}
+
+/**
+ * Whether a filter says what `patient` says: timelines are kept by that parameter. `subject` does where `patient`
+ * is defined as those subjects that are patients.
+ */
+function isPatientFilter(
+  definitions: Definitions,
+  type: string,
+  { parameter, values }: Extract<Filter, { kind: 'reference' }>,
+): boolean {
+  const isPatient = values.every(
+    (value) =>
+      value.kind === 'local' &&
+      (value.type === 'Patient' || (value.type === undefined && parameter.code === 'patient')),
+  );
+  if (!isPatient) return false;
+  if (parameter.code === 'patient') return true;
+  const patient = definitions.searchParameters(type).find(({ code }) => code === 'patient');
+  return (
+    parameter.expression !== undefined &&
+    (patient?.expression ?? '')
+      .split('|')
+      .some((part) => part.trim() === `${type}.subject.where(resolve() is Patient)`) &&
+    parameter.expression.split('|').some((part) => part.trim() === `${type}.subject`)
+  );
+}

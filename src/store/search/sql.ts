@@ -1,0 +1,12 @@
+/** SQL under construction: fixed fragments and numbered parameters. No text of a user's ever becomes SQL. */
+
+export interface Sql {
+  /** Adds a value and gives the parameter that stands for it. */
+  bind(value: unknown): string;
+  readonly values: unknown[];
+}
+
+export function sql(): Sql {
+  const values: unknown[] = [];
+  return { values, bind: (value) => `$${values.push(value)}` };
+}

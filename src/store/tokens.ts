@@ -1,0 +1,55 @@
+/** Access tokens, opaque to clients: the database keeps their hashes only. */
+import { createHash, randomBytes } from 'node:crypto';
+import type pg from 'pg';
+import { run } from './pool.ts';
+
+export interface TokenRow {
+  readonly number: number;
+  readonly scope: string;
+  /** milliseconds */
+  readonly expires: number;
+  /** the epoch that was read along */
+  readonly epoch: number;
+}
+
+const ISSUE = {
+  name: 'issue_token',
+  text: `insert into token (hash, scope, client, expires)
+         values ($1, $2, $3, now() + make_interval(secs => $4))`,
+};
+const LOOK = {
+  name: 'look_up_token',
+  text: `select t.number, t.scope, (extract(epoch from t.expires) * 1000)::bigint, epoch.value
+         from token t, epoch where t.hash = $1 and t.expires > now()`,
+};
+const EPOCH = { name: 'epoch', text: 'select value from epoch' };
+
+const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
+
+/**
+ * Makes an access token.
+ *
+ * @param grant   `seconds` it is valid for
+ * @returns       the token, which is not kept
+ */
+export async function issueToken(
+  pool: pg.Pool,
+  grant: { readonly scope: string; readonly client: string; readonly seconds: number },
+): Promise<string> {
+  const token = randomBytes(32).toString('base64url');
+  await run(pool, ISSUE, [hashOf(token), grant.scope, grant.client, grant.seconds]);
+  return token;
+}
+
+/** What a token stands for; undefined where it is none or has expired. */
+export async function lookUpToken(pool: pg.Pool, token: string): Promise<TokenRow | undefined> {
+  const [row] = await run(pool, LOOK, [hashOf(token)]);
+  if (!row) return undefined;
+  const [number, scope, expires, epoch] = row;
+  return { number, scope, expires, epoch } as TokenRow;
+}
+
+/** The number that rises whenever something changes that decides about access. */
+export async function currentEpoch(pool: pg.Pool): Promise<number> {
+  return (await run(pool, EPOCH, []))[0]?.[0] as number;
+}

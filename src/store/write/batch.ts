@@ -1,0 +1,185 @@
+/** Writes on their way to PostgreSQL: what is one resource here becomes rows of parallel arrays (migrations/0002). */
+import { EXTRACTOR_VERSION } from '../../fhir/extract.ts';
+import {
+  boolArray,
+  float8Array,
+  int2Array,
+  int4Array,
+  int8Array,
+  keyArray,
+  textArray,
+  timestamptzArray,
+  uuidArray,
+} from '../arrays.ts';
+import type { Catalog } from '../catalog.ts';
+import type { IndexRow } from '../index/row.ts';
+
+/** A resource to write; without content and row a deletion. */
+export interface Write {
+  readonly rid: number;
+  readonly type: number;
+  readonly id: string;
+  readonly content: string | null;
+  readonly security: string | null;
+  readonly blob: string | null;
+  readonly agent: number;
+  readonly row: IndexRow | null;
+  /** the epoch under which it was allowed */
+  readonly epoch: number;
+  /** whether the targets must be there */
+  readonly check: boolean;
+  /** Binaries that are claimed by their number: the first claim holds */
+  readonly owns: readonly { readonly binary: number; readonly owner: number }[];
+}
+
+/** A write to what may already be there. */
+export interface Change extends Write {
+  /** the version that it must have */
+  readonly expected: number | null;
+  /** labels as they were read, where these are meant to be replaced */
+  readonly labels: string | null;
+}
+
+/** So many bytes and rows a write brings along, roughly: to bound a statement. */
+export function weight({ content, row }: Write): number {
+  return (content?.length ?? 0) + (row ? 8 * row.keys.length + 64 * row.numbers.low.length : 0) + 500;
+}
+
+/** The parameters that create_resources and change_resources share, from p_rid on. */
+function rowsOf(writes: readonly Write[], withId: boolean): Buffer[] {
+  const timeline: number[] = [];
+  const keys: number[] = [];
+  const keysEnd: number[] = [];
+  const targets: number[] = [];
+  const paths: number[] = [];
+  const targetsEnd: number[] = [];
+  const lines = {
+    rid: [] as number[],
+    key: [] as number[],
+    patient: [] as number[],
+    at: [] as (number | null)[],
+    lead: [] as boolean[],
+  };
+  const numbers = {
+    rid: [] as number[],
+    key: [] as number[],
+    unit: [] as number[],
+    low: [] as number[],
+    high: [] as number[],
+  };
+  const strings = { rid: [] as number[], key: [] as number[], value: [] as string[] };
+  const dates = { rid: [] as number[], key: [] as number[], low: [] as number[], high: [] as number[] };
+  const owned = { binary: [] as number[], owner: [] as number[] };
+  for (const { rid, row, owns } of writes) {
+    timeline.push(row?.timeline ?? 0);
+    if (row) {
+      append(keys, row.keys);
+      append(targets, row.targets);
+      append(paths, row.paths);
+      const patients = row.patients.length > 0 ? row.patients : NOBODY;
+      for (let p = 0; p < patients.length; p++)
+        for (let k = 0; k < row.timeline; k++) {
+          lines.rid.push(rid);
+          lines.key.push(row.keys[2 * k] as number, row.keys[2 * k + 1] as number);
+          lines.patient.push(patients[p] as number);
+          lines.at.push(row.at ?? Number.NEGATIVE_INFINITY);
+          lines.lead.push(p === 0);
+        }
+      for (let i = 0; i < row.numbers.low.length; i++) numbers.rid.push(rid);
+      append(numbers.key, row.numbers.keys);
+      append(numbers.unit, row.numbers.units);
+      append(numbers.low, row.numbers.low);
+      append(numbers.high, row.numbers.high);
+      for (let i = 0; i < row.strings.values.length; i++) strings.rid.push(rid);
+      append(strings.key, row.strings.keys);
+      for (const value of row.strings.values) strings.value.push(value);
+      for (let i = 0; i < row.dates.low.length; i++) dates.rid.push(rid);
+      append(dates.key, row.dates.keys);
+      append(dates.low, row.dates.low);
+      append(dates.high, row.dates.high);
+    }
+    keysEnd.push(keys.length / 2);
+    targetsEnd.push(targets.length);
+    for (const { binary, owner } of owns) {
+      owned.binary.push(binary);
+      owned.owner.push(owner);
+    }
+  }
+  return [
+    int8Array(writes.map(({ rid }) => rid)),
+    int2Array(writes.map(({ type }) => type)),
+    ...(withId ? [textArray(writes.map(({ id }) => id))] : []),
+    textArray(writes.map(({ content }) => content)),
+    textArray(writes.map(({ security }) => security)),
+    uuidArray(writes.map(({ blob }) => blob)),
+    int4Array(writes.map(({ agent }) => agent)),
+    int8Array(writes.map(({ row }) => row?.patients[0] ?? null)),
+    timestamptzArray(writes.map(({ row }) => row?.at ?? null)),
+    timestamptzArray(writes.map(({ row }) => row?.until ?? null)),
+    int2Array(timeline),
+    keyArray(keys),
+    int4Array(keysEnd),
+    int8Array(targets),
+    int2Array(paths),
+    int4Array(targetsEnd),
+    int8Array(lines.rid),
+    keyArray(lines.key),
+    int8Array(lines.patient),
+    timestamptzArray(lines.at),
+    boolArray(lines.lead),
+    int8Array(numbers.rid),
+    keyArray(numbers.key),
+    keyArray(numbers.unit),
+    float8Array(numbers.low),
+    float8Array(numbers.high),
+    int8Array(strings.rid),
+    keyArray(strings.key),
+    textArray(strings.value),
+    int8Array(dates.rid),
+    keyArray(dates.key),
+    timestamptzArray(dates.low),
+    timestamptzArray(dates.high),
+    int8Array(owned.binary),
+    int8Array(owned.owner),
+  ];
+}
+
+/** A resource that is about no patient has its timeline rows under the number 0. */
+const NOBODY: readonly number[] = [0];
+
+/** Of one mind, or an epoch that never is: the lane then runs each alone, and each is judged by its own. */
+function epochOf(writes: readonly Write[]): number {
+  const { epoch } = writes[0] as Write;
+  return writes.every((write) => write.epoch === epoch) ? epoch : -1;
+}
+
+const checked = (writes: readonly Write[]): boolean => (writes[0] as Write).check;
+
+/** `push(...many)` would put all on the stack. */
+function append(to: number[], from: readonly number[]): void {
+  for (let i = 0; i < from.length; i++) to.push(from[i] as number);
+}
+
+const numbered = (count: number): string => Array.from({ length: count }, (_, i) => `$${i + 1}`).join(', ');
+
+/** The statement that creates; its parameters by `createValues`. */
+export const CREATE = { name: 'create', text: `select create_resources(${numbered(39)})` };
+
+/** The statement that updates and deletes; its parameters by `changeValues`. */
+export const CHANGE = { name: 'change', text: `select * from change_resources(${numbered(40)})` };
+
+export function createValues(catalog: Catalog, writes: readonly Write[]): unknown[] {
+  return [epochOf(writes), catalog.feedBase, EXTRACTOR_VERSION, checked(writes), ...rowsOf(writes, true)];
+}
+
+export function changeValues(catalog: Catalog, changes: readonly Change[]): unknown[] {
+  return [
+    epochOf(changes),
+    catalog.feedBase,
+    EXTRACTOR_VERSION,
+    checked(changes),
+    int4Array(changes.map(({ expected }) => expected)),
+    textArray(changes.map(({ labels }) => labels)),
+    ...rowsOf(changes, false),
+  ];
+}
