@@ -31,7 +31,7 @@ const HELP = `npm run bench -- [options]
   --only LIST        workloads by the beginning of their names (all): ${comparisons.map(({ workload }) => workload).join(', ')}
   --commit LIST      synchronous_commit for the writes (on,off)
   --json FILE        writes the figures there as well
-  --profile          the server writes a CPU profile (*.cpuprofile) when it stops
+  --profile          the server writes a CPU profile into bench/.data/profiles when it stops
 DATABASE_URL names an empty database, or the one of an earlier run; unset, one is kept under bench/.data.`;
 
 const { values: options } = parseArgs({
@@ -147,7 +147,7 @@ async function startAll(database: Database): Promise<Bench> {
   const env = { DATABASE_URL: database.url };
   const printed = await consilium(['token', '--minutes', '1440'], env);
   const token = printed.trim().split(/\s+/).at(-1)!;
-  const profile = options.profile ? { NODE_OPTIONS: '--cpu-prof' } : {};
+  const profile = options.profile ? { NODE_OPTIONS: '--cpu-prof --cpu-prof-dir=bench/.data/profiles' } : {};
   const server = await serve({ ...env, DATA_DIR: database.dataDir, ...profile }, await freePort());
   const process = forkHere('yardstick.ts', env);
   const { port } = await ask<{ port: number }>(process);

@@ -25,8 +25,8 @@ export function faultOf(thrown: unknown, id: string): Fault {
   if (thrown instanceof Refusal) {
     const { status, issues, headers } = thrown;
     // RFC 9110 §11.6.1: a 401 says how to be let in
-    const challenge = status === 401 ? { 'WWW-Authenticate': CHALLENGE } : {};
-    return { status, issues, headers: { ...challenge, ...headers }, own: status >= 500 };
+    const all = status === 401 ? { 'WWW-Authenticate': CHALLENGE, ...headers } : headers;
+    return { status, issues, headers: all, own: status >= 500 };
   }
   const code = codeOf(thrown);
   if (code === '57014') {
@@ -97,10 +97,10 @@ const NETWORK = new Set([
 
 /**
  * Whether it may pass by itself. PostgreSQL's classes (its Appendix A): 08 connection, 40 rolled back to let
- * another go first, 53 out of resources, 57P shutting down or starting up, 55P03 lock not available.
+ * another go first, 53 out of resources, 57P shutting down or starting up, 3D000 not restored yet, 55P03 lock not available.
  */
 function isPassing(code: string, thrown: unknown): boolean {
-  if (/^(?:08|40|53)...$|^57P0[1-5]$|^55P03$|^25P03$/.test(code)) return true;
+  if (/^(?:08|40|53)...$|^57P0[1-5]$|^3D000$|^55P03$|^25P03$/.test(code)) return true;
   const message = thrown instanceof Error ? thrown.message : '';
   // pg and pg-pool give these no code
   if (

@@ -49,7 +49,7 @@ export function parseSearch(
   for (const [name, value] of pairs) {
     // An empty value asks for nothing (R4 search.html#escaping gives it no meaning).
     if (value === '') continue;
-    const read = RESULT[name];
+    const read = Object.hasOwn(RESULT, name) ? RESULT[name] : undefined;
     if (read) {
       if (once.has(name)) throw parameterFault(name, 'stands twice: give it once');
       once.add(name);
@@ -73,10 +73,7 @@ export function searchable(definitions: Definitions, type: string): readonly Sea
 const LATER = new Set(['_text', '_content', '_query', '_filter', '_has', '_list']);
 
 /** Parameters that shape the result (R4 search.html#return). */
-const RESULT: Readonly<
-  Record<string, ((request: Making, value: string, definitions: Definitions) => void) | undefined>
-> = {
-  __proto__: undefined as never,
+const RESULT: Readonly<Record<string, (request: Making, value: string, definitions: Definitions) => void>> = {
   _count(request, value) {
     if (!/^\d{1,9}$/.test(value)) throw parameterFault('_count', 'must be a whole number, such as 20');
     request.count = Math.min(Number(value), MAX_COUNT);
@@ -123,7 +120,7 @@ function readFilter(
   if (code.includes('.') || code === '_has')
     throw parameterFault(written, 'is a chain: chains are not supported yet');
   const parameter = findParameter(definitions, type, code);
-  if (!parameter) throw unknown(definitions, type, code);
+  if (!parameter || LATER.has(code)) throw unknown(definitions, type, code);
   const values = splitEscaped(value, ',');
   if (values.length > MAX_VALUES)
     throw parameterFault(code, `lists ${values.length} values: at most ${MAX_VALUES} are taken`);
@@ -162,7 +159,7 @@ function findParameter(definitions: Definitions, type: string, code: string): Se
 
 function unknown(definitions: Definitions, type: string, code: string): Refusal {
   const known = [
-    ...definitions.searchParameters(type).map((parameter) => parameter.code),
+    ...searchable(definitions, type).map((parameter) => parameter.code),
     ...Object.keys(RESULT).filter((name) => name !== '_after'),
   ];
   const near = nearest(code, known);

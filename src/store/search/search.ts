@@ -156,11 +156,10 @@ export function makeSearcher(
       const stretches = stretchesOf(s, walk, request.type, keys);
       const bounds = boundsIn(s, walk);
       const page = `${beyond(s, 't.at', 't.rid', from)}${bounds}`;
-      const bounded = s.bind(patience ?? most);
       const inner = stretches.map((stretch) => {
         const rows = `select t.at, t.rid from timeline t where ${stretch} and ${page} order by ${order('t.at', 't.rid')}`;
-        if (walk.rest.length === 0) return `(${rows} limit ${bounded})`;
-        const walked = patience === undefined ? rows : `${rows} limit ${bounded}`;
+        if (walk.rest.length === 0) return `(${rows} limit ${s.bind(most)})`;
+        const walked = patience === undefined ? rows : `${rows} limit ${s.bind(patience)}`;
         return `(select w.at, w.rid from (${walked}) w join resource_index i on i.rid = w.rid
                  where true${judged(s, walk.rest)} order by ${order('w.at', 'w.rid')} limit ${s.bind(most)})`;
       });
@@ -289,13 +288,14 @@ function boundsIn(sql: Sql, { from, to }: Walk): string {
 
 /** All conditions of a search on `resource_index i`, patients and timeline keys included. */
 function candidates(sql: Sql, walk: Walk, request: SearchRequest, setting: Setting): string {
-  const type = `i.type = ${sql.bind(setting.typeNumber(request.type))}`;
   const judged = walk.rest.map((filter) => ` and ${condition(sql, filter, setting)}`).join('');
-  if (!walk.patients && !walk.keys) return `${type}${judged}`;
-  if (!walk.patients) return `${type} and i.keys && ${sql.bind(walk.keys)}::bigint[]${judged}`;
-  const stretches = stretchesOf(sql, walk, request.type, setting.keys);
-  const rows = stretches.map((stretch) => `select t.rid from timeline t where ${stretch}`).join(' union ');
-  return `i.rid in (${rows})${judged}`;
+  if (walk.patients) {
+    const stretches = stretchesOf(sql, walk, request.type, setting.keys);
+    const rows = stretches.map((stretch) => `select t.rid from timeline t where ${stretch}`).join(' union ');
+    return `i.rid in (${rows})${judged}`;
+  }
+  const type = `i.type = ${sql.bind(setting.typeNumber(request.type))}`;
+  return walk.keys ? `${type} and i.keys && ${sql.bind(walk.keys)}::bigint[]${judged}` : `${type}${judged}`;
 }
 
 /** The contents of a page. */

@@ -1,0 +1,46 @@
+/** The door to records on a database of its own, without HTTP. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Definitions, loadDefinitions } from '../../src/fhir/definitions.ts';
+import { loadValidator } from '../../src/fhir/validate.ts';
+import { openRecords } from '../../src/records/open.ts';
+import type { Caller, Records } from '../../src/records/records.ts';
+import { openDiskBlobs } from '../../src/store/blobs/disk.ts';
+import { openPool } from '../../src/store/pool.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
+import { cloneDatabase } from './database.ts';
+
+export const BASE_URL = 'https://fhir.example.org/fhir';
+
+export interface TestRecords {
+  readonly records: Records;
+  readonly store: Store;
+  readonly definitions: Definitions;
+  /** may do everything */
+  readonly operator: Caller;
+  close(): Promise<void>;
+}
+
+export async function openTestRecords({ checkReferences = false } = {}): Promise<TestRecords> {
+  const database = await cloneDatabase();
+  const folder = await mkdtemp(join(tmpdir(), 'consilium-records-'));
+  const definitions = await loadDefinitions();
+  const pool = openPool({ databaseUrl: database.url });
+  const store = await openStore(pool, definitions, await openDiskBlobs(folder));
+  const records = openRecords(store, definitions, await loadValidator(definitions), {
+    baseUrl: BASE_URL,
+    checkReferences,
+  });
+  return {
+    records,
+    store,
+    definitions,
+    operator: await records.operator(),
+    async close() {
+      await pool.end();
+      await database.drop();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
