@@ -83,7 +83,10 @@ describe('outside of /fhir', () => {
     expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
     expect(JSON.parse(answer.text)).toMatchObject({ status: 404, title: 'Not Found' });
     expect(answer.headers['x-powered-by']).toBeUndefined();
-    await request(app.url).get('/docs/%zz').expect(400).expect('Content-Type', /problem/);
+    await request(app.url)
+      .get('/docs/%zz')
+      .expect(400)
+      .expect('Content-Type', /problem/);
     await request(app.url)
       .get('/fhirs')
       .expect(404)
