@@ -1,5 +1,6 @@
 // The floors of the house: a room imports only rooms below it (ARCHITECTURE.md, "Rooms").
 const ground = ['config', 'fhir', 'search'];
+/** What each room may import beside itself and the ground. `app.ts` composes them, and `cli` is above it. */
 const rooms = {
   config: [],
   fhir: ['config'],
@@ -12,9 +13,12 @@ const rooms = {
   rest: ['http', 'records'],
   operations: ['http', 'records', 'jobs'],
 };
-const allowed = (room) =>
-  ['config', 'fhir', 'search'].includes(room) ? rooms[room] : [...ground, ...rooms[room]];
-const path = (room) => (room === 'config' ? '^src/config\\.ts$' : `^src/${room}/`);
+rooms.app = Object.keys(rooms);
+rooms.cli = Object.keys(rooms);
+const belowHttp = [...ground, 'access', 'store', 'jobs', 'records'];
+
+const allowed = (room) => (ground.includes(room) ? rooms[room] : [...ground, ...rooms[room]]);
+const path = (room) => (['config', 'app'].includes(room) ? `^src/${room}\\.ts$` : `^src/${room}/`);
 
 module.exports = {
   forbidden: [
@@ -25,6 +29,20 @@ module.exports = {
       from: { path: path(room) },
       to: { path: '^src/', pathNot: [path(room), ...allowed(room).map(path)] },
     })),
+    {
+      name: 'known-room',
+      comment: 'every file of src is in a room that has a row above',
+      severity: 'error',
+      from: { path: '^src/', pathNot: Object.keys(rooms).map(path) },
+      to: {},
+    },
+    {
+      name: 'no-http-below-the-hall',
+      comment: 'what is below src/http does not know HTTP',
+      severity: 'error',
+      from: { path: belowHttp.map(path) },
+      to: { path: '^(node:)?(http|https|http2)$|^node_modules/express/' },
+    },
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
     { name: 'no-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true, pathNot: '^fhir/' } },
   ],

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import pg from 'pg';
 import { EXTRACTOR_VERSION } from '../src/fhir/extract.ts';
 import { startEmbedded } from '../src/store/embedded.ts';
 import type { Size } from './dataset.ts';
@@ -34,11 +35,41 @@ export async function openDatabase(size: Size, log: (line: string) => void): Pro
   const embedded = await startEmbedded({ dataDir, log });
   try {
     await fill(embedded.url, size, log);
-    return { url: embedded.url, pid: embedded.pid, dataDir, close: () => embedded.release() };
+    const copy = await copied(embedded.url);
+    return {
+      ...{ url: copy.url, pid: embedded.pid, dataDir },
+      close: async () => {
+        await copy.drop();
+        await embedded.release();
+      },
+    };
   } catch (fault) {
     await embedded.release();
     throw fault;
   }
+}
+
+/** What a run writes goes into a copy, so that each begins with the same. */
+async function copied(filled: string): Promise<{ readonly url: string; drop(): Promise<void> }> {
+  const run = async (...statements: string[]) => {
+    // Not connected to what is copied.
+    const client = new pg.Client({ connectionString: databaseIn(filled, 'postgres') });
+    await client.connect();
+    try {
+      for (const statement of statements) await client.query(statement);
+    } finally {
+      await client.end();
+    }
+  };
+  const drop = 'drop database if exists bench with (force)';
+  await run(drop, `create database bench template "${new URL(filled).pathname.slice(1)}" strategy file_copy`);
+  return { url: databaseIn(filled, 'bench'), drop: () => run(drop) };
+}
+
+function databaseIn(databaseUrl: string, name: string): string {
+  const url = new URL(databaseUrl);
+  url.pathname = `/${name}`;
+  return url.href;
 }
 
 /** Of all that decides about the rows. */

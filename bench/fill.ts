@@ -23,7 +23,7 @@ const COLUMNS = {
       'extractor',
       'timeline',
       'updated',
-      'patient',
+      'patients',
       'at',
       'until',
       'keys',
@@ -35,8 +35,7 @@ const COLUMNS = {
   value_number: ['rid', 'key', 'unit', 'low', 'high'],
   value_string: ['rid', 'key', 'value'],
   value_date: ['rid', 'key', 'low', 'high'],
-  change: ['tx', 'rid', 'version', 'type', 'interaction'],
-  audit: ['at', 'tx', 'rid', 'patient', 'version', 'agent', 'type', 'interaction'],
+  change: ['tx', 'rid', 'at', 'patients', 'version', 'agent', 'type', 'interaction'],
 } as const;
 type Table = keyof typeof COLUMNS;
 type Rows = Record<Table, Column[][]>;
@@ -130,8 +129,7 @@ async function rowsOf(batch: readonly Resource[], first: number, tx: number, mak
     const { content, security } = contentOf(resource as unknown as Record<string, unknown>);
     rows.resource.push([rid, type, resource.id!, 1, now, content, security]);
     addIndexRows(rows, row, rid, type, now);
-    rows.change.push([tx, rid, 1, type, 'c']);
-    rows.audit.push([now, tx, rid, row.patients[0] ?? null, 1, 0, type, 'c']);
+    rows.change.push([tx, rid, now, `{${row.patients}}`, 1, 0, type, 'c']);
     const pairs = texts(row.codes);
     for (let p = 0; p < pairs.length; p += 2) codes.set(pairs[p + 1]!, [pairs[p]!, pairs[p + 1]!]);
   }
@@ -141,7 +139,7 @@ async function rowsOf(batch: readonly Resource[], first: number, tx: number, mak
 function addIndexRows(rows: Rows, row: IndexRow, rid: number, type: number, now: string): void {
   const keys = texts(row.keys);
   rows.resource_index.push([
-    ...[rid, type, EXTRACTOR_VERSION, row.timeline, now, row.patients[0] ?? null],
+    ...[rid, type, EXTRACTOR_VERSION, row.timeline, now, `{${row.patients}}`],
     ...[row.at === null ? null : instant(row.at), row.until === null ? null : instant(row.until)],
     ...[`{${keys}}`, `{${row.targets}}`, `{${row.paths}}`],
   ]);

@@ -140,6 +140,8 @@ function statOf(pid: number): string[] | undefined {
 export function memoryOf(pid: number): { readonly now: number; readonly peak: number } | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/status`, 'utf8');
+    // Of one that has just ended there is no memory left to tell of.
+    if (!text.includes('VmRSS')) return undefined;
     const of = (name: string) =>
       Math.round(Number(new RegExp(`${name}:\\s*(\\d+) kB`).exec(text)?.[1]) / 1024);
     return { now: of('VmRSS'), peak: of('VmHWM') };

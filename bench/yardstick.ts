@@ -27,7 +27,7 @@ const INSERT = { name: 'bare_insert', text: 'insert into bench_bare (id, content
  * Arrays come in PostgreSQL's binary format, and go back in it.
  */
 const TEMPLATES = `
-  select i.type, i.extractor, i.timeline, i.patient, i.at::text, i.until::text,
+  select i.type, i.extractor, i.timeline, array_send(i.patients), i.at::text, i.until::text,
     array_send(i.keys), array_send(i.targets), array_send(i.paths),
     t.keys, t.patients, t.leads, n.keys, n.units, n.lows, n.highs, s.keys, s.values, d.keys, d.lows, d.highs
   from resource r
@@ -56,8 +56,8 @@ const SAME_WORK = {
   name: 'same_work',
   text: `
     with i as (
-      insert into resource_index (rid, type, extractor, timeline, patient, at, until, keys, targets, paths, updated)
-      values ($1::bigint, $4::smallint, $5::smallint, $6::smallint, $7::bigint, $8::timestamptz, $9::timestamptz,
+      insert into resource_index (rid, type, extractor, timeline, patients, at, until, keys, targets, paths, updated)
+      values ($1::bigint, $4::smallint, $5::smallint, $6::smallint, $7::bigint[], $8::timestamptz, $9::timestamptz,
         $10::bigint[], $11::bigint[], $12::smallint[], now())
     ), t as (
       insert into timeline (rid, key, patient, lead, at)
@@ -72,11 +72,8 @@ const SAME_WORK = {
       insert into value_date (rid, key, low, high)
       select $1, * from unnest($22::bigint[], $23::timestamptz[], $24::timestamptz[])
     ), c as (
-      insert into change (tx, rid, version, type, interaction)
-      values (pg_current_xact_id()::text::bigint, $1, 1, $4, 'c')
-    ), a as (
-      insert into audit (at, tx, rid, patient, version, agent, type, interaction)
-      values (now(), pg_current_xact_id()::text::bigint, $1, $7, 1, 1, $4, 'c')
+      insert into change (tx, rid, at, patients, version, agent, type, interaction)
+      values (pg_current_xact_id()::text::bigint, $1, now(), $7, 1, 1, $4, 'c')
     )
     insert into resource (rid, type, id, version, updated, content) values ($1, $4, $2, 1, now(), $3)`,
 };

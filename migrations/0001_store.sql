@@ -45,7 +45,7 @@ create table version (
   deleted    boolean not null,
   updated    timestamptz not null,
   superseded timestamptz not null,  -- when the next version came; infinity where none has
-  patient    bigint,
+  patients   bigint[],
   blob       uuid,
   keys       bigint[],
   content    text,
@@ -61,7 +61,7 @@ create table resource_index (
   extractor smallint not null,  -- version of the extractors that made this row and its kin
   timeline  smallint not null,  -- the first so many keys have timeline rows
   updated   timestamptz not null,
-  patient   bigint,             -- the first patient it is about
+  patients  bigint[] not null,  -- of the parameter `patient`; of a Patient itself; the first leads
   at        timestamptz,        -- clinical date, as the range [at, until)
   until     timestamptz,
   keys      bigint[] not null,  -- hashes of (type, parameter, value); numbers of the resources referred to
@@ -117,36 +117,26 @@ create table value_date (    -- dates other than the clinical date
 create index value_date_rid on value_date (rid);
 create index value_date_key on value_date (key, low, rid);
 
--- The change feed: one row for each version written. tx is the writing transaction's number, so that a
--- reader's position is a snapshot: it reads what became visible since, whatever the order of commits.
+-- Who wrote what, when: one row for each version, in the writer's transaction. It is the change feed and the
+-- audit trail of writes in one. tx is the writing transaction's number, so that a reader's position is a
+-- snapshot: it reads what became visible since, whatever the order of commits.
 create table change (
   tx          bigint not null,
   rid         bigint not null,
+  at          timestamptz not null,
+  patients    bigint[] not null,  -- whom it was about; of a deletion, whom the version before was about
   version     integer not null,
+  agent       integer not null,   -- number of the access token used; 0: the command line
   type        smallint not null,
-  interaction "char" not null,  -- c create, u update, d delete
+  interaction "char" not null,    -- c create, u update, d delete
   primary key (tx, rid, version)
 );
-
--- Who did what, when: append-only, in the writer's transaction.
-create table audit (
-  at          timestamptz not null,
-  tx          bigint not null,
-  rid         bigint not null,
-  patient     bigint,
-  version     integer not null,
-  agent       integer not null,  -- number of the access token used; 0: the command line
-  type        smallint not null,
-  interaction "char" not null
-);
-create index audit_at on audit using brin (at);
-create index audit_patient on audit (patient, at) where patient is not null;
 
 create function refuse_change() returns trigger language plpgsql as $$
 begin
   raise exception 'rows of % are never changed or deleted', tg_table_name;
 end $$;
-create trigger audit_append_only before update or delete on audit
+create trigger change_append_only before update or delete on change
   for each statement execute function refuse_change();
 
 -- Access tokens: opaque to clients, hashed here.

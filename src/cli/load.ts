@@ -7,6 +7,7 @@ import { openRefused } from './load/refused.ts';
 import { type Loaded, runLoad } from './load/run.ts';
 import { type Send, toRecords, toServer } from './load/send.ts';
 import { findSources, titleOf } from './load/sources.ts';
+import { logger } from './log.ts';
 import { withApp } from './with-app.ts';
 
 interface Options {
@@ -64,10 +65,9 @@ export async function load(paths: readonly string[], options: Options): Promise<
   };
   try {
     const { loaded, seconds } = await destination(options, into);
-    await refused.close();
     report(loaded, seconds, file, options.json);
   } finally {
-    await refused.close();
+    refused.close();
     for (const signal of signals) process.off(signal, interrupt);
   }
 }
@@ -79,9 +79,11 @@ async function destination<T>(
 ): Promise<T> {
   if (url) return into(toServer(url.replace(/\/+$/, ''), token), parallel ?? 4);
   const config = configuration();
+  // What the server tells its operator in passing would stand in the way of the progress bar.
+  const log = await logger({ logLevel: 'error' });
   return withDatabase(config, (database) =>
-    withApp(config, database, async (app) =>
-      into(toRecords(app.records, await app.records.operator()), parallel ?? usualParallel(config)),
+    withApp(config, database, log, async (app) =>
+      into(toRecords(app, await app.records.operator()), parallel ?? usualParallel(config)),
     ),
   );
 }

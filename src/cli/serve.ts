@@ -2,88 +2,72 @@
 import cluster from 'node:cluster';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
 import type { App } from '../app.ts';
 import type { Config } from '../config.ts';
 import { type Database, openDatabase } from './database.ts';
 import { configuration, fail, Usage } from './fault.ts';
 import { logger } from './log.ts';
-import { explained } from './serve/listen.ts';
-import { stopSignal } from './serve/stop.ts';
+import { explained, portOf } from './serve/listen.ts';
+import { GRACE, type Serving, stopSignal } from './serve/stop.ts';
 import { welcome } from './serve/welcome.ts';
 import { serveAsWorker, startWorkers } from './serve/workers.ts';
 import { withApp } from './with-app.ts';
 
-/** How long requests under way may take after Ctrl-C, in ms: PostgreSQL waits for their connections. */
-const GRACE = 15_000;
 const SAMPLE_TOKEN = { scope: 'system/*.cruds', client: 'sample', minutes: 12 * 60 };
 
 export async function serve({ sample = false }: { sample?: boolean }): Promise<void> {
-  const config = configuration();
-  if (cluster.isWorker) return serveAsWorker(config);
-  if (sample && config.databaseUrl)
+  const asked = configuration();
+  if (cluster.isWorker) return serveAsWorker(asked);
+  if (sample && asked.databaseUrl)
     throw new Usage(
       '--sample is for trying out, never with DATABASE_URL set: unset it, or load files of your own',
     );
 
   // From here on: a signal during the start is answered when there is something to stop.
   const stop = stopSignal();
+  const config = await portOf(asked);
   const log = await logger(config);
   const database = await openDatabase(config, (line) => log.warn(line));
   try {
     // Only the first of several processes prepares the store; the others come up on what it made.
     const ready =
       config.workers === 1
-        ? await serveHere(config, database, sample)
-        : await withApp(config, database, async (app) => {
+        ? await serveHere(config, database, log, sample)
+        : await withApp(config, database, log, async (app) => {
             const token = sample ? await prepareSample(config, app) : undefined;
             return { token, ...(await startWorkers(config, database.url, log)) };
           });
     warnOfHost(config);
-    process.stdout.write(welcome(config, database, ready));
-    await Promise.race([stop, ready.failed]);
-    await ready.close();
+    process.stdout.write(welcome(config, database, ready.token));
+    await stop;
+    if (await ready.close()) return;
+    fail('requests under way took too long and were cut off');
   } finally {
     await database.release();
   }
-}
-
-/** What listens, and how it is told to end. */
-export interface Serving {
-  readonly port: number;
-  /** of sample mode */
-  readonly token?: string;
-  /** rejects where serving cannot go on */
-  readonly failed: Promise<never>;
-  close(): Promise<void>;
+  // Their connections would keep us.
+  process.exit(1);
 }
 
 /** One process: this one. */
-function serveHere(config: Config, database: Database, sample: boolean): Promise<Serving> {
+function serveHere(config: Config, database: Database, log: Logger, sample: boolean): Promise<Serving> {
   return new Promise((resolve, reject) => {
     let close = () => {};
     const closed = new Promise<void>((done) => {
       close = done;
     });
-    const serving = withApp(config, database, async (app) => {
+    const serving = withApp(config, database, log, async (app) => {
       const token = sample ? await prepareSample(config, app) : undefined;
-      const { port } = await app.listen().catch((fault: NodeJS.ErrnoException) => {
+      await app.listen().catch((fault: NodeJS.ErrnoException) => {
         throw explained(fault, config);
       });
       resolve({
-        port,
         token,
-        failed: new Promise(() => {}),
-        close: async () => {
+        close: () => {
           close();
-          await Promise.race([
-            serving,
-            new Promise((_, late) =>
-              setTimeout(
-                () => late(new Error('requests under way took too long and were cut off')),
-                GRACE,
-              ).unref(),
-            ),
-          ]);
+          return Promise.race([serving.then(() => true), sleep(GRACE, false, { ref: false })]);
         },
       });
       await closed;
@@ -103,9 +87,9 @@ async function prepareSample(config: Config, app: App): Promise<string> {
     const files = readdirSync(folder).filter((name) => name.endsWith('.json'));
     process.stderr.write('loading the sample patients (once) …\n');
     const { refused } = await runLoad(findSources(files.map((name) => join(folder, name))), {
-      send: toRecords(app.records, await app.records.operator()),
+      send: toRecords(app, await app.records.operator()),
       parallel: usualParallel(config),
-      refused: async ({ origin, fault }) => fail(`${origin.file}: ${fault.message}`),
+      refused: ({ origin, fault }) => fail(`${origin.file}: ${fault.message}`),
     });
     if (refused > 0) fail(`${refused} of the sample resources were refused`);
   }

@@ -67,7 +67,7 @@ export async function answerJson(reply: Reply, status: number, own: Headers, jso
 }
 
 /**
- * Answers with a JSON text in pieces, made as the client takes them.
+ * Answers with a JSON text in pieces, made as the client takes them; HEAD takes none.
  *
  * @param size of all pieces in bytes, where it is known beforehand
  */
@@ -79,7 +79,7 @@ export async function answerStream(
   size?: number,
 ): Promise<void> {
   const { request, response, format } = reply;
-  if (format.pretty) {
+  if (format.pretty && request.method !== 'HEAD') {
     let text = '';
     for await (const piece of pieces) text += piece;
     return answerJson(reply, status, own, text);
@@ -88,7 +88,7 @@ export async function answerStream(
   headers.push('Content-Type', format.contentType, 'Vary', 'Accept-Encoding');
   const encoding = encodingOf(request.headers['accept-encoding']);
   if (encoding) headers.push('Content-Encoding', encoding);
-  else if (size !== undefined) headers.push('Content-Length', size);
+  else if (size !== undefined && !format.pretty) headers.push('Content-Length', size);
   response.writeHead(status, headers);
   if (request.method === 'HEAD') {
     response.end();

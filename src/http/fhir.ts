@@ -86,8 +86,7 @@ async function dispatch(options: FhirOptions, reply: Reply, path: FhirPath, quer
   }
   const method = request.method === 'HEAD' ? 'GET' : request.method;
   const interaction = routed[method as Method];
-  if (!interaction || !Object.hasOwn(routed, method as string))
-    throw wrongMethod(request.method, path, allowed(routed));
+  if (!interaction) throw wrongMethod(request.method, path, allowed(routed));
 
   const caller = 'run' in interaction ? await enter(records, request) : undefined;
   const { format, parameters } = negotiate(request.headers.accept, query === '' ? [] : readParameters(query));

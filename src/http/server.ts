@@ -1,10 +1,13 @@
 /** The HTTP server: /fhir is answered before Express is entered, which alone costs a tenth of the rate of reads. */
-import { createServer as createHttpServer, type Server } from 'node:http';
+import { createServer as createHttpServer, maxHeaderSize, type Server, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { Express } from 'express';
 import type { Logger } from 'pino';
+import { error, type IssueType, operationOutcome } from '../fhir/outcome.ts';
 import type { Context, Routes } from './exchange.ts';
 import { isFhirUrl, makeFhir } from './fhir.ts';
 import { makeMeters } from './meters.ts';
+import { FHIR_JSON } from './negotiation.ts';
 import { makePages } from './pages.ts';
 
 export interface ServerOptions extends Context {
@@ -42,8 +45,36 @@ export function createServer({ routes, log, ready, mount, ...context }: ServerOp
   // An upload may take long, but not stand still.
   server.requestTimeout = 3600 * SECOND;
   server.timeout = 120 * SECOND;
+  server.on('clientError', answerMalformed);
   return { server, close: () => close(server) };
 }
+
+/** What is no HTTP request gets as much of an answer as can be given without one. */
+function answerMalformed(fault: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || fault.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const [status, code, diagnostics] = MALFORMED[fault.code ?? ''] ?? [
+    400,
+    'structure',
+    'This is no HTTP request',
+  ];
+  const body = JSON.stringify(operationOutcome([error(code, diagnostics)]));
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: ${FHIR_JSON}\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}
+
+const MALFORMED: Readonly<Record<string, readonly [number, IssueType, string] | undefined>> = {
+  HPE_HEADER_OVERFLOW: [
+    431,
+    'too-long',
+    `URL and headers are longer than ${maxHeaderSize} bytes: send a long search by POST to _search`,
+  ],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'timeout', 'The request took too long to arrive'],
+};
 
 function close(server: Server): Promise<void> {
   return new Promise((resolve) => {

@@ -161,9 +161,9 @@ async function writeAll(
   const changes: Change[] = [];
   const changed = new Map<Step, number>();
   const codes: number[] = [];
-  await inTurns(active, (step) => {
-    const { entry, type, id, made, rid } = step;
-    if (rid === undefined) return;
+  await inTurns(steps, (step) => {
+    const { entry, type, id, made, rid, found } = step;
+    if (rid === undefined || found) return;
     if (!made) {
       changed.set(
         step,
@@ -183,7 +183,10 @@ async function writeAll(
       throw danglingIn(steps, placesOf, danglingOf(fault)) ?? fault;
     },
   );
-  for (const [step, at] of changed) checkChanged(step, changes[at] as Change, done.changed[at] as Changed);
+  await inTurns(steps, (step) => {
+    const at = changed.get(step);
+    if (at !== undefined) checkChanged(step, changes[at] as Change, done.changed[at] as Changed);
+  });
   for (const step of fresh) store.numbers.remember(step.type, step.id, step.rid as number);
   return steps.map((step) => {
     const { entry, type, id, made, found } = step;

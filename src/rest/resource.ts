@@ -29,6 +29,7 @@ export async function answerResource(
   const json = selection.show(stored);
   if (stored.blob === null || !selection.withData) return answerJson(exchange, status, headers, json);
   const bytes = await records.openBlob(stored.blob);
+  if (exchange.request.method === 'HEAD') bytes.stream.destroy();
   const size = Buffer.byteLength(json) + dataLength(bytes.size);
   return answerStream(exchange, status, headers, withData(json, bytes.stream), size);
 }

@@ -71,8 +71,10 @@ function readEntry(context: RestContext, entry: SplitEntry, at: string): Transac
   if (typeof request !== 'object' || request === null)
     throw invalid('required', `${at} has no request, which says what to do with it`, `${at}.request`);
   const { method, ifMatch } = request;
-  const unsupported = ['ifNoneExist', 'ifNoneMatch', 'ifModifiedSince'].find((name) =>
-    Object.hasOwn(request, name),
+  // Update as create only: where something was ever written under this id, it stays as it is.
+  const create = method === 'PUT' && request.ifNoneMatch === '*';
+  const unsupported = ['ifNoneExist', 'ifNoneMatch', 'ifModifiedSince'].find(
+    (name) => Object.hasOwn(request, name) && !(create && name === 'ifNoneMatch'),
   );
   if (unsupported)
     throw invalid(
@@ -91,7 +93,7 @@ function readEntry(context: RestContext, entry: SplitEntry, at: string): Transac
     throw invalid('required', `${at} has no resource, which ${method} needs`, `${at}.resource`);
   return method === 'POST'
     ? { method, type, fullUrl, body: resource }
-    : { method, type, id, fullUrl, body: resource, ifMatch: version };
+    : { method, type, id, fullUrl, body: resource, ifMatch: version, create };
 }
 
 function noMethod(method: unknown, at: string): Refusal {

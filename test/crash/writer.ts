@@ -74,7 +74,7 @@ async function write(port: number, token: string): Promise<Report> {
         await sleep(50);
       } else if (answer.status >= 200 && answer.status < 300) {
         const done = acknowledge(n, step, answer);
-        if (done) report.acknowledged.push(done);
+        if (done) report.acknowledged.push(...done);
         else report.faults.push(`${step.method} ${step.path}: ${answer.head}`);
       } else
         report.faults.push(`${step.method} ${step.path}: ${answer.status} ${answer.body.subarray(0, 300)}`);
@@ -121,8 +121,13 @@ function put(of: Owned): Step {
   return { method: 'PUT', path: `/fhir/${type}/${id}`, type, of, body: JSON.stringify({ ...body, id }) };
 }
 
-/** Remembers a write; undefined where its answer does not name its version. */
-function acknowledge(client: number, { type, body, of }: Step, answer: Answer): Acknowledged | undefined {
+/**
+ * The write that an answer acknowledges. A DELETE of what is deleted makes no version: also where nobody was told
+ * of the first one, as it was under way when the connection ended.
+ *
+ * @returns undefined where the answer does not say which version it made
+ */
+function acknowledge(client: number, { type, body, of }: Step, answer: Answer): Acknowledged[] | undefined {
   const own = owned[client]!;
   const location = /\/([^/]+)\/_history\/\d+$/.exec(fieldOf(answer, 'location') ?? '');
   const resource = of ?? (location ? { type, id: location[1]!, version: 0 } : undefined);
@@ -132,11 +137,10 @@ function acknowledge(client: number, { type, body, of }: Step, answer: Answer): 
     if (own.length > OWN) own.splice(whole(OWN), 1);
   }
   const version = Number(/^W\/"(\d+)"$/.exec(fieldOf(answer, 'etag') ?? '')?.[1]);
-  // To delete what is deleted makes no version.
-  if (body === undefined && (!version || version === resource.version)) return { ...resource };
+  if (body === undefined && !version) return [];
   if (!(version > resource.version)) return undefined;
   resource.version = version;
-  return { ...resource, digest: body === undefined ? undefined : digest(JSON.parse(body) as Resource) };
+  return [{ ...resource, digest: body === undefined ? undefined : digest(JSON.parse(body) as Resource) }];
 }
 
 function send(wire: Wire, bytes: Buffer): Promise<Answer | Error> {

@@ -149,6 +149,15 @@ describe('R4 binary.html#rest: as a resource', () => {
     expect(packed.body).toEqual(created.body);
   });
 
+  test('R4 http.html#head: HEAD of it reads no bytes', async () => {
+    const id = await store('image/png', bytes);
+    for (const query of ['', '&_pretty=true']) {
+      const head = await app.send('head', `/Binary/${id}?_format=json${query}`).expect(200);
+      expect(head.text).toBeFalsy();
+      expect(head.headers['content-type']).toMatch(/fhir\+json/);
+    }
+  });
+
   test('_summary leaves data out', async () => {
     const id = await store('image/png', bytes);
     const { body } = await app.send('get', `/Binary/${id}?_summary=true`).expect(200);

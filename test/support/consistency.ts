@@ -1,4 +1,4 @@
-/** Whether all that the store keeps of a resource agrees: contents, versions, index rows, feed, audit. */
+/** Whether all that the store keeps of a resource agrees: contents, versions, index rows, changes. */
 import type { Resource } from 'fhir/r4.js';
 import type pg from 'pg';
 import type { Definitions } from '../../src/fhir/definitions.ts';
@@ -24,38 +24,48 @@ const TOLD = 10;
 export async function inconsistencies(
   pool: pg.Pool,
   definitions: Definitions,
-  { baseUrl = 'http://localhost:8080/fhir', since = new Date(0) }: ConsistencyOptions = {},
+  options: ConsistencyOptions = {},
 ): Promise<string[]> {
   const catalog = await openCatalog(pool, definitions.resourceTypes);
-  const indexer = makeIndexer(definitions, makeKeys(catalog.secret));
   const client = await pool.connect();
   try {
     await client.query('begin isolation level repeatable read');
     await client.query('set local statement_timeout = 0');
-    const faults: string[] = [];
-    for (const [rule, text] of Object.entries(RULES)) {
-      const { rows } = await client.query(
-        `select t.name || '/' || coalesce(r.id, '?') as name, f.rid, f.detail
-         from (${text}) f (rid, detail) left join resource r on r.rid = f.rid left join type t on t.code = r.type
-         limit ${TOLD}`,
-      );
-      for (const { name, rid, detail } of rows)
-        faults.push(`${rule}: ${name ?? `number ${rid}`} ${detail ?? ''}`);
-    }
-    // The timeline has no index by resource: searches need none.
-    await client.query(
-      `create temporary table line on commit drop as
-       select t.* from timeline t join resource r on r.rid = t.rid where r.updated >= '${since.toISOString()}'`,
-    );
-    await client.query('create index on line (rid)');
-    const codes = await codeKeys(client);
-    for (const table of ['resource', 'version'] as const)
-      await compareAll({ client, catalog, indexer, baseUrl, codes, since, faults }, table);
-    return faults;
+    return await inconsistenciesIn(client, catalog, definitions, options);
   } finally {
     await client.query('rollback').catch(() => {});
     client.release();
   }
+}
+
+/** The same, as seen by a transaction that is under way. */
+export async function inconsistenciesIn(
+  client: pg.ClientBase,
+  catalog: Catalog,
+  definitions: Definitions,
+  { baseUrl = 'http://localhost:8080/fhir', since = new Date(0) }: ConsistencyOptions = {},
+): Promise<string[]> {
+  const indexer = makeIndexer(definitions, makeKeys(catalog.secret));
+  const faults: string[] = [];
+  for (const [rule, text] of Object.entries(RULES)) {
+    const { rows } = await client.query(
+      `select t.name || '/' || coalesce(r.id, '?') as name, f.rid, f.detail
+       from (${text}) f (rid, detail) left join resource r on r.rid = f.rid left join type t on t.code = r.type
+       limit ${TOLD}`,
+    );
+    for (const { name, rid, detail } of rows)
+      faults.push(`${rule}: ${name ?? `number ${rid}`} ${detail ?? ''}`);
+  }
+  // The timeline has no index by resource: searches need none.
+  await client.query(
+    `create temporary table line on commit drop as
+     select t.* from timeline t join resource r on r.rid = t.rid where r.updated >= '${since.toISOString()}'`,
+  );
+  await client.query('create index on line (rid)');
+  const codes = await codeKeys(client);
+  for (const table of ['resource', 'version'] as const)
+    await compareAll({ client, catalog, indexer, baseUrl, codes, since, faults }, table);
+  return faults;
 }
 
 /** Every version there should be: the current one, the past ones and the deletions. */
@@ -100,25 +110,27 @@ const RULES: Readonly<Record<string, string>> = {
     select v.rid, format('version %s until %s, then %s', v.version, v.superseded, n.updated)
     from version v left join (${VERSIONS}) n on n.rid = v.rid and n.version = v.version + 1
     where v.superseded <> coalesce(n.updated, 'infinity') or v.superseded < v.updated`,
-  ...Object.fromEntries(
-    ['change', 'audit'].map((table) => [
-      `each version has one row in ${table}, that says what was done`,
-      `select coalesce(v.rid, c.rid), format('version %s: %s rows (%s)', coalesce(v.version, c.version), c.rows, c.done)
-       from (${VERSIONS}) v
-       full join (
-         select rid, version, min(type) as type, count(*) as rows, min(interaction::text) as done
-         from ${table} where version is not null group by rid, version
-       ) c on c.rid = v.rid and c.version = v.version
-       where v.rid is null or c.rows is distinct from 1 or c.type <> v.type or (c.done = 'd') <> v.deleted
-          or (v.version = 1 and c.done <> 'c')`,
-    ]),
-  ),
+  'each version has one change, that says what was done, when and about whom': `
+    select coalesce(v.rid, c.rid), format('version %s: %s changes (%s)', coalesce(v.version, c.version), c.count, c.done)
+    from (
+      select rid, version, type, deleted, updated, patients from version
+      union all
+      select r.rid, r.version, r.type, r.deleted, r.updated, i.patients
+      from resource r join resource_index i on i.rid = r.rid where r.version > 0
+    ) v
+    full join (
+      select rid, version, count(*), min(type) as type, min(interaction::text) as done, min(at) as at,
+        min(patients) as patients
+      from change group by rid, version
+    ) c on c.rid = v.rid and c.version = v.version
+    where v.rid is null or c.count is distinct from 1 or c.type <> v.type or (c.done = 'd') <> v.deleted
+       or (v.version = 1 and c.done <> 'c') or c.at <> v.updated or c.patients is distinct from v.patients`,
   'a Binary has its bytes': `
     select r.rid, '' from resource r where r.blob is not null and not exists (select from blob b where b.name = r.blob)`,
 };
 
 interface Comparison {
-  readonly client: pg.PoolClient;
+  readonly client: pg.ClientBase;
   readonly catalog: Catalog;
   readonly indexer: Indexer;
   readonly baseUrl: string;
@@ -185,14 +197,14 @@ async function comparePage(
   }
 }
 
-async function codeKeys(client: pg.PoolClient): Promise<Set<string>> {
+async function codeKeys(client: pg.ClientBase): Promise<Set<string>> {
   const { rows } = await client.query('select code::text, key::text from code_key');
   return new Set(rows.map(({ code, key }) => `${code} ${key}`));
 }
 
 /** The numbers of the resources that edges lead to, by Type/id. */
 async function numbersOf(
-  client: pg.PoolClient,
+  client: pg.ClientBase,
   edges: readonly { readonly type: string; readonly id: string }[],
 ): Promise<Map<string, number>> {
   const { rows } = await client.query(
@@ -212,7 +224,7 @@ interface Printed {
   readonly numbers: string;
   readonly strings: string;
   readonly dates: string;
-  readonly patient: string;
+  readonly patients: string;
 }
 
 function printed({
@@ -234,7 +246,7 @@ function printed({
   const units = keyTexts(numbers.units);
   return {
     row: `${timeline} ${at} ${until}`,
-    patient: String(patients[0] ?? null),
+    patients: patients.join(),
     keys: allKeys.join(),
     edges: targets.map((target, i) => `${target} ${paths[i]}`).join(),
     timeline: set(lines),
@@ -264,12 +276,12 @@ function keyTexts(halves: readonly number[], together = 1): string[] {
 type Found = Map<string, Partial<Printed>>;
 
 /** What is in the tables. */
-async function indexRows(client: pg.PoolClient, page: readonly Kept[]): Promise<Found> {
+async function indexRows(client: pg.ClientBase, page: readonly Kept[]): Promise<Found> {
   const ms = (column: string) => `(extract(epoch from ${column}) * 1000)::float8`;
   const { rows } = await client.query({
     rowMode: 'array',
     text: `
-      select i.rid, i.timeline, ${ms('i.at')}, ${ms('i.until')}, i.patient,
+      select i.rid, i.timeline, ${ms('i.at')}, ${ms('i.until')}, i.patients::text[],
         i.keys::text[], i.targets::text[], i.paths::text[],
         array(select array[t.key::text, t.patient::text, ${ms('t.at')}::text, t.lead::text] from line t where t.rid = i.rid),
         array(select array[v.key::text, coalesce(v.unit::text, 'null'), v.low::text, v.high::text]
@@ -281,11 +293,11 @@ async function indexRows(client: pg.PoolClient, page: readonly Kept[]): Promise<
   });
   const versions = new Map(page.map(({ rid, version }) => [rid, version]));
   return new Map(
-    rows.map(([rid, timeline, at, until, patient, keys, targets, paths, lines, numbers, strings, dates]) => [
+    rows.map(([rid, timeline, at, until, patients, keys, targets, paths, lines, numbers, strings, dates]) => [
       `${rid}/${versions.get(rid)}`,
       {
         row: `${timeline} ${at} ${until}`,
-        patient: String(patient),
+        patients: patients.join(),
         keys: keys.join(),
         edges: targets.map((target: string, i: number) => `${target} ${paths[i]}`).join(),
         timeline: set(
@@ -302,16 +314,16 @@ async function indexRows(client: pg.PoolClient, page: readonly Kept[]): Promise<
 }
 
 /** Past versions keep the keys by which access to them is judged. */
-async function pastKeys(client: pg.PoolClient, page: readonly Kept[]): Promise<Found> {
+async function pastKeys(client: pg.ClientBase, page: readonly Kept[]): Promise<Found> {
   const { rows } = await client.query(
-    `select rid, version, patient, keys::text[] from version
+    `select rid, version, patients::text[], keys::text[] from version
      where (rid, version) in (select * from unnest($1::bigint[], $2::integer[]))`,
     [page.map(({ rid }) => rid), page.map(({ version }) => version)],
   );
   return new Map(
-    rows.map(({ rid, version, patient, keys }) => [
+    rows.map(({ rid, version, patients, keys }) => [
       `${rid}/${version}`,
-      { keys: keys?.join(), patient: String(patient) },
+      { keys: keys?.join(), patients: patients?.join() },
     ]),
   );
 }

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { readBundle, type SplitEntry } from '../../fhir/entries.ts';
 import { parseJson, parseKeepingNumbers } from '../../fhir/json.ts';
 import { invalid, Refusal } from '../../fhir/outcome.ts';
+import { isId } from '../../fhir/reference.ts';
 
 /** Where a resource comes from. */
 export interface Origin {
@@ -171,9 +172,17 @@ const idOf = (urn: string): string =>
 const HEAD =
   /^\s*\{\s*"resourceType"\s*:\s*"([A-Za-z]+)"(?:\s*,\s*"id"\s*:\s*"([A-Za-z0-9\-.]{1,64})"\s*[,}])?/;
 
+function headOf(text: string): [type?: string, id?: string] {
+  const [, type, id] = HEAD.exec(text) ?? [];
+  return [type && apart(type), id && apart(id)];
+}
+
+/** A part of a text is a view of it: an id in a cache would keep the whole Bundle in memory. */
+const apart = (part: string): string => Buffer.from(part, 'latin1').toString('latin1');
+
 /** The type of a resource. @throws Refusal where it is no JSON object */
 function typeOf(text: string): unknown {
-  return HEAD.exec(text)?.[1] ?? parseJson(text).value.resourceType;
+  return headOf(text)[0] ?? parseJson(text).value.resourceType;
 }
 
 /** What decides about the id of a resource. */
@@ -193,7 +202,7 @@ interface Wish {
  * @throws Refusal 400 where it is no JSON object with a resourceType
  */
 function identified(text: string, origin: Origin, { fullUrl, id: asked, posted, name }: Wish): Resource {
-  let [, type, own] = HEAD.exec(text) ?? [];
+  let [type, own] = headOf(text);
   if (type === undefined || own === undefined) {
     const { value } = parseJson(text);
     if (typeof value.resourceType !== 'string')
@@ -206,6 +215,8 @@ function identified(text: string, origin: Origin, { fullUrl, id: asked, posted, 
   const named = fullUrl?.startsWith('urn:') ? idOf(fullUrl) : undefined;
   const kept = posted && (named || !fullUrl) ? undefined : own;
   const id = asked ?? kept ?? named ?? uuid(name?.() ?? text.trim());
+  if (!isId(id))
+    throw invalid('value', `"${id.slice(0, 80)}" is no id: up to 64 letters, digits, - and .`, `${type}.id`);
   return { origin, type, id, fullUrl, body: id === own ? text : withId(text, id, own) };
 }
 

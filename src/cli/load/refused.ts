@@ -1,38 +1,36 @@
 /** The file of what was refused: NDJSON, one line for each resource at fault. It is made when there is something. */
-import { createWriteStream, rmSync, type WriteStream } from 'node:fs';
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { operationOutcome } from '../../fhir/outcome.ts';
+import { oneLine } from '../fault.ts';
 import type { Refused } from './plan.ts';
 
 /** Of a text that is no JSON so much is shown, in characters. */
 const SHOWN = 2000;
 
 export interface RefusedFile {
-  add(refused: Refused): Promise<void>;
-  /** Resolves when all is written. */
-  close(): Promise<void>;
+  /** @throws Error where it cannot be written */
+  add(refused: Refused): void;
+  close(): void;
 }
 
 /** @param name of the file; one of an earlier load is replaced */
 export function openRefused(name: string): RefusedFile {
-  let stream: WriteStream | undefined;
-  let broken: Error | undefined;
+  let file: number | undefined;
   rmSync(name, { force: true });
   return {
-    add: async (refused) => {
-      if (!stream) {
-        stream = createWriteStream(name);
-        stream.on('error', (fault) => {
-          broken = fault;
-        });
+    add: (refused) => {
+      try {
+        file ??= openSync(name, 'w');
+        // At once: what was told to be in it is in it, whatever becomes of us.
+        writeSync(file, `${lineOf(refused)}\n`);
+      } catch (fault) {
+        throw new Error(`${name} cannot be written (${oneLine(fault)}): choose another with --refused`);
       }
-      if (!stream.write(`${lineOf(refused)}\n`) && !broken)
-        await new Promise<void>((resolve) => {
-          stream?.once('drain', resolve).once('error', () => resolve());
-        });
-      if (broken)
-        throw new Error(`${name} cannot be written (${broken.message}): choose another with --refused`);
     },
-    close: () => new Promise((resolve) => (stream ? stream.end(() => resolve()) : resolve())),
+    close: () => {
+      if (file !== undefined) closeSync(file);
+      file = undefined;
+    },
   };
 }
 

@@ -15,7 +15,7 @@ export interface LoadOptions {
   readonly read?: (bytes: number) => void;
   /** told of each unit's outcome */
   readonly settled?: (done: number, refused: number) => void;
-  readonly refused?: (refused: Refused) => Promise<void>;
+  readonly refused?: (refused: Refused) => void;
 }
 
 export interface Loaded {
@@ -39,15 +39,15 @@ export async function runLoad(sources: readonly Source[], options: LoadOptions):
   const room = makeRoom(LONGEST);
   let failed = false;
 
-  const settle = async (refused: readonly Refused[]) => {
+  const settle = (refused: readonly Refused[]) => {
     for (const one of refused) {
       loaded.refused += one.count;
-      await options.refused?.(one);
+      options.refused?.(one);
     }
   };
   const take = async (unit: Unit | Refused) => {
     if ('fault' in unit) {
-      await settle([unit]);
+      settle([unit]);
       options.settled?.(0, unit.count);
       return;
     }
@@ -57,7 +57,7 @@ export async function runLoad(sources: readonly Source[], options: LoadOptions):
       const { created, there, refused } = await sendUnit(unit, options.send);
       for (const { type } of created) loaded.created.set(type, (loaded.created.get(type) ?? 0) + 1);
       loaded.there += there;
-      await settle(refused);
+      settle(refused);
       options.settled?.(created.length + there, unit.resources.length - created.length - there);
     } finally {
       room.leave(size);

@@ -1,7 +1,9 @@
 /** Writing units: to our own records, or to a server over HTTP. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Issue, Refusal } from '../../fhir/outcome.ts';
-import type { Caller, Records } from '../../records/records.ts';
+import type { App } from '../../app.ts';
+import { error, type Issue, Refusal } from '../../fhir/outcome.ts';
+import type { Caller } from '../../records/records.ts';
+import { oneLine } from '../fault.ts';
 import type { Refused, Resource, Unit } from './plan.ts';
 
 /** Writes resources in one transaction, each only if it was never written. */
@@ -18,8 +20,14 @@ export interface Sent {
 }
 
 /** Sends to the records of this process. */
-export function toRecords(records: Records, caller: Caller): Send {
+export function toRecords({ records, definitions }: App, caller: Caller): Send {
   return async (resources) => {
+    const unknown = resources.flatMap(({ type }, index) =>
+      definitions.isResourceType(type)
+        ? []
+        : [error('not-supported', `${type} is no resource type of R4`, `Bundle.entry[${index}].resource`)],
+    );
+    if (unknown.length > 0) throw new Refusal(404, unknown);
     const results = await records.transaction(
       caller,
       resources.map(({ type, id, fullUrl, body }) => ({
@@ -47,7 +55,7 @@ export function toServer(base: string, token: string | undefined): Send {
       const request = JSON.stringify({ method: 'PUT', url: `${type}/${id}`, ifNoneMatch: '*' });
       return `{${fullUrl ? `"fullUrl":${JSON.stringify(fullUrl)},` : ''}"resource":${body},"request":${request}}`;
     });
-    const response = await fetch(base, {
+    const response = await reach(base, {
       method: 'POST',
       headers: {
         'content-type': 'application/fhir+json',
@@ -65,7 +73,8 @@ export function toServer(base: string, token: string | undefined): Send {
       throw new Error(
         `${base} does not let us in (${response.status}): ${issuesOf(answer, response)[0]?.diagnostics}; give a --token that may create and update`,
       );
-    if (response.status === 404 || response.status === 405)
+    const named = issuesOf(answer, response).some((issue) => !Number.isNaN(entryOf(issue)));
+    if (response.status === 405 || (response.status === 404 && !named))
       throw new Error(`${base} takes no transactions (${response.status}): --url must be a FHIR base URL`);
     if (!response.ok)
       throw new Refusal(response.status, issuesOf(answer, response), {
@@ -73,6 +82,19 @@ export function toServer(base: string, token: string | undefined): Send {
       });
     return resources.map((_, index) => String(answer.entry?.[index]?.response?.status).startsWith('201'));
   };
+}
+
+/** @throws Error that says what fetch keeps to itself */
+async function reach(base: string, request: RequestInit): Promise<Response> {
+  try {
+    return await fetch(base, request);
+  } catch (fault) {
+    const { cause = fault } = fault as Error;
+    const { code } = cause as NodeJS.ErrnoException;
+    if (mayPass(cause)) throw cause;
+    if (code === 'ECONNREFUSED') throw new Error(`${base} does not answer: is the server running there?`);
+    throw new Error(`${base} cannot be reached: ${oneLine(cause)}`);
+  }
 }
 
 /** What a server may answer: the outcome of a transaction, or an OperationOutcome. */
@@ -194,10 +216,9 @@ async function patiently<T>(attempt: () => Promise<T>): Promise<T> {
 /** Busy servers, connections that broke, a PostgreSQL that shuts down or starts, deadlocks (its Appendix A). */
 function mayPass(fault: unknown): boolean {
   if (fault instanceof Refusal) return fault.status === 429 || fault.status === 503;
-  const { code = '', message = '', cause } = fault as { code?: string; message?: string; cause?: unknown };
+  const { code = '', message = '' } = fault as { code?: string; message?: string };
   return (
     /^(ECONNRESET|EPIPE|UND_ERR_SOCKET|57P0[1-3]|08...|40001|40P01)$/.test(code) ||
-    /^Connection terminated/.test(message) ||
-    (cause !== undefined && mayPass(cause))
+    /^Connection terminated/.test(message)
   );
 }

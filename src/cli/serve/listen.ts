@@ -1,6 +1,27 @@
-/** Why a server does not listen, in words. */
+/** The port to listen on, and why a server does not. */
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import type { Config } from '../../config.ts';
 
+/**
+ * PORT=0 leaves the port to the system. It is asked for one before the start, as links are made from BASE_URL,
+ * which says the port, and all workers must listen on the same one.
+ */
+export async function portOf(config: Config): Promise<Config> {
+  if (config.port !== 0) return config;
+  const server = createServer().listen(0, config.host);
+  try {
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    return { ...config, port, baseUrl: config.baseUrl.replace(/:0$/, `:${port}`) };
+  } catch (fault) {
+    throw explained(fault as NodeJS.ErrnoException, config);
+  } finally {
+    server.close();
+  }
+}
+
+/** Why a server does not listen, in words. */
 export function explained(fault: NodeJS.ErrnoException, { port, host }: Config): Error {
   switch (fault.code) {
     case 'EADDRINUSE':

@@ -1,7 +1,18 @@
 /** Ctrl-C and its like. */
 
+/** What listens, and how it is told to end. */
+export interface Serving {
+  /** of sample mode */
+  readonly token?: string;
+  /** Answers what is under way, and says whether that was done in time. */
+  close(): Promise<boolean>;
+}
+
 /** Ctrl-C in a terminal goes to npm and to us, and npm sends it on: what follows within this, in ms, is the same one. */
 const SAME = 500;
+
+/** How long requests under way may take after it, in ms. */
+export const GRACE = 15_000;
 
 /** Resolves at the first SIGINT, SIGTERM or SIGHUP; the next ends the process at once. */
 export function stopSignal(): Promise<void> {

@@ -3,12 +3,10 @@ import type { Config } from '../../config.ts';
 import type { Database } from '../database.ts';
 
 export function welcome(
-  { baseUrl, dataDir, port: asked }: Config,
+  { baseUrl: url, dataDir }: Config,
   { embedded }: Database,
-  { port, token }: { readonly port: number; readonly token?: string },
+  token: string | undefined,
 ): string {
-  // With PORT=0 nobody can have known the port before.
-  const url = asked === 0 ? baseUrl.replace(/:0$/, `:${port}`) : baseUrl;
   const lines = [
     `Consilium serves FHIR R4 at ${url}/fhir`,
     '',

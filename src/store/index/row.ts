@@ -107,16 +107,23 @@ export function makeIndexer(definitions: Definitions, keys: Keys): Indexer {
         dates: { keys: [], low: [], high: [] },
       } satisfies Making;
       const { extracted, edges: found } = analysis;
+      const concerned = new Map<number, string>();
       const addLocal = (parameter: SearchParameter, key: Key, reference = ''): void => {
         const parsed = parseReference(withoutVersion(reference), baseUrl, definitions.isResourceType);
         if (parsed.kind !== 'local') return;
         const { type, id } = parsed;
+        if (type !== 'Patient') {
+          push(made.others, localKey(key, type, id));
+          return;
+        }
+        const patient = targets[found.findIndex((edge) => edge.type === type && edge.id === id)] as number;
+        // Timelines are kept by this parameter: they find what a key would.
+        if (parameter.code === 'patient') {
+          if (!made.patients.includes(patient)) made.patients.push(patient);
+          return;
+        }
         push(made.others, localKey(key, type, id));
-        if (type !== 'Patient') return;
-        if (plan.compartment.has(parameter.code)) push(made.others, compartmentKey(own, id));
-        if (parameter.code !== 'patient') return;
-        const patient = targets[found.findIndex((edge) => edge.type === type && edge.id === id)];
-        if (patient !== undefined && !made.patients.includes(patient)) made.patients.push(patient);
+        if (plan.compartment.has(parameter.code)) concerned.set(patient, id);
       };
       for (let i = 0; i < extracted.length; i++) {
         const { parameter, value } = extracted[i]!;
@@ -129,6 +136,8 @@ export function makeIndexer(definitions: Definitions, keys: Keys): Indexer {
         else addValue(made, key, value);
         if (value.kind === 'reference') addLocal(parameter, key, value.reference);
       }
+      for (const [patient, id] of concerned)
+        if (!made.patients.includes(patient)) push(made.others, compartmentKey(own, id));
       const seen = new Set<number>();
       for (const target of targets) {
         if (seen.has(target)) continue;
@@ -210,8 +219,9 @@ function walkedToken({ timeline, codes, others }: Making, parameter: Key, token:
   timeline.push(key.high, key.low);
   const any = codeKey(parameter, token.code);
   codes.push(any.high, any.low, key.high, key.low);
-  others.push(any.high, any.low);
-  if (token.system !== undefined) push(others, systemKey(parameter, token.system));
+  if (token.system === undefined) return;
+  push(others, any);
+  push(others, systemKey(parameter, token.system));
 }
 
 function addValue(made: Making, parameter: Key, value: SearchValue): void {
@@ -220,7 +230,8 @@ function addValue(made: Making, parameter: Key, value: SearchValue): void {
     case 'token':
       if (value.code !== undefined) {
         push(others, tokenKey(parameter, value.system ?? '', value.code));
-        push(others, codeKey(parameter, value.code));
+        // Without a system the key is that of the code alone, too: a search by code looks for both.
+        if (value.system !== undefined) push(others, codeKey(parameter, value.code));
         if (value.typeCode !== undefined)
           push(others, ofTypeKey(parameter, value.typeSystem ?? '', value.typeCode, value.code));
       }

@@ -39,7 +39,7 @@ export function condition(sql: Sql, filter: Filter, setting: Setting): string {
       const parameter = keys.parameter(type, filter.parameter);
       return hasOneOf(
         sql,
-        filter.values.map((value) => tokenValueKey(parameter, value)),
+        filter.values.flatMap((value) => tokenValueKeys(parameter, value)),
       );
     }
     case 'uri': {
@@ -53,7 +53,9 @@ export function condition(sql: Sql, filter: Filter, setting: Setting): string {
       const parameter = keys.parameter(type, filter.parameter);
       return or(
         filter.values.map((value) =>
-          referenceCondition(sql, parameter, value, filter.parameter.target ?? [], setting),
+          filter.parameter.code === 'patient' && value.kind === 'local'
+            ? patientCondition(sql, value.id, setting)
+            : referenceCondition(sql, parameter, value, filter.parameter.target ?? [], setting),
         ),
       );
     }
@@ -87,10 +89,17 @@ function referenceCondition(
     select coalesce(array_agg(rid), '{}') from resource where type = any (${numbers}::smallint[]) and id = ${sql.bind(value.id)}))`;
 }
 
-/** The key that a value of a token search looks for. */
-export function tokenValueKey(parameter: Key, { system, code }: TokenValue): Key {
-  if (code === undefined) return systemKey(parameter, system ?? '');
-  return system === undefined ? codeKey(parameter, code) : tokenKey(parameter, system, code);
+/** Rows keep the numbers of the patients of this parameter, and no key for it. */
+function patientCondition(sql: Sql, id: string, { typeNumber }: Setting): string {
+  const type = sql.bind(typeNumber('Patient'));
+  return `i.patients && array(select rid from resource where type = ${type} and id = ${sql.bind(id)})`;
+}
+
+/** The keys that a value of a token search looks for, any of them. */
+function tokenValueKeys(parameter: Key, { system, code }: TokenValue): Key[] {
+  if (code === undefined) return [systemKey(parameter, system ?? '')];
+  if (system !== undefined) return [tokenKey(parameter, system, code)];
+  return [codeKey(parameter, code), tokenKey(parameter, '', code)];
 }
 
 function hasOneOf(sql: Sql, keys: readonly Key[]): string {

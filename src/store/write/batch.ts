@@ -48,6 +48,8 @@ export function weight({ content, row }: Write): number {
 /** The parameters that create_resources and change_resources share, from p_rid on. */
 function rowsOf(writes: readonly Write[], withId: boolean): Buffer[] {
   const timeline: number[] = [];
+  const patients: number[] = [];
+  const patientsEnd: number[] = [];
   const keys: number[] = [];
   const keysEnd: number[] = [];
   const targets: number[] = [];
@@ -73,15 +75,16 @@ function rowsOf(writes: readonly Write[], withId: boolean): Buffer[] {
   for (const { rid, row, owns } of writes) {
     timeline.push(row?.timeline ?? 0);
     if (row) {
+      append(patients, row.patients);
       append(keys, row.keys);
       append(targets, row.targets);
       append(paths, row.paths);
-      const patients = row.patients.length > 0 ? row.patients : NOBODY;
-      for (let p = 0; p < patients.length; p++)
+      const about = row.patients.length > 0 ? row.patients : NOBODY;
+      for (let p = 0; p < about.length; p++)
         for (let k = 0; k < row.timeline; k++) {
           lines.rid.push(rid);
           lines.key.push(row.keys[2 * k] as number, row.keys[2 * k + 1] as number);
-          lines.patient.push(patients[p] as number);
+          lines.patient.push(about[p] as number);
           lines.at.push(row.at ?? Number.NEGATIVE_INFINITY);
           lines.lead.push(p === 0);
         }
@@ -98,6 +101,7 @@ function rowsOf(writes: readonly Write[], withId: boolean): Buffer[] {
       append(dates.low, row.dates.low);
       append(dates.high, row.dates.high);
     }
+    patientsEnd.push(patients.length);
     keysEnd.push(keys.length / 2);
     targetsEnd.push(targets.length);
     for (const { binary, owner } of owns) {
@@ -113,7 +117,8 @@ function rowsOf(writes: readonly Write[], withId: boolean): Buffer[] {
     textArray(writes.map(({ security }) => security)),
     uuidArray(writes.map(({ blob }) => blob)),
     int4Array(writes.map(({ agent }) => agent)),
-    int8Array(writes.map(({ row }) => row?.patients[0] ?? null)),
+    int8Array(patients),
+    int4Array(patientsEnd),
     timestamptzArray(writes.map(({ row }) => row?.at ?? null)),
     timestamptzArray(writes.map(({ row }) => row?.until ?? null)),
     int2Array(timeline),
@@ -163,10 +168,10 @@ function append(to: number[], from: readonly number[]): void {
 const numbered = (count: number): string => Array.from({ length: count }, (_, i) => `$${i + 1}`).join(', ');
 
 /** The statement that creates; its parameters by `createValues`. */
-export const CREATE = { name: 'create', text: `select create_resources(${numbered(39)})` };
+export const CREATE = { name: 'create', text: `select create_resources(${numbered(40)})` };
 
 /** The statement that updates and deletes; its parameters by `changeValues`. */
-export const CHANGE = { name: 'change', text: `select * from change_resources(${numbered(40)})` };
+export const CHANGE = { name: 'change', text: `select * from change_resources(${numbered(41)})` };
 
 export function createValues(catalog: Catalog, writes: readonly Write[]): unknown[] {
   return [epochOf(writes), catalog.feedBase, EXTRACTOR_VERSION, checked(writes), ...rowsOf(writes, true)];
