@@ -41,7 +41,7 @@ module.exports = {
       comment: 'what is below src/http does not know HTTP',
       severity: 'error',
       from: { path: belowHttp.map(path) },
-      to: { path: '^(node:)?(http|https|http2)$|^node_modules/express/' },
+      to: { path: '^(node:)?(http|https|http2)$|(^|/)node_modules/express/' },
     },
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
     { name: 'no-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true, pathNot: '^fhir/' } },

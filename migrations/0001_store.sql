@@ -33,7 +33,8 @@ create table resource (
   security text,  -- meta.security as JSON: labels are sticky (R4 resource.html#Meta)
   content  text,  -- the resource's JSON but for id, versionId and lastUpdated; null where deleted
   unique (type, id)
-) with (fillfactor = 85);
+);
+create index resource_updated on resource (type, updated, rid) where version > 0 and not deleted;
 -- Compression costs more than it saves on a few KB, and a large resource is read whole.
 alter table resource alter content set storage external;
 
@@ -54,22 +55,22 @@ create table version (
 alter table version alter content set storage external;
 create index version_history on version (type, updated, rid, version);
 
--- The narrow index row of a current, undeleted resource.
+-- The narrow index row of a current, undeleted resource. It is written only when what it says changes, as each
+-- new version of it costs an entry in the GIN index for each key: lastUpdated is therefore not in it.
 create table resource_index (
   rid       bigint primary key,
   type      smallint not null,
   extractor smallint not null,  -- version of the extractors that made this row and its kin
   timeline  smallint not null,  -- the first so many keys have timeline rows
-  updated   timestamptz not null,
-  patients  bigint[] not null,  -- of the parameter `patient`; of a Patient itself; the first leads
+  tables    smallint not null,  -- where it has value rows: 1 value_number, 2 value_string, 4 value_date
   at        timestamptz,        -- clinical date, as the range [at, until)
   until     timestamptz,
+  patients  bigint[] not null,  -- of the parameter `patient`; of a Patient itself; the first leads
   keys      bigint[] not null,  -- hashes of (type, parameter, value); numbers of the resources referred to
   targets   bigint[] not null,  -- edges: the resources referred to, and at which paths
   paths     smallint[] not null
-) with (fillfactor = 90);
+);
 create index resource_index_keys on resource_index using gin (keys) with (fastupdate = off);
-create index resource_index_updated on resource_index (type, updated, rid);
 
 -- Newest-first walks: one row for the type and each code and category, for each patient concerned (0: none).
 -- The row of the first patient leads: walks over all patients see each resource once.

@@ -20,7 +20,7 @@ end $$;
 create function create_resources(
   p_epoch bigint, p_base bigint, p_extractor smallint, p_check boolean,
   p_rid bigint[], p_type smallint[], p_id text[], p_content text[], p_security text[], p_blob uuid[],
-  p_agent integer[], p_patients bigint[], p_patients_end integer[], p_at timestamptz[], p_until timestamptz[], p_timeline smallint[],
+  p_agent integer[], p_patients bigint[], p_patients_end integer[], p_at timestamptz[], p_until timestamptz[], p_timeline smallint[], p_tables smallint[],
   p_keys bigint[], p_keys_end integer[], p_targets bigint[], p_paths smallint[], p_targets_end integer[],
   tl_rid bigint[], tl_key bigint[], tl_patient bigint[], tl_at timestamptz[], tl_lead boolean[],
   num_rid bigint[], num_key bigint[], num_unit bigint[], num_low double precision[], num_high double precision[],
@@ -42,14 +42,14 @@ begin
   insert into resource (rid, type, id, version, updated, content, security, blob)
     select e.rid, e.type, e.id, 1, stamp, e.content, e.security, e.blob
     from unnest(p_rid, p_type, p_id, p_content, p_security, p_blob) e (rid, type, id, content, security, blob);
-  insert into resource_index (rid, type, extractor, timeline, updated, patients, at, until, keys, targets, paths)
-    select e.rid, e.type, p_extractor, e.timeline, stamp,
-      p_patients[coalesce(p_patients_end[e.n - 1], 0) + 1 : e.patients_end], e.at, e.until,
+  insert into resource_index (rid, type, extractor, timeline, tables, at, until, patients, keys, targets, paths)
+    select e.rid, e.type, p_extractor, e.timeline, e.tables, e.at, e.until,
+      p_patients[coalesce(p_patients_end[e.n - 1], 0) + 1 : e.patients_end],
       p_keys[coalesce(p_keys_end[e.n - 1], 0) + 1 : e.keys_end],
       p_targets[coalesce(p_targets_end[e.n - 1], 0) + 1 : e.targets_end],
       p_paths[coalesce(p_targets_end[e.n - 1], 0) + 1 : e.targets_end]
-    from unnest(p_rid, p_type, p_timeline, p_patients_end, p_at, p_until, p_keys_end, p_targets_end)
-      with ordinality e (rid, type, timeline, patients_end, at, until, keys_end, targets_end, n);
+    from unnest(p_rid, p_type, p_timeline, p_tables, p_patients_end, p_at, p_until, p_keys_end, p_targets_end)
+      with ordinality e (rid, type, timeline, tables, patients_end, at, until, keys_end, targets_end, n);
   insert into timeline (rid, key, patient, at, lead)
     select * from unnest(tl_rid, tl_key, tl_patient, tl_at, tl_lead);
   if cardinality(num_rid) > 0 then
@@ -87,7 +87,7 @@ create function change_resources(
   p_expected integer[], -- the version it must have; null: any
   p_labels text[],      -- the labels that may be replaced by p_security, as the caller read them
   p_rid bigint[], p_type smallint[], p_content text[], p_security text[], p_blob uuid[],
-  p_agent integer[], p_patients bigint[], p_patients_end integer[], p_at timestamptz[], p_until timestamptz[], p_timeline smallint[],
+  p_agent integer[], p_patients bigint[], p_patients_end integer[], p_at timestamptz[], p_until timestamptz[], p_timeline smallint[], p_tables smallint[],
   p_keys bigint[], p_keys_end integer[], p_targets bigint[], p_paths smallint[], p_targets_end integer[],
   tl_rid bigint[], tl_key bigint[], tl_patient bigint[], tl_at timestamptz[], tl_lead boolean[],
   num_rid bigint[], num_key bigint[], num_unit bigint[], num_low double precision[], num_high double precision[],
@@ -103,13 +103,18 @@ declare
   tx bigint := pg_current_xact_id()::text::bigint + p_base;
   stamp timestamptz;
   statuses "char"[]; versions integer[]; stamps timestamptz[]; existed boolean[]; labels text[];
-  done bigint[];      -- what is written
-  same bigint[];      -- of these, whose timeline rows stay as they are
+  done bigint[];       -- what is written
+  deletes boolean;     -- whether some of it is deleted
+  revives boolean;     -- whether some of it was deleted before
+  moved bigint[];      -- of these, whose timeline rows change
+  tables smallint;     -- in which value tables they have rows now
 begin
   -- The caller's idea of who may do what is of an older epoch: nothing is written, it looks again.
   if (select value from epoch) <> p_epoch then
     raise exception 'stale epoch' using errcode = 'CN002';
   end if;
+  -- In the order of numbers, as all writers lock, so that no two wait for each other. The time is taken after the
+  -- wait: a version is never older than the one before.
   perform 1 from resource where rid = any (p_rid) order by rid for no key update;
   stamp := date_trunc('milliseconds', clock_timestamp());
 
@@ -118,10 +123,12 @@ begin
          array_agg(greatest(stamp, j.updated) order by j.n),
          array_agg(j.version > 0 and not j.deleted order by j.n),
          array_agg(j.security order by j.n),
-         array_agg(j.rid) filter (where j.status = 'd')
-    into statuses, versions, stamps, existed, labels, done
+         array_agg(j.rid) filter (where j.status = 'd'),
+         bool_or(j.removes) filter (where j.status = 'd'),
+         bool_or(j.deleted) filter (where j.status = 'd')
+    into statuses, versions, stamps, existed, labels, done, deletes, revives
     from (
-      select e.n, r.rid, r.version, r.updated, r.deleted, r.security,
+      select e.n, r.rid, r.version, r.updated, r.deleted, r.security, e.content is null as removes,
         (case when e.expected is not null and (e.expected <> r.version or r.deleted) then 'm'
               when e.content is null and (r.version = 0 or r.deleted) then 'g'
               when e.content is not null and not r.deleted and r.security is not null
@@ -137,15 +144,19 @@ begin
       select r.rid, r.version, r.type, false, r.updated, greatest(stamp, r.updated), i.patients, r.blob, i.keys, r.content
       from resource r left join resource_index i on i.rid = r.rid
       where r.rid = any (done) and r.version > 0 and not r.deleted;
-    update version v set superseded = greatest(stamp, r.updated)
-      from resource r
-      where r.rid = any (done) and r.deleted and v.rid = r.rid and v.version = r.version;
-    insert into version (rid, version, type, deleted, updated, superseded, patients, keys)
-      select r.rid, r.version + 1, r.type, true, greatest(stamp, r.updated), 'infinity', i.patients, i.keys
-      from unnest(p_rid, p_content) e (rid, content)
-      join resource r on r.rid = e.rid
-      left join resource_index i on i.rid = r.rid
-      where e.content is null and e.rid = any (done);
+    if revives then
+      update version v set superseded = greatest(stamp, r.updated)
+        from resource r
+        where r.rid = any (done) and r.deleted and v.rid = r.rid and v.version = r.version;
+    end if;
+    if deletes then
+      insert into version (rid, version, type, deleted, updated, superseded, patients, keys)
+        select r.rid, r.version + 1, r.type, true, greatest(stamp, r.updated), 'infinity', i.patients, i.keys
+        from unnest(p_rid, p_content) e (rid, content)
+        join resource r on r.rid = e.rid
+        left join resource_index i on i.rid = r.rid
+        where e.content is null and e.rid = any (done);
+    end if;
 
     insert into change (tx, rid, at, patients, version, agent, type, interaction)
       select tx, r.rid, greatest(stamp, r.updated),
@@ -158,31 +169,39 @@ begin
       left join resource_index i on i.rid = r.rid
       where e.rid = any (done);
 
-    select array_agg(i.rid) into same
+    select coalesce(bit_or(i.tables), 0),
+           array_agg(e.rid) filter (where i.rid is null or e.content is null
+             or i.timeline <> e.timeline or i.at is distinct from e.at
+             or i.patients <> p_patients[coalesce(p_patients_end[e.n - 1], 0) + 1 : e.patients_end]
+             or i.keys[1 : i.timeline] <>
+                p_keys[coalesce(p_keys_end[e.n - 1], 0) + 1 : coalesce(p_keys_end[e.n - 1], 0) + e.timeline])
+      into tables, moved
       from unnest(p_rid, p_content, p_timeline, p_patients_end, p_at, p_keys_end)
         with ordinality e (rid, content, timeline, patients_end, at, keys_end, n)
-      join resource_index i on i.rid = e.rid
-      where e.rid = any (done) and e.content is not null
-        and i.timeline = e.timeline and i.at is not distinct from e.at
-        and i.patients = p_patients[coalesce(p_patients_end[e.n - 1], 0) + 1 : e.patients_end]
-        and i.keys[1 : i.timeline] = p_keys[coalesce(p_keys_end[e.n - 1], 0) + 1 : coalesce(p_keys_end[e.n - 1], 0) + e.timeline];
-    delete from timeline t
-      using (
-        select i.rid, coalesce(i.at, '-infinity') as at, k.key, p.patient
-        from resource_index i
-        cross join unnest(i.keys[1 : i.timeline]) k (key)
-        cross join unnest(case when i.patients = '{}' then '{0}' else i.patients end) p (patient)
-        where i.rid = any (done) and (same is null or i.rid <> all (same))
-      ) old
-      where t.patient = old.patient and t.key = old.key and t.at = old.at and t.rid = old.rid;
-    insert into timeline (rid, key, patient, at, lead)
-      select * from unnest(tl_rid, tl_key, tl_patient, tl_at, tl_lead) e (rid, key, patient, at, lead)
-      where e.rid = any (done) and (same is null or e.rid <> all (same));
+      left join resource_index i on i.rid = e.rid
+      where e.rid = any (done);
+    if moved is not null then
+      delete from timeline t
+        using (
+          select i.rid, coalesce(i.at, '-infinity') as at, k.key, p.patient
+          from resource_index i
+          cross join unnest(i.keys[1 : i.timeline]) k (key)
+          cross join unnest(case when i.patients = '{}' then '{0}' else i.patients end) p (patient)
+          where i.rid = any (moved)
+        ) old
+        where t.patient = old.patient and t.key = old.key and t.at = old.at and t.rid = old.rid;
+      insert into timeline (rid, key, patient, at, lead)
+        select * from unnest(tl_rid, tl_key, tl_patient, tl_at, tl_lead) e (rid, key, patient, at, lead)
+        where e.rid = any (moved);
+    end if;
 
-    delete from value_number v
-      where v.rid = any (done) and not exists (
-        select from unnest(num_rid, num_key, num_unit, num_low, num_high) e (rid, key, unit, low, high)
-        where e.rid = v.rid and e.key = v.key and e.unit is not distinct from v.unit and e.low = v.low and e.high = v.high);
+    -- Of value rows only those that differ are taken away and put in.
+    if tables & 1 > 0 then
+      delete from value_number v
+        where v.rid = any (done) and not exists (
+          select from unnest(num_rid, num_key, num_unit, num_low, num_high) e (rid, key, unit, low, high)
+          where e.rid = v.rid and e.key = v.key and e.unit is not distinct from v.unit and e.low = v.low and e.high = v.high);
+    end if;
     if cardinality(num_rid) > 0 then
       insert into value_number (rid, key, unit, low, high)
         select * from unnest(num_rid, num_key, num_unit, num_low, num_high) e (rid, key, unit, low, high)
@@ -190,20 +209,24 @@ begin
           select from value_number v
           where e.rid = v.rid and e.key = v.key and e.unit is not distinct from v.unit and e.low = v.low and e.high = v.high);
     end if;
-    delete from value_string v
-      where v.rid = any (done) and not exists (
-        select from unnest(str_rid, str_key, str_value) e (rid, key, value)
-        where e.rid = v.rid and e.key = v.key and e.value = v.value);
+    if tables & 2 > 0 then
+      delete from value_string v
+        where v.rid = any (done) and not exists (
+          select from unnest(str_rid, str_key, str_value) e (rid, key, value)
+          where e.rid = v.rid and e.key = v.key and e.value = v.value);
+    end if;
     if cardinality(str_rid) > 0 then
       insert into value_string (rid, key, value)
         select * from unnest(str_rid, str_key, str_value) e (rid, key, value)
         where e.rid = any (done) and not exists (
           select from value_string v where e.rid = v.rid and e.key = v.key and e.value = v.value);
     end if;
-    delete from value_date v
-      where v.rid = any (done) and not exists (
-        select from unnest(dat_rid, dat_key, dat_low, dat_high) e (rid, key, low, high)
-        where e.rid = v.rid and e.key = v.key and e.low = v.low and e.high = v.high);
+    if tables & 4 > 0 then
+      delete from value_date v
+        where v.rid = any (done) and not exists (
+          select from unnest(dat_rid, dat_key, dat_low, dat_high) e (rid, key, low, high)
+          where e.rid = v.rid and e.key = v.key and e.low = v.low and e.high = v.high);
+    end if;
     if cardinality(dat_rid) > 0 then
       insert into value_date (rid, key, low, high)
         select * from unnest(dat_rid, dat_key, dat_low, dat_high) e (rid, key, low, high)
@@ -211,21 +234,26 @@ begin
           select from value_date v where e.rid = v.rid and e.key = v.key and e.low = v.low and e.high = v.high);
     end if;
 
-    delete from resource_index i using unnest(p_rid, p_content) e (rid, content)
-      where i.rid = e.rid and e.content is null and e.rid = any (done);
-    insert into resource_index (rid, type, extractor, timeline, updated, patients, at, until, keys, targets, paths)
-      select e.rid, e.type, p_extractor, e.timeline, stamps[e.n],
-        p_patients[coalesce(p_patients_end[e.n - 1], 0) + 1 : e.patients_end], e.at, e.until,
+    if deletes then
+      delete from resource_index i using unnest(p_rid, p_content) e (rid, content)
+        where i.rid = e.rid and e.content is null and e.rid = any (done);
+    end if;
+    insert into resource_index as i (rid, type, extractor, timeline, tables, at, until, patients, keys, targets, paths)
+      select e.rid, e.type, p_extractor, e.timeline, e.tables, e.at, e.until,
+        p_patients[coalesce(p_patients_end[e.n - 1], 0) + 1 : e.patients_end],
         p_keys[coalesce(p_keys_end[e.n - 1], 0) + 1 : e.keys_end],
         p_targets[coalesce(p_targets_end[e.n - 1], 0) + 1 : e.targets_end],
         p_paths[coalesce(p_targets_end[e.n - 1], 0) + 1 : e.targets_end]
-      from unnest(p_rid, p_type, p_content, p_timeline, p_patients_end, p_at, p_until, p_keys_end, p_targets_end)
-        with ordinality e (rid, type, content, timeline, patients_end, at, until, keys_end, targets_end, n)
+      from unnest(p_rid, p_type, p_content, p_timeline, p_tables, p_patients_end, p_at, p_until, p_keys_end, p_targets_end)
+        with ordinality e (rid, type, content, timeline, tables, patients_end, at, until, keys_end, targets_end, n)
       where e.content is not null and e.rid = any (done)
       on conflict (rid) do update set
-        extractor = excluded.extractor, timeline = excluded.timeline, updated = excluded.updated,
-        patients = excluded.patients, at = excluded.at, until = excluded.until,
-        keys = excluded.keys, targets = excluded.targets, paths = excluded.paths;
+        extractor = excluded.extractor, timeline = excluded.timeline, tables = excluded.tables,
+        at = excluded.at, until = excluded.until, patients = excluded.patients,
+        keys = excluded.keys, targets = excluded.targets, paths = excluded.paths
+      where (i.extractor, i.timeline, i.tables, i.at, i.until, i.patients, i.keys, i.targets, i.paths)
+        is distinct from (excluded.extractor, excluded.timeline, excluded.tables, excluded.at, excluded.until,
+          excluded.patients, excluded.keys, excluded.targets, excluded.paths);
 
     update resource r set
         version = r.version + 1, updated = greatest(stamp, r.updated), deleted = e.content is null,

@@ -30,8 +30,7 @@ const PLANTED = [
   ['src/helpers/strings.ts', '../config.ts', 'known-room'],
   ['src/fhir/json.ts', 'node:http', 'no-http-below-the-hall'],
   ['src/records/read.ts', 'express', 'no-http-below-the-hall'],
-  ['src/store/cache.ts', './lane.ts', 'no-circular'],
-  ['src/store/lane.ts', './cache.ts', 'no-circular'],
+  ['src/store/arrays.ts', './numbers.ts', 'no-circular'],
   ['src/http/range.ts', './nowhere.ts', 'no-unresolved'],
 ] as const;
 
@@ -74,9 +73,8 @@ test('the house as it is breaks no rule, and each import planted upwards is refu
     appendFileSync(join(house, file), `\nimport '${to}';\n`);
   }
   const found = await violations();
-  expect(PLANTED.map(([file, , rule]) => `${file} ${rule}`).filter((one) => !found.includes(one))).toEqual(
-    [],
-  );
+  const expected = PLANTED.map(([file, , rule]) => `${file} ${rule}`);
+  expect(expected.filter((one) => !found.includes(one))).toEqual([]);
 });
 
 /** The files of src, by their paths from the root. */

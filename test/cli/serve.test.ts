@@ -126,11 +126,15 @@ describe('Ctrl-C', () => {
 });
 
 describe('WORKERS=2', () => {
-  const pidsOf = (server: Run): number[] =>
-    execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' })
-      .split('\n')
-      .map((line) => line.trim().split(/\s+/).map(Number))
-      .flatMap(([pid, parent]) => (parent === server.child.pid ? [pid as number] : []));
+  const settings = () => ({ ...given(), WORKERS: '2', LOG_LEVEL: 'info' });
+  /** The workers, by what they log, until there are two beside those known before. */
+  const workers = (server: Run, url: string, before: readonly number[] = []): Promise<number[]> =>
+    until(async () => {
+      await fetch(`${url}/metadata`, { headers: { connection: 'close' } });
+      const pids = [...server.err().matchAll(/"pid":(\d+).*"answered"/g)].map(([, pid]) => Number(pid));
+      const found = [...new Set(pids)].filter((pid) => !before.includes(pid));
+      return found.length === 2 ? found : undefined;
+    });
   const gone = (pid: number) => {
     try {
       process.kill(pid, 0);
@@ -141,28 +145,22 @@ describe('WORKERS=2', () => {
   };
 
   test('a worker that dies is replaced, and Ctrl-C ends them all', async () => {
-    const server = serve([], { env: { ...given(), WORKERS: '2' } });
+    const server = serve([], { env: settings() });
     const url = await listening(server);
-    const [first] = pidsOf(server);
+    const [first] = await workers(server, url);
     process.kill(first as number, 'SIGKILL');
-    const pids = await until(() => {
-      const now = pidsOf(server);
-      return now.length === 2 && !now.includes(first as number) ? now : undefined;
-    });
-    expect((await fetch(`${url}/metadata`)).status).toBe(200);
+    const pids = await workers(server, url, [first as number]);
     server.child.kill('SIGINT');
     expect(await server.ended).toBe(0);
-    for (const pid of pids) await until(() => gone(pid));
+    for (const pid of pids) expect(await until(() => gone(pid))).toBe(true);
     expect(server.err()).toMatch(/worker \d+ died \(SIGKILL\)/);
   });
 
   test('workers do not outlive the first process', async () => {
-    const server = serve([], { env: { ...given(), WORKERS: '2' } });
-    await listening(server);
-    const pids = pidsOf(server);
-    expect(pids).toHaveLength(2);
+    const server = serve([], { env: settings() });
+    const pids = await workers(server, await listening(server));
     server.child.kill('SIGKILL');
-    for (const pid of pids) await until(() => gone(pid));
+    for (const pid of pids) expect(await until(() => gone(pid))).toBe(true);
   });
 
   test('a port that is taken is told once', async () => {

@@ -82,10 +82,14 @@ const RULES: Readonly<Record<string, string>> = {
     from resource r left join resource_index i on i.rid = r.rid
     where (r.version > 0 and not r.deleted) <> (r.content is not null)
        or (r.version > 0 and not r.deleted) <> (i.rid is not null)`,
-  'an index row belongs to a resource, of its type and time': `
-    select i.rid, format('updated %s and %s', r.updated, i.updated)
-    from resource_index i left join resource r on r.rid = i.rid
-    where r.rid is null or r.type <> i.type or r.updated <> i.updated`,
+  'an index row belongs to a resource of its type': `
+    select i.rid, '' from resource_index i left join resource r on r.rid = i.rid
+    where r.rid is null or r.type <> i.type`,
+  'an index row says in which tables there are value rows': `
+    select i.rid, format('says %s', i.tables) from resource_index i
+    where i.tables <> (exists (select from value_number v where v.rid = i.rid))::int
+      + 2 * (exists (select from value_string v where v.rid = i.rid))::int
+      + 4 * (exists (select from value_date v where v.rid = i.rid))::int`,
   ...Object.fromEntries(
     ['timeline', 'value_number', 'value_string', 'value_date'].map((table) => [
       `a row of ${table} belongs to an index row`,

@@ -39,14 +39,13 @@ export interface HistoryRow {
 }
 
 // Both parts walk an index backwards from the position and stop after a page: the current versions on
-// resource_index_updated, past ones and deletions on version_history. Contents are fetched for the page only.
+// resource_updated, past ones and deletions on version_history. Contents are fetched for the page only.
 const OF_TYPES = `
   select x.* from unnest($1::smallint[]) t (code) cross join lateral (
-    (select i.rid, r.version, i.updated, r.type
-     from resource_index i join resource r on r.rid = i.rid
-     where i.type = t.code and i.updated >= $3 and i.updated < $5
-       and (i.updated, i.rid) <= ($6, $7) and (i.updated, i.rid, r.version) < ($6, $7, $8)
-     order by i.updated desc, i.rid desc limit $2)
+    (select r.rid, r.version, r.updated, r.type from resource r
+     where r.type = t.code and r.version > 0 and not r.deleted and r.updated >= $3 and r.updated < $5
+       and (r.updated, r.rid) <= ($6, $7) and (r.updated, r.rid, r.version) < ($6, $7, $8)
+     order by r.updated desc, r.rid desc limit $2)
     union all
     (select v.rid, v.version, v.updated, v.type from version v
      where v.type = t.code and v.updated >= $3 and v.updated < $5 and v.superseded > $4

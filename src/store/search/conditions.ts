@@ -21,13 +21,15 @@ export function condition(sql: Sql, filter: Filter, setting: Setting): string {
   switch (filter.kind) {
     case 'id':
       return `i.rid in (select rid from resource where type = ${sql.bind(setting.typeNumber(type))} and id = any (${sql.bind(filter.ids)}))`;
-    case 'updated':
+    case 'updated': {
       // An instant in milliseconds lasts one.
-      return or(
+      const either = or(
         filter.values.map((value) =>
-          dateCondition(sql, value, 'i.updated', `i.updated + interval '1 millisecond'`),
+          dateCondition(sql, value, 'u.updated', `u.updated + interval '1 millisecond'`),
         ),
       );
+      return `exists (select from resource u where u.rid = i.rid and ${either})`;
+    }
     case 'date': {
       if (filter.parameter.code === setting.clinical)
         return or(filter.values.map((value) => dateCondition(sql, value, 'i.at', 'i.until')));

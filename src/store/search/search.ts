@@ -176,15 +176,16 @@ export function makeSearcher(
       };
     }
 
-    /** Rides on resource_index_updated. */
+    /** Rides on resource_updated. */
     function updatedStatement(from: After | undefined, most: number, patience?: number): Statement {
       const s = sql();
-      const walked = `select * from resource_index i where i.type = ${s.bind(catalog.typeNumber(request.type))}
-        and ${beyond(s, 'i.updated', 'i.rid', from)} order by ${order('i.updated', 'i.rid')} limit ${s.bind(patience ?? most)}`;
+      const walked = `select u.updated, u.rid from resource u
+        where u.type = ${s.bind(catalog.typeNumber(request.type))} and u.version > 0 and not u.deleted
+          and ${beyond(s, 'u.updated', 'u.rid', from)} order by ${order('u.updated', 'u.rid')} limit ${s.bind(patience ?? most)}`;
       return {
         text: pageOf(
-          `select i.updated as at, i.rid from (${walked}) i where true${judged(s, filtersOf(request))}
-           order by ${order('i.updated', 'i.rid')} limit ${s.bind(most)}`,
+          `select w.updated as at, w.rid from (${walked}) w join resource_index i on i.rid = w.rid
+           where true${judged(s, request.filters)} order by ${order('w.updated', 'w.rid')} limit ${s.bind(most)}`,
           order('p.at', 'p.rid'),
         ),
         values: s.values,
@@ -194,10 +195,11 @@ export function makeSearcher(
     /** Rides on the GIN index of keys, or on the index of the table that a condition names; then sorts. */
     function sortStatement(walk: Walk, from: After | undefined, most: number): Statement {
       const s = sql();
-      const at = byDate ? `coalesce(i.at, '-infinity')` : 'i.updated';
+      const at = byDate ? `coalesce(i.at, '-infinity')` : 'u.updated';
+      const rows = byDate ? 'resource_index i' : 'resource_index i join resource u on u.rid = i.rid';
       return {
         text: pageOf(
-          `select ${at} as at, i.rid from resource_index i where ${candidates(s, walk, request, setting)}
+          `select ${at} as at, i.rid from ${rows} where ${candidates(s, walk, request, setting)}
            and ${beyond(s, at, 'i.rid', from)} order by ${order(at, 'i.rid')} limit ${s.bind(most)}`,
           order('p.at', 'p.rid'),
         ),
@@ -269,8 +271,6 @@ const KEYS_OF_CODE = {
   name: 'keys_of_code',
   text: 'select key::text from code_key where code = any ($1::bigint[])',
 };
-
-const filtersOf = ({ filters }: SearchRequest): readonly Filter[] => filters;
 
 /** The conditions that say where in the timeline: one for each patient and key. */
 function stretchesOf(sql: Sql, walk: Walk, type: string, keys: Keys): string[] {

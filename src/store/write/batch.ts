@@ -122,6 +122,7 @@ function rowsOf(writes: readonly Write[], withId: boolean): Buffer[] {
     timestamptzArray(writes.map(({ row }) => row?.at ?? null)),
     timestamptzArray(writes.map(({ row }) => row?.until ?? null)),
     int2Array(timeline),
+    int2Array(writes.map(({ row }) => (row ? tablesOf(row) : 0))),
     keyArray(keys),
     int4Array(keysEnd),
     int8Array(targets),
@@ -152,6 +153,13 @@ function rowsOf(writes: readonly Write[], withId: boolean): Buffer[] {
 /** A resource that is about no patient has its timeline rows under the number 0. */
 const NOBODY: readonly number[] = [0];
 
+/** Where a resource has value rows, as resource_index.tables says it. */
+export function tablesOf({ numbers, strings, dates }: IndexRow): number {
+  return (
+    (numbers.low.length > 0 ? 1 : 0) | (strings.values.length > 0 ? 2 : 0) | (dates.low.length > 0 ? 4 : 0)
+  );
+}
+
 /** Of one mind, or an epoch that never is: the lane then runs each alone, and each is judged by its own. */
 function epochOf(writes: readonly Write[]): number {
   const { epoch } = writes[0] as Write;
@@ -168,10 +176,10 @@ function append(to: number[], from: readonly number[]): void {
 const numbered = (count: number): string => Array.from({ length: count }, (_, i) => `$${i + 1}`).join(', ');
 
 /** The statement that creates; its parameters by `createValues`. */
-export const CREATE = { name: 'create', text: `select create_resources(${numbered(40)})` };
+export const CREATE = { name: 'create', text: `select create_resources(${numbered(41)})` };
 
 /** The statement that updates and deletes; its parameters by `changeValues`. */
-export const CHANGE = { name: 'change', text: `select * from change_resources(${numbered(41)})` };
+export const CHANGE = { name: 'change', text: `select * from change_resources(${numbered(42)})` };
 
 export function createValues(catalog: Catalog, writes: readonly Write[]): unknown[] {
   return [epochOf(writes), catalog.feedBase, EXTRACTOR_VERSION, checked(writes), ...rowsOf(writes, true)];
