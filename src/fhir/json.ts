@@ -49,10 +49,16 @@ function scan(text: string): Scan {
           else if (c !== 45 && c !== 43) break;
         }
       }
-      if (other || i - start > 15 || (point > 0 && text.charCodeAt(i - 1) === 48)) riskyNumber = true;
-      else if (code === 45 && text.charCodeAt(start + 1) === 48 && i - start === 2) riskyNumber = true;
-      // 0.0000001 is printed as 1e-7
-      else if (point > 0 && text.startsWith('0.000000', code === 45 ? start + 1 : start)) riskyNumber = true;
+      // Fifteen digits print as they were read, unless they end in 0, are -0, or so small that they get an exponent.
+      const suspicious =
+        other ||
+        i - start > 15 ||
+        (point > 0 && (text.charCodeAt(i - 1) === 48 || text.startsWith('0.000000', point - 1))) ||
+        (code === 45 && text.charCodeAt(start + 1) === 48);
+      if (suspicious && !riskyNumber) {
+        const written = text.slice(start, i);
+        riskyNumber = String(Number(written)) !== written;
+      }
       i--;
     }
   }
