@@ -48,10 +48,12 @@ describe('its first requests', () => {
   });
   afterAll(() => app.close());
 
-  const requests = [...readme.matchAll(/^curl .*?"\$FHIR(\S*)"(?: -d '(.*?)')?$/gms)].map(([, path, body]) => ({
-    path: path as string,
-    body,
-  }));
+  const requests = [...readme.matchAll(/^curl .*?"\$FHIR(\S*)"(?: -d '(.*?)')?$/gms)].map(
+    ([, path, body]) => ({
+      path: path as string,
+      body,
+    }),
+  );
 
   test('are found in it', () => expect(requests.length).toBeGreaterThan(7));
 
