@@ -4,7 +4,7 @@
  */
 import type pg from 'pg';
 import { type Access, readScopes } from '../access/access.ts';
-import { refusal } from '../fhir/outcome.ts';
+import { Refusal, refusal } from '../fhir/outcome.ts';
 import { cache } from '../store/cache.ts';
 import { lane } from '../store/lane.ts';
 import { currentEpoch, lookUpToken } from '../store/tokens.ts';
@@ -62,6 +62,11 @@ export function makeCallers(pool: pg.Pool, isResourceType: (name: string) => boo
     return batch.map(() => epoch);
   });
 
+  /** Whether a refusal may be out of date: leave may have been given since. */
+  async function refusedEarlier(caller: Caller, fault: unknown): Promise<boolean> {
+    return fault instanceof Refusal && fault.status === 403 && caller.epoch !== (await ask(null));
+  }
+
   async function renew(caller: Caller): Promise<Caller> {
     if (caller.agent === 0) return { ...caller, epoch: await currentEpoch(pool) };
     const token = tokens.get(caller);
@@ -84,7 +89,8 @@ export function makeCallers(pool: pg.Pool, isResourceType: (name: string) => boo
         try {
           return await work(current);
         } catch (fault) {
-          if (!(fault instanceof Stale) || attempt === 5) throw fault;
+          const stale = fault instanceof Stale || (await refusedEarlier(current, fault));
+          if (!stale || attempt === 5) throw fault;
           current = await renew(current);
         }
       }

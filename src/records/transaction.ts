@@ -9,6 +9,7 @@ import { readVersions } from '../store/read/versions.ts';
 import type { Change, Write } from '../store/write/batch.ts';
 import { type Changed, danglingOf, isTaken } from '../store/write/writer.ts';
 import { takeIn } from './binary.ts';
+import { checkEpoch } from './callers.ts';
 import { checkId, type Draft, dangling, draft, writeOf } from './draft.ts';
 import type { Caller, Removed, TransactionEntry, Written } from './records.ts';
 import type { Setting } from './setting.ts';
@@ -178,6 +179,8 @@ async function writeAll(
     else changed.set(step, changes.push(changeOf(step, write)) - 1);
   });
   await store.codeKeys.add(codes);
+  // What is written is written under the caller's epoch; that nothing is to be done must not be told to others.
+  if (creates.length + changes.length === 0) checkEpoch(caller, await setting.callers.epoch());
   const done = await translated(undefined, [], () => store.writer.together(creates, changes)).catch(
     (fault) => {
       throw danglingIn(steps, placesOf, danglingOf(fault)) ?? fault;

@@ -7,7 +7,7 @@ import { error, Refusal, refusal } from '../fhir/outcome.ts';
 import { instantOf } from '../store/pool.ts';
 import type { Change } from '../store/write/batch.ts';
 import { type Changed, danglingOf, isStale } from '../store/write/writer.ts';
-import { Stale } from './callers.ts';
+import { checkEpoch, Stale } from './callers.ts';
 import { checkId, type Draft, dangling, draft, placed, writeOf } from './draft.ts';
 import type { Caller, Removed, Stored, Written } from './records.ts';
 import type { Setting } from './setting.ts';
@@ -72,9 +72,10 @@ export async function remove(
   { type, id, ifMatch }: { readonly type: string; readonly id: string; readonly ifMatch?: number },
 ): Promise<Removed> {
   demand(caller.access, type, 'd');
-  const { store } = setting;
+  const { store, callers } = setting;
   const [rid] = await store.numbers.find([{ type, id }]);
   if (rid === undefined) {
+    checkEpoch(caller, await callers.epoch());
     if (ifMatch !== undefined) throw otherVersion(type, id, ifMatch, undefined);
     return { existed: false };
   }
