@@ -34,6 +34,7 @@ create table resource (
   content  text,  -- the resource's JSON but for id, versionId and lastUpdated; null where deleted
   unique (type, id)
 );
+create index resource_blob on resource (blob) where blob is not null;
 create index resource_updated on resource (type, updated, rid) where version > 0 and not deleted;
 -- Compression costs more than it saves on a few KB, and a large resource is read whole.
 alter table resource alter content set storage external;
@@ -53,6 +54,7 @@ create table version (
   primary key (rid, version)
 );
 alter table version alter content set storage external;
+create index version_blob on version (blob) where blob is not null;
 create index version_history on version (type, updated, rid, version);
 
 -- The narrow index row of a current, undeleted resource. It is written only when what it says changes, as each

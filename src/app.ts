@@ -8,12 +8,12 @@ import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import { type Definitions, loadDefinitions } from './fhir/definitions.ts';
 import { loadValidator } from './fhir/validate.ts';
-import { docs } from './http/docs.ts';
 import { createServer } from './http/server.ts';
 import { openRecords } from './records/open.ts';
 import type { Records } from './records/records.ts';
 import { makeRoutes } from './rest/routes.ts';
 import { openDiskBlobs } from './store/blobs/disk.ts';
+import { sweepBlobs } from './store/bytes.ts';
 import { openPool } from './store/pool.ts';
 import { openStore, type Store } from './store/store.ts';
 import { issueToken } from './store/tokens.ts';
@@ -21,6 +21,8 @@ import { issueToken } from './store/tokens.ts';
 const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../package.json'), 'utf8')) as {
   version: string;
 };
+
+const HOUR = 3_600_000;
 
 export interface App {
   readonly definitions: Definitions;
@@ -59,13 +61,10 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     const context = { config, definitions, records, version };
     const routes = makeRoutes(context);
     const ready = () => pool.query('select 1');
-    const { server, close } = createServer({
-      ...context,
-      routes,
-      log,
-      ready,
-      mount: (pages) => pages.use(docs()),
-    });
+    const { server, close } = createServer({ ...context, routes, log, ready });
+    const sweeping = setInterval(() => {
+      sweepBlobs(pool, blobs).catch((fault) => log.warn({ code: fault.code }, 'could not sweep the blobs'));
+    }, HOUR).unref();
     return {
       definitions,
       records,
@@ -81,6 +80,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
         (await pool.query('select not exists (select from resource where version > 0) as empty')).rows[0]
           .empty,
       async close() {
+        clearInterval(sweeping);
         await close();
         await pool.end();
       },

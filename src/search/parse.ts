@@ -1,4 +1,5 @@
 /** A query string becomes a typed request, or is refused with what is wrong and what is possible (R4 search.html). */
+import { clinicalDate } from '../fhir/clinical-date.ts';
 import { readRange } from '../fhir/date.ts';
 import type { Definitions, SearchParameter } from '../fhir/definitions.ts';
 import { invalid, type Refusal } from '../fhir/outcome.ts';
@@ -81,11 +82,13 @@ const RESULT: Readonly<Record<string, (request: Making, value: string, definitio
   },
   _sort(request, value, definitions) {
     const by = value.replace(/^-/, '');
-    if (by !== 'date' && by !== '_lastUpdated')
-      throw parameterFault('_sort', 'can be date, -date, _lastUpdated or -_lastUpdated');
-    if (by === 'date' && !findParameter(definitions, request.type, 'date'))
-      throw parameterFault('_sort', `cannot be date: ${request.type} has no parameter of that name`);
-    request.sort = { by, descending: value.startsWith('-') };
+    const date = clinicalDate(definitions, request.type)?.code;
+    if (by !== date && by !== '_lastUpdated')
+      throw parameterFault(
+        '_sort',
+        `can be ${date ? `${date}, ` : ''}_lastUpdated, or these with - before them, for ${request.type}`,
+      );
+    request.sort = { by: by === '_lastUpdated' ? by : 'date', descending: value.startsWith('-') };
   },
   _summary(request, value) {
     if (!['true', 'text', 'data', 'count', 'false'].includes(value))

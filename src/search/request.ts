@@ -38,6 +38,7 @@ export interface SearchRequest {
   readonly type: string;
   /** all of them must hold */
   readonly filters: readonly Filter[];
+  /** `date` is the type's clinical date, whatever its parameter is called */
   readonly sort: { readonly by: 'date' | '_lastUpdated'; readonly descending: boolean };
   /** entries on a page, 0 to 1000 */
   readonly count: number;

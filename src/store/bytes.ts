@@ -1,5 +1,6 @@
 /** The rows that know the bytes of Binaries. */
 import type pg from 'pg';
+import type { Blobs } from './blobs/blobs.ts';
 import { run } from './pool.ts';
 
 const ADD = {
@@ -8,6 +9,14 @@ const ADD = {
 };
 const FIND = { name: 'find_blob', text: `select size, encode(sha256, 'hex') from blob where name = $1` };
 const KNOWN = { name: 'known_blobs', text: 'select name::text from blob where name = any ($1::uuid[])' };
+// Bytes come before the Binary that is to have them; one that was refused, or lost in a crash, leaves them behind.
+const FORGET = {
+  name: 'forget_blobs',
+  text: `delete from blob b where created < now() - interval '1 day'
+           and not exists (select from resource r where r.blob = b.name)
+           and not exists (select from version v where v.blob = b.name)`,
+};
+const DAY = 86_400_000;
 
 export async function addBlob(
   pool: pg.Pool,
@@ -25,7 +34,11 @@ export async function findBlob(
   return row && { size: row[0] as number, sha256: row[1] as string };
 }
 
-/** Those of the names that a row knows. */
-export async function knownBlobs(pool: pg.Pool, names: readonly string[]): Promise<ReadonlySet<string>> {
-  return new Set((await run(pool, KNOWN, [names])).map(([name]) => name as string));
+/** Removes bytes that for a day no version of a Binary has had; returns how many. */
+export async function sweepBlobs(pool: pg.Pool, blobs: Blobs): Promise<number> {
+  await run(pool, FORGET, []);
+  return blobs.sweep(
+    Date.now() - DAY,
+    async (names) => new Set((await run(pool, KNOWN, [names])).map(([name]) => name as string)),
+  );
 }

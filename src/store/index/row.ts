@@ -1,12 +1,12 @@
 /** The index rows of one resource, made from its search values and edges. */
 import type { Resource } from 'fhir/r4.js';
+import { clinicalDate } from '../../fhir/clinical-date.ts';
 import type { Definitions, SearchParameter } from '../../fhir/definitions.ts';
 import { compileEdges, type Edge } from '../../fhir/edges.ts';
 import { compileExtractor, type Extracted, type SearchValue } from '../../fhir/extract.ts';
 import { fold } from '../../fhir/fold.ts';
 import { parseReference } from '../../fhir/reference.ts';
 import type { Key } from '../hash.ts';
-import { clinicalDate } from './clinical-date.ts';
 import {
   codeKey,
   compartmentKey,

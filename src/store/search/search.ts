@@ -4,10 +4,10 @@
  * "Search plans").
  */
 import type pg from 'pg';
+import { clinicalDate } from '../../fhir/clinical-date.ts';
 import type { Definitions } from '../../fhir/definitions.ts';
 import type { Filter, SearchRequest } from '../../search/request.ts';
 import type { Catalog } from '../catalog.ts';
-import { clinicalDate } from '../index/clinical-date.ts';
 import { codeKey, type Keys, keyText, tokenKey } from '../index/keys.ts';
 import type { Numbers } from '../numbers.ts';
 import { type Row, run } from '../pool.ts';

@@ -1,5 +1,5 @@
 /** The parameter behind a type's clinical date: `at` and `until` of its index rows, and the order of timelines. */
-import type { Definitions, SearchParameter } from '../../fhir/definitions.ts';
+import type { Definitions, SearchParameter } from './definitions.ts';
 
 /** Where it is not `date`. */
 const CODES: Readonly<Record<string, string>> = {
