@@ -49,21 +49,41 @@ export async function openDatabase(size: Size, log: (line: string) => void): Pro
   }
 }
 
-/** What a run writes goes into a copy, so that each begins with the same. */
+/** What a run writes goes into a copy of its own, so that each begins with the same. */
 async function copied(filled: string): Promise<{ readonly url: string; drop(): Promise<void> }> {
-  const run = async (...statements: string[]) => {
+  const name = `bench_${process.pid}`;
+  const run = async (work: (client: pg.Client) => Promise<unknown>) => {
     // Not connected to what is copied.
     const client = new pg.Client({ connectionString: databaseIn(filled, 'postgres') });
     await client.connect();
     try {
-      for (const statement of statements) await client.query(statement);
+      await work(client);
     } finally {
       await client.end();
     }
   };
-  const drop = 'drop database if exists bench with (force)';
-  await run(drop, `create database bench template "${new URL(filled).pathname.slice(1)}" strategy file_copy`);
-  return { url: databaseIn(filled, 'bench'), drop: () => run(drop) };
+  const drop = (client: pg.Client, copy: string) =>
+    client.query(`drop database if exists ${copy} with (force)`);
+  await run(async (client) => {
+    const { rows } = await client.query(
+      `select datname as copy from pg_database where datname ~ '^bench_[0-9]+$'`,
+    );
+    for (const { copy } of rows) if (!lives(Number(copy.slice('bench_'.length)))) await drop(client, copy);
+    await drop(client, name);
+    const template = new URL(filled).pathname.slice(1);
+    await client.query(
+      `create database ${name} template ${client.escapeIdentifier(template)} strategy file_copy`,
+    );
+  });
+  return { url: databaseIn(filled, name), drop: () => run((client) => drop(client, name)) };
+}
+
+function lives(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 function databaseIn(databaseUrl: string, name: string): string {

@@ -8,6 +8,7 @@ import { type Catalog, openCatalog } from '../src/store/catalog.ts';
 import { keyText, makeKeys } from '../src/store/index/keys.ts';
 import { type Indexer, type IndexRow, makeIndexer } from '../src/store/index/row.ts';
 import { migrate } from '../src/store/migrate.ts';
+import { tablesOf } from '../src/store/write/batch.ts';
 import { type Column, copyInto } from './copy.ts';
 import { dataset, PRACTITIONERS, type Size } from './dataset.ts';
 
@@ -17,19 +18,17 @@ const BLOCK = 1024;
 const COLUMNS = {
   resource: ['rid', 'type', 'id', 'version', 'updated', 'content', 'security'],
   resource_index: [
-    ...[
-      'rid',
-      'type',
-      'extractor',
-      'timeline',
-      'updated',
-      'patients',
-      'at',
-      'until',
-      'keys',
-      'targets',
-      'paths',
-    ],
+    'rid',
+    'type',
+    'extractor',
+    'timeline',
+    'tables',
+    'at',
+    'until',
+    'patients',
+    'keys',
+    'targets',
+    'paths',
   ],
   timeline: ['rid', 'key', 'patient', 'at', 'lead'],
   value_number: ['rid', 'key', 'unit', 'low', 'high'],
@@ -128,7 +127,7 @@ async function rowsOf(batch: readonly Resource[], first: number, tx: number, mak
     const row = indexer.row(analysis, rid, targets, paths, '');
     const { content, security } = contentOf(resource as unknown as Record<string, unknown>);
     rows.resource.push([rid, type, resource.id!, 1, now, content, security]);
-    addIndexRows(rows, row, rid, type, now);
+    addIndexRows(rows, row, rid, type);
     rows.change.push([tx, rid, now, `{${row.patients}}`, 1, 0, type, 'c']);
     const pairs = texts(row.codes);
     for (let p = 0; p < pairs.length; p += 2) codes.set(pairs[p + 1]!, [pairs[p]!, pairs[p + 1]!]);
@@ -136,12 +135,12 @@ async function rowsOf(batch: readonly Resource[], first: number, tx: number, mak
   return rows;
 }
 
-function addIndexRows(rows: Rows, row: IndexRow, rid: number, type: number, now: string): void {
+function addIndexRows(rows: Rows, row: IndexRow, rid: number, type: number): void {
   const keys = texts(row.keys);
   rows.resource_index.push([
-    ...[rid, type, EXTRACTOR_VERSION, row.timeline, now, `{${row.patients}}`],
+    ...[rid, type, EXTRACTOR_VERSION, row.timeline, tablesOf(row)],
     ...[row.at === null ? null : instant(row.at), row.until === null ? null : instant(row.until)],
-    ...[`{${keys}}`, `{${row.targets}}`, `{${row.paths}}`],
+    ...[`{${row.patients}}`, `{${keys}}`, `{${row.targets}}`, `{${row.paths}}`],
   ]);
   for (const [p, patient] of (row.patients.length > 0 ? row.patients : [0]).entries())
     for (const key of keys.slice(0, row.timeline))

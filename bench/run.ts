@@ -100,11 +100,11 @@ async function main(): Promise<void> {
       const asked = chosen.filter(({ writes }) => writes || commit === options.commit.split(',')[0]);
       if (asked.length === 0) continue;
       await commitIs(database.url, commit);
-      const bench = await startAll(database);
       console.log(
         `\nsynchronous_commit ${commit}, ${size.observations} Observations, ${size.patients} patients`,
       );
       console.log(header());
+      const bench = await startAll(database);
       try {
         for (const comparison of asked)
           for (const clients of options.clients.split(',').map(Number))
@@ -150,8 +150,13 @@ async function startAll(database: Database): Promise<Bench> {
   const profile = options.profile ? { NODE_OPTIONS: '--cpu-prof --cpu-prof-dir=bench/.data/profiles' } : {};
   const server = await serve({ ...env, DATA_DIR: database.dataDir, ...profile }, await freePort());
   const process = forkHere('yardstick.ts', env);
-  const { port } = await ask<{ port: number }>(process);
-  return { database, driver: forkHere('driver.ts'), server, yardstick: { process, port }, token };
+  try {
+    const { port } = await ask<{ port: number }>(process);
+    return { database, driver: forkHere('driver.ts'), server, yardstick: { process, port }, token };
+  } catch (fault) {
+    await server.stop();
+    throw fault;
+  }
 }
 
 /** Rounds in which the workload and its yardsticks take turns, another one first each time. */

@@ -27,8 +27,8 @@ const INSERT = { name: 'bare_insert', text: 'insert into bench_bare (id, content
  * Arrays come in PostgreSQL's binary format, and go back in it.
  */
 const TEMPLATES = `
-  select i.type, i.extractor, i.timeline, array_send(i.patients), i.at::text, i.until::text,
-    array_send(i.keys), array_send(i.targets), array_send(i.paths),
+  select i.type, i.extractor, i.timeline, i.tables, i.at::text, i.until::text,
+    array_send(i.patients), array_send(i.keys), array_send(i.targets), array_send(i.paths),
     t.keys, t.patients, t.leads, n.keys, n.units, n.lows, n.highs, s.keys, s.values, d.keys, d.lows, d.highs
   from resource r
   join resource_index i on i.rid = r.rid
@@ -56,24 +56,24 @@ const SAME_WORK = {
   name: 'same_work',
   text: `
     with i as (
-      insert into resource_index (rid, type, extractor, timeline, patients, at, until, keys, targets, paths, updated)
-      values ($1::bigint, $4::smallint, $5::smallint, $6::smallint, $7::bigint[], $8::timestamptz, $9::timestamptz,
-        $10::bigint[], $11::bigint[], $12::smallint[], now())
+      insert into resource_index (rid, type, extractor, timeline, tables, at, until, patients, keys, targets, paths)
+      values ($1::bigint, $4::smallint, $5::smallint, $6::smallint, $7::smallint, $8::timestamptz, $9::timestamptz,
+        $10::bigint[], $11::bigint[], $12::bigint[], $13::smallint[])
     ), t as (
       insert into timeline (rid, key, patient, lead, at)
       select $1, e.key, e.patient, e.lead, coalesce($8, '-infinity')
-      from unnest($13::bigint[], $14::bigint[], $15::boolean[]) e (key, patient, lead)
+      from unnest($14::bigint[], $15::bigint[], $16::boolean[]) e (key, patient, lead)
     ), n as (
       insert into value_number (rid, key, unit, low, high)
-      select $1, * from unnest($16::bigint[], $17::bigint[], $18::float8[], $19::float8[])
+      select $1, * from unnest($17::bigint[], $18::bigint[], $19::float8[], $20::float8[])
     ), s as (
-      insert into value_string (rid, key, value) select $1, * from unnest($20::bigint[], $21::text[])
+      insert into value_string (rid, key, value) select $1, * from unnest($21::bigint[], $22::text[])
     ), d as (
       insert into value_date (rid, key, low, high)
-      select $1, * from unnest($22::bigint[], $23::timestamptz[], $24::timestamptz[])
+      select $1, * from unnest($23::bigint[], $24::timestamptz[], $25::timestamptz[])
     ), c as (
       insert into change (tx, rid, at, patients, version, agent, type, interaction)
-      values (pg_current_xact_id()::text::bigint, $1, now(), $7, 1, 1, $4, 'c')
+      values (pg_current_xact_id()::text::bigint, $1, now(), $10, 1, 1, $4, 'c')
     )
     insert into resource (rid, type, id, version, updated, content) values ($1, $4, $2, 1, now(), $3)`,
 };

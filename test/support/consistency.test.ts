@@ -106,11 +106,7 @@ test.each([
     `delete from resource_index where rid = ${current}`,
     'a current resource has content',
   ],
-  [
-    'a time differs',
-    `update resource set updated = updated + '1 s' where rid = ${current}`,
-    'of its type and time',
-  ],
+  ['a time differs', `update resource set updated = updated + '1 s' where rid = ${current}`, 'one change'],
 ])('it is found when %s', async (_, fault, rule) => {
   const client = await app.pool.connect();
   try {
