@@ -68,7 +68,7 @@ create table resource_index (
   at        timestamptz,        -- clinical date, as the range [at, until)
   until     timestamptz,
   patients  bigint[] not null,  -- of the parameter `patient`; of a Patient itself; the first leads
-  keys      bigint[] not null,  -- hashes of (type, parameter, value); numbers of the resources referred to
+  keys      bigint[] not null,  -- hashes of (type, parameter, value); numbers of targets that no parameter finds
   targets   bigint[] not null,  -- edges: the resources referred to, and at which paths
   paths     smallint[] not null
 );
@@ -86,9 +86,10 @@ create table timeline (
 create index timeline_key on timeline (key, at, rid) include (patient) where lead;
 create index timeline_patient on timeline (patient, key, at, rid);
 
--- Which timeline keys a code has, whatever its system: a search by code alone walks these. It only grows.
+-- Which timeline keys a code has under any system, and a system under any code: a search by one of them alone
+-- walks these. It only grows.
 create table code_key (
-  code bigint not null,  -- hash of (type, parameter, code)
+  code bigint not null,  -- hash of (type, parameter, code) or (type, parameter, system)
   key  bigint not null,  -- hash of (type, parameter, system, code)
   primary key (code, key)
 );

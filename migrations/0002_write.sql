@@ -27,10 +27,7 @@ create function create_resources(
   str_rid bigint[], str_key bigint[], str_value text[],
   dat_rid bigint[], dat_key bigint[], dat_low timestamptz[], dat_high timestamptz[],
   own_rid bigint[], own_owner bigint[]
-) returns timestamptz language plpgsql
--- Plans are made once for each connection, perhaps while the tables are empty: they must suit full ones.
-set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
-as $$
+) returns timestamptz language plpgsql as $$
 declare
   stamp timestamptz := date_trunc('milliseconds', clock_timestamp());
   tx bigint := pg_current_xact_id()::text::bigint + p_base;
@@ -96,7 +93,6 @@ create function change_resources(
   own_rid bigint[], own_owner bigint[]
 ) returns table (o_status "char", o_version integer, o_updated timestamptz, o_existed boolean, o_labels text)
 language plpgsql
-set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 as $$
 #variable_conflict use_column
 declare

@@ -14,7 +14,7 @@ import type { Records } from './records/records.ts';
 import { makeRoutes } from './rest/routes.ts';
 import { openDiskBlobs } from './store/blobs/disk.ts';
 import { sweepBlobs } from './store/bytes.ts';
-import { openPool } from './store/pool.ts';
+import { openPools } from './store/pool.ts';
 import { openStore, type Store } from './store/store.ts';
 import { issueToken } from './store/tokens.ts';
 
@@ -50,10 +50,11 @@ export interface App {
 export async function openApp(config: Config, log: Logger): Promise<App> {
   const definitions = await loadDefinitions();
   const validator = await loadValidator(definitions);
-  const pool = openPool({ databaseUrl: config.databaseUrl as string });
+  const pools = openPools(config.databaseUrl as string);
+  const pool = pools.fixed;
   try {
     const blobs = await openDiskBlobs(join(config.dataDir, 'blobs'));
-    const store = await openStore(pool, definitions, blobs);
+    const store = await openStore(pools, definitions, blobs);
     const records = openRecords(store, definitions, validator, {
       baseUrl: `${config.baseUrl}/fhir`,
       checkReferences: config.references === 'check',
@@ -82,11 +83,11 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       async close() {
         clearInterval(sweeping);
         await close();
-        await pool.end();
+        await pools.end();
       },
     };
   } catch (fault) {
-    await pool.end();
+    await pools.end();
     throw fault;
   }
 }

@@ -30,6 +30,7 @@ export function lane<In, Out>(
 ): (input: In) => Promise<Out> {
   let queue: Waiting<In, Out>[] = [];
   let underway = 0;
+  let gathering = false;
 
   function take(): Waiting<In, Out>[] {
     const { most, heaviest = Number.POSITIVE_INFINITY, weigh, identity } = options;
@@ -71,18 +72,26 @@ export function lane<In, Out>(
   }
 
   function pump(): void {
+    gathering = false;
     while (queue.length > 0 && underway < options.width) {
       underway++;
       runBatch(take()).finally(() => {
         underway--;
-        pump();
+        if (queue.length > 0) gather();
       });
     }
+  }
+
+  /** Calls that come in during one turn of the event loop, from many sockets, go together. */
+  function gather(): void {
+    if (gathering || underway >= options.width) return;
+    gathering = true;
+    setImmediate(pump);
   }
 
   return (input) =>
     new Promise<Out>((resolve, reject) => {
       queue.push({ input, resolve, reject });
-      if (underway < options.width) pump();
+      gather();
     });
 }

@@ -66,6 +66,10 @@ export function makeNumbers(pool: pg.Pool, catalog: Catalog): Numbers {
   };
 
   const nameOf = (type: string, id: string): string => `${type}/${id}`;
+  const remember = (type: string, id: string, rid: number): void => {
+    // Copied: an id that was sliced out of a request's text would keep the whole of it in memory.
+    remembered.set(Buffer.from(nameOf(type, id), 'latin1').toString('latin1'), rid);
+  };
 
   const look = lane<readonly ResourceName[], readonly (number | undefined)[]>(
     { width: 2, most: 32, heaviest: 5000, weigh: (names) => names.length },
@@ -79,7 +83,7 @@ export function makeNumbers(pool: pg.Pool, catalog: Catalog): Numbers {
       return batch.map((one) =>
         one.map(({ type, id }) => {
           const rid = (rows[at++]?.[0] ?? undefined) as number | undefined;
-          if (rid !== undefined) remembered.set(nameOf(type, id), rid);
+          if (rid !== undefined) remember(type, id, rid);
           return rid;
         }),
       );
@@ -99,7 +103,7 @@ export function makeNumbers(pool: pg.Pool, catalog: Catalog): Numbers {
     next,
     find,
     known: (type, id) => remembered.get(nameOf(type, id)),
-    remember: (type, id, rid) => remembered.set(nameOf(type, id), rid),
+    remember,
     async resolve(names) {
       for (;;) {
         const rids = await find(names);

@@ -3,9 +3,19 @@ import pg from 'pg';
 
 export interface PoolOptions {
   readonly databaseUrl: string;
-  /** connections of this process, at most; PostgreSQL's max_connections bounds the sum over WORKERS */
+  /** connections, at most; PostgreSQL's max_connections bounds the sum over WORKERS */
   readonly size?: number;
+  /**
+   * `once`: each statement is planned once for each connection, for any values, and by indexes alone, as it may be
+   * planned while the tables are empty. `each`: for the values at hand, as searches need (ARCHITECTURE.md).
+   */
+  readonly plans?: keyof typeof PLANS;
 }
+
+const PLANS = {
+  once: '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off',
+  each: '-c plan_cache_mode=auto',
+};
 
 const INT8 = 20;
 const TIMESTAMPTZ = 1184;
@@ -23,7 +33,7 @@ const types = {
  * A pool. Statements are bounded in time, so that one that has gone astray does not hold its connection and
  * the vacuum horizon for ever; so is a transaction in which nothing happens.
  */
-export function openPool({ databaseUrl, size = 10 }: PoolOptions): pg.Pool {
+export function openPool({ databaseUrl, size = 6, plans = 'once' }: PoolOptions): pg.Pool {
   const pool = new pg.Pool({
     connectionString: databaseUrl,
     max: size,
@@ -32,13 +42,33 @@ export function openPool({ databaseUrl, size = 10 }: PoolOptions): pg.Pool {
     statement_timeout: 60_000,
     idle_in_transaction_session_timeout: 30_000,
     connectionTimeoutMillis: 10_000,
-    idleTimeoutMillis: 60_000,
+    // Kept for good: a timer at each return of a connection costs a few percent of a read.
+    idleTimeoutMillis: 0,
     keepAlive: true,
-    options: '-c timezone=UTC -c datestyle=ISO -c plan_cache_mode=auto',
+    options: `-c timezone=UTC -c datestyle=ISO -c jit=off ${PLANS[plans]}`,
   });
   // A connection that breaks while idle is replaced at the next use; the error has no other receiver.
   pool.on('error', () => {});
   return pool;
+}
+
+/** The pools of a server process. */
+export interface Pools {
+  readonly fixed: pg.Pool;
+  readonly searching: pg.Pool;
+  end(): Promise<void>;
+}
+
+export function openPools(databaseUrl: string): Pools {
+  const fixed = openPool({ databaseUrl });
+  const searching = openPool({ databaseUrl, plans: 'each' });
+  return {
+    fixed,
+    searching,
+    async end() {
+      await Promise.all([fixed.end(), searching.end()]);
+    },
+  };
 }
 
 /** A fixed statement, prepared once for each connection under its name. */

@@ -7,11 +7,13 @@ import { type CodeKeys, makeCodeKeys } from './index/code-keys.ts';
 import { type Keys, makeKeys } from './index/keys.ts';
 import { type Indexer, makeIndexer } from './index/row.ts';
 import { makeNumbers, type Numbers } from './numbers.ts';
+import type { Pools } from './pool.ts';
 import { type Current, makeReader } from './read/current.ts';
 import { makeSearcher, type Searcher } from './search/search.ts';
 import { makeWriter, type Writer } from './write/writer.ts';
 
 export interface Store {
+  /** for statements that are planned once */
   readonly pool: pg.Pool;
   readonly catalog: Catalog;
   readonly keys: Keys;
@@ -24,8 +26,16 @@ export interface Store {
   readonly blobs: Blobs;
 }
 
-/** Opens the store on a migrated database. */
-export async function openStore(pool: pg.Pool, definitions: Definitions, blobs: Blobs): Promise<Store> {
+/**
+ * Opens the store on a migrated database.
+ *
+ * @param pools `fixed` plans once, `searching` for each search
+ */
+export async function openStore(
+  { fixed: pool, searching }: Pools,
+  definitions: Definitions,
+  blobs: Blobs,
+): Promise<Store> {
   const catalog = await openCatalog(pool, definitions.resourceTypes);
   const keys = makeKeys(catalog.secret);
   const numbers = makeNumbers(pool, catalog);
@@ -38,7 +48,7 @@ export async function openStore(pool: pg.Pool, definitions: Definitions, blobs: 
     indexer: makeIndexer(definitions, keys),
     read: makeReader(pool),
     writer: makeWriter(pool, catalog),
-    searcher: makeSearcher(pool, definitions, catalog, keys, numbers),
+    searcher: makeSearcher(searching, definitions, catalog, keys, numbers),
     blobs,
   };
 }

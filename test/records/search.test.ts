@@ -123,6 +123,9 @@ describe('3.1.1.4.8 token', () => {
     ['Observation', 'code=http://b|x,|y', 'token-both token-other'],
     ['Observation', 'code=x&code=y', 'token-both'],
     ['Observation', 'code=http://a|y', ''],
+    ['Observation', 'code=http://a|&code=y', 'token-both'],
+    ['Observation', 'code=http://a|,http://b|&_sort=_lastUpdated', 'token-both token-other'],
+    ['Observation', 'code=x&status=final&_sort=_lastUpdated', 'token-bare token-both token-other'],
     ['Observation', 'code=X', ''],
     ['Patient', 'identifier=urn:mrn|A%5C|1%5C,2%5C$3%5C%5C4', 'token-patient'],
     ['Patient', 'identifier=A%5C|1%5C,2%5C$3%5C%5C4', 'token-patient'],
@@ -181,6 +184,12 @@ describe('3.1.1.4.5 reference', () => {
     ['patient=ref-p,ref-q', 'ref-1 ref-3 ref-5 ref-6'],
     ['patient=ref-q&performer=Patient/ref-p', 'ref-5'],
     ['patient=nobody', ''],
+    ['subject=ref-p&patient=ref-p', 'ref-1 ref-3 ref-6'],
+    ['patient=ref-p&patient=ref-q', ''],
+    [
+      'subject=ref-p,Patient/ref-q,http://elsewhere/fhir/Patient/ref-p',
+      'ref-1 ref-2 ref-3 ref-4 ref-5 ref-6',
+    ],
   ])('Observation?%s finds "%s"', async (query, expected) => {
     const wanted = expected.split(' ').filter(Boolean);
     for (const more of [
@@ -280,6 +289,16 @@ describe('3.1.1.3 and 3.1.1.5: order, pages, numbers', () => {
     expect(await ids('Observation', `code=page&_lastUpdated=ge${plus}&_count=100`)).toContain('page-07');
     expect(await ids('Observation', `code=page&_lastUpdated=lt${plus}&_count=100`)).not.toContain('page-07');
     expect(await ids('Observation', 'code=page&_lastUpdated=lt2000')).toEqual([]);
+  });
+
+  test('a system with more codes than are walked side by side', async () => {
+    const codes = Array.from({ length: 25 }, (_, i) => `many-${String(i).padStart(2, '0')}`);
+    for (const code of codes)
+      await put('Observation', code, observation({ coding: [{ system: 'http://many', code }] }));
+    for (const more of ['', '&_sort=_lastUpdated', '&_sort=date', '&status=final'])
+      expect(await set('Observation', `code=http://many|${more}&_count=10`)).toEqual(codes);
+    expect(await count('Observation', 'code=http://many|')).toBe(25);
+    expect(await set('Observation', `code=${codes.join(',')}`)).toEqual(codes);
   });
 
   test('what was deleted, or has changed, is found no more', async () => {

@@ -7,7 +7,7 @@ import { loadValidator } from '../../src/fhir/validate.ts';
 import { openRecords } from '../../src/records/open.ts';
 import type { Caller, Records } from '../../src/records/records.ts';
 import { openDiskBlobs } from '../../src/store/blobs/disk.ts';
-import { openPool } from '../../src/store/pool.ts';
+import { openPools } from '../../src/store/pool.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { cloneDatabase } from './database.ts';
 
@@ -26,8 +26,8 @@ export async function openTestRecords({ checkReferences = false } = {}): Promise
   const database = await cloneDatabase();
   const folder = await mkdtemp(join(tmpdir(), 'consilium-records-'));
   const definitions = await loadDefinitions();
-  const pool = openPool({ databaseUrl: database.url });
-  const store = await openStore(pool, definitions, await openDiskBlobs(folder));
+  const pools = openPools(database.url);
+  const store = await openStore(pools, definitions, await openDiskBlobs(folder));
   const records = openRecords(store, definitions, await loadValidator(definitions), {
     baseUrl: BASE_URL,
     checkReferences,
@@ -38,7 +38,7 @@ export async function openTestRecords({ checkReferences = false } = {}): Promise
     definitions,
     operator: await records.operator(),
     async close() {
-      await pool.end();
+      await pools.end();
       await database.drop();
       await rm(folder, { recursive: true });
     },

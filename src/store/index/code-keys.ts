@@ -1,4 +1,4 @@
-/** Which timeline keys a code has: a dictionary that only grows, so that what is remembered never goes stale. */
+/** Which timeline keys a code or a system has: a dictionary that only grows, so that what is remembered never goes stale. */
 import type pg from 'pg';
 import { keyArray } from '../arrays.ts';
 import { cache } from '../cache.ts';
@@ -8,7 +8,7 @@ export interface CodeKeys {
   /**
    * Makes sure that the pairs are known, before the rows that they lead to are written.
    *
-   * @param pairs of IndexRow.codes: halves of the code's hash, then of the key
+   * @param pairs of IndexRow.codes: halves of the code's or system's hash, then of the key
    * @returns     undefined where all are known already
    */
   add(pairs: readonly number[]): Promise<void> | undefined;
@@ -37,5 +37,5 @@ export function makeCodeKeys(pool: pg.Pool): CodeKeys {
   };
 }
 
-/** A key comes from one code only, so the key alone names the pair. */
-const nameOf = (pairs: readonly number[], i: number): string => `${pairs[i + 2]},${pairs[i + 3]}`;
+const nameOf = (pairs: readonly number[], i: number): string =>
+  `${pairs[i]},${pairs[i + 1]},${pairs[i + 2]},${pairs[i + 3]}`;

@@ -5,6 +5,7 @@ import type { Definitions, SearchParameter } from '../../fhir/definitions.ts';
 import { compileEdges, type Edge } from '../../fhir/edges.ts';
 import { compileExtractor, type Extracted, type SearchValue } from '../../fhir/extract.ts';
 import { fold } from '../../fhir/fold.ts';
+import { patientParameters } from '../../fhir/patient-parameters.ts';
 import { parseReference } from '../../fhir/reference.ts';
 import type { Key } from '../hash.ts';
 import {
@@ -38,7 +39,7 @@ export interface IndexRow {
   /** so many keys at the beginning have timeline rows */
   readonly timeline: number;
   readonly keys: readonly number[];
-  /** of the timeline keys made from a code: hash of the code alone, then the key */
+  /** of the timeline keys made from a token: hash of its code or system alone, then the key */
   readonly codes: readonly number[];
   readonly targets: readonly number[];
   readonly paths: readonly number[];
@@ -106,24 +107,22 @@ export function makeIndexer(definitions: Definitions, keys: Keys): Indexer {
         strings: { keys: [], values: [] },
         dates: { keys: [], low: [], high: [] },
       } satisfies Making;
-      const { extracted, edges: found } = analysis;
+      const { extracted, edges } = analysis;
       const concerned = new Map<number, string>();
+      const found = new Set<number>();
       const addLocal = (parameter: SearchParameter, key: Key, reference = ''): void => {
         const parsed = parseReference(withoutVersion(reference), baseUrl, definitions.isResourceType);
         if (parsed.kind !== 'local') return;
         const { type, id } = parsed;
-        if (type !== 'Patient') {
-          push(made.others, localKey(key, type, id));
-          return;
-        }
-        const patient = targets[found.findIndex((edge) => edge.type === type && edge.id === id)] as number;
-        // Timelines are kept by this parameter: they find what a key would.
-        if (parameter.code === 'patient') {
-          if (!made.patients.includes(patient)) made.patients.push(patient);
+        const target = targets[edges.findIndex((edge) => edge.type === type && edge.id === id)] as number;
+        found.add(target);
+        // Timelines are kept by these parameters: they find what a key would.
+        if (type === 'Patient' && plan.patient.has(parameter.code)) {
+          if (!made.patients.includes(target)) made.patients.push(target);
           return;
         }
         push(made.others, localKey(key, type, id));
-        if (plan.compartment.has(parameter.code)) concerned.set(patient, id);
+        if (type === 'Patient' && plan.compartment.has(parameter.code)) concerned.set(target, id);
       };
       for (let i = 0; i < extracted.length; i++) {
         const { parameter, value } = extracted[i]!;
@@ -133,15 +132,15 @@ export function makeIndexer(definitions: Definitions, keys: Keys): Indexer {
           made.at = value.low;
           made.until = value.high;
         } else if (value.kind === 'token' && plan.walked.has(parameter.code)) walkedToken(made, key, value);
-        else addValue(made, key, value);
+        else addValue(made, key, value, parameter.code === '_profile');
         if (value.kind === 'reference') addLocal(parameter, key, value.reference);
       }
       for (const [patient, id] of concerned)
         if (!made.patients.includes(patient)) push(made.others, compartmentKey(own, id));
-      const seen = new Set<number>();
+      // What no parameter finds is found by its number.
       for (const target of targets) {
-        if (seen.has(target)) continue;
-        seen.add(target);
+        if (found.has(target)) continue;
+        found.add(target);
         made.others.push(Math.floor(target / 4294967296), target | 0);
       }
       return {
@@ -166,6 +165,8 @@ interface TypePlan {
   readonly clinical: SearchParameter | undefined;
   /** parameters whose tokens have timeline rows */
   readonly walked: ReadonlySet<string>;
+  /** parameters that say whom it is about */
+  readonly patient: ReadonlySet<string>;
   /** parameters that put the resource into a Patient's compartment */
   readonly compartment: ReadonlySet<string>;
   /** parameters without rows: a search for them is one for others (search/expand) */
@@ -181,6 +182,7 @@ function planFor(definitions: Definitions, type: string): TypePlan {
         .filter((parameter) => parameter.type === 'token' && ['code', 'category'].includes(parameter.code))
         .map(({ code }) => code),
     ),
+    patient: patientParameters(definitions, type),
     compartment: new Set(definitions.patientCompartment(type)),
     // A btree row is what costs: combo-x is x or component-x, and a composite over the whole resource is both
     // of its parts, as each stands there once.
@@ -210,21 +212,25 @@ interface Making {
 
 type Value<Kind extends SearchValue['kind']> = Extract<SearchValue, { readonly kind: Kind }>;
 
-/** A code or category: its timeline key first, then the keys that only the GIN index holds. */
-function walkedToken({ timeline, codes, others }: Making, parameter: Key, token: Value<'token'>): void {
+/**
+ * A code or category has a timeline key and no other: searches by the code or the system alone look up which
+ * timeline keys these have.
+ */
+function walkedToken({ timeline, codes }: Making, parameter: Key, token: Value<'token'>): void {
   if (token.code === undefined) return;
   const key = tokenKey(parameter, token.system ?? '', token.code);
   for (let i = 0; i < timeline.length; i += 2)
     if (timeline[i] === key.high && timeline[i + 1] === key.low) return;
-  timeline.push(key.high, key.low);
-  const any = codeKey(parameter, token.code);
-  codes.push(any.high, any.low, key.high, key.low);
+  push(timeline, key);
+  push(codes, codeKey(parameter, token.code));
+  push(codes, key);
   if (token.system === undefined) return;
-  push(others, any);
-  push(others, systemKey(parameter, token.system));
+  push(codes, systemKey(parameter, token.system));
+  push(codes, key);
 }
 
-function addValue(made: Making, parameter: Key, value: SearchValue): void {
+/** @param whole whether a uri is only ever searched for as a whole: each resource of a profile has the same */
+function addValue(made: Making, parameter: Key, value: SearchValue, whole: boolean): void {
   const { others } = made;
   switch (value.kind) {
     case 'token':
@@ -242,7 +248,7 @@ function addValue(made: Making, parameter: Key, value: SearchValue): void {
       return;
     case 'uri':
       push(others, uriKey(parameter, value.uri));
-      addString(made, parameter, value.uri);
+      if (!whole) addString(made, parameter, value.uri);
       return;
     case 'number':
     case 'quantity':

@@ -16,18 +16,17 @@ export interface Current {
   readonly blob: string | null;
 }
 
-// Rides on the unique index (type, id).
+// Both ride on the unique index (type, id).
 const ONE = {
   name: 'read',
-  text: `select epoch.value, coalesce(r.version, 0), r.deleted, r.updated, r.content, r.blob
-         from epoch left join resource r on r.type = $1 and r.id = $2`,
+  text: `select (select value from epoch), coalesce(r.version, 0), r.deleted, r.updated, r.content, r.blob
+         from (values (1)) one left join resource r on r.type = $1 and r.id = $2`,
 };
 const MANY = {
   name: 'read_many',
-  text: `select epoch.value, coalesce(r.version, 0), r.deleted, r.updated, r.content, r.blob
-         from epoch, unnest($1::smallint[], $2::text[]) with ordinality e (type, id, n)
-         left join resource r on r.type = e.type and r.id = e.id
-         order by e.n`,
+  text: `select (select value from epoch), coalesce(r.version, 0), r.deleted, r.updated, r.content, r.blob, e.n
+         from unnest($1::smallint[], $2::text[]) with ordinality e (type, id, n)
+         left join resource r on r.type = e.type and r.id = e.id`,
 };
 
 interface Wanted {
@@ -38,14 +37,17 @@ interface Wanted {
 /** Makes the function that reads one resource. */
 export function makeReader(pool: pg.Pool): (wanted: Wanted) => Promise<Current> {
   return lane<Wanted, Current>({ width: 2, most: 64 }, async (batch) => {
-    const rows =
-      batch.length === 1
-        ? await run(pool, ONE, [batch[0]?.type, batch[0]?.id])
-        : await run(pool, MANY, [
-            int2Array(batch.map(({ type }) => type)),
-            textArray(batch.map(({ id }) => id)),
-          ]);
-    return rows.map(currentOf);
+    if (batch.length === 1) {
+      const { type, id } = batch[0] as Wanted;
+      return (await run(pool, ONE, [type, id])).map(currentOf);
+    }
+    const rows = await run(pool, MANY, [
+      int2Array(batch.map(({ type }) => type)),
+      textArray(batch.map(({ id }) => id)),
+    ]);
+    const found: Current[] = [];
+    for (const row of rows) found[(row[6] as number) - 1] = currentOf(row);
+    return found;
   });
 }
 

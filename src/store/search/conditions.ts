@@ -1,4 +1,6 @@
 /** Filters as conditions on `resource_index i`; each is exact by itself, whatever found the row. */
+
+import type { SearchParameter } from '../../fhir/definitions.ts';
 import { fold } from '../../fhir/fold.ts';
 import type { Filter, ReferenceValue, TokenValue } from '../../search/request.ts';
 import type { Key } from '../hash.ts';
@@ -10,15 +12,22 @@ import type { Sql } from './sql.ts';
 export interface Setting {
   readonly type: string;
   readonly keys: Keys;
-  /** codes of the clinical date's parameter: its values are columns */
+  /** code of the clinical date's parameter: its values are columns */
   readonly clinical: string | undefined;
+  /** codes of the parameters whose patients are columns */
+  readonly patient: ReadonlySet<string>;
   readonly typeNumber: (name: string) => number;
 }
 
+/** What is left to be judged: a filter, or codes and categories as the keys that these have. */
+export type Judged = Filter | { readonly kind: 'keys'; readonly keys: readonly string[] };
+
 /** The condition of one filter. */
-export function condition(sql: Sql, filter: Filter, setting: Setting): string {
+export function condition(sql: Sql, filter: Judged, setting: Setting): string {
   const { type, keys } = setting;
   switch (filter.kind) {
+    case 'keys':
+      return hasOneOf(sql, filter.keys);
     case 'id':
       return `i.rid in (select rid from resource where type = ${sql.bind(setting.typeNumber(type))} and id = any (${sql.bind(filter.ids)}))`;
     case 'updated': {
@@ -39,28 +48,17 @@ export function condition(sql: Sql, filter: Filter, setting: Setting): string {
     }
     case 'token': {
       const parameter = keys.parameter(type, filter.parameter);
-      return hasOneOf(
-        sql,
-        filter.values.flatMap((value) => tokenValueKeys(parameter, value)),
-      );
+      return hasOneOf(sql, filter.values.flatMap((value) => tokenValueKeys(parameter, value)).map(keyText));
     }
     case 'uri': {
       const parameter = keys.parameter(type, filter.parameter);
       return hasOneOf(
         sql,
-        filter.values.map((uri) => uriKey(parameter, uri)),
+        filter.values.map((uri) => keyText(uriKey(parameter, uri))),
       );
     }
-    case 'reference': {
-      const parameter = keys.parameter(type, filter.parameter);
-      return or(
-        filter.values.map((value) =>
-          filter.parameter.code === 'patient' && value.kind === 'local'
-            ? patientCondition(sql, value.id, setting)
-            : referenceCondition(sql, parameter, value, filter.parameter.target ?? [], setting),
-        ),
-      );
-    }
+    case 'reference':
+      return referenceCondition(sql, filter.parameter, filter.values, setting);
     case 'string': {
       const key = sql.bind(keyText(keys.parameter(type, filter.parameter)));
       const either = or(
@@ -75,26 +73,43 @@ export function condition(sql: Sql, filter: Filter, setting: Setting): string {
   }
 }
 
+/** Patients are found by their numbers, other local targets by key and number, what is elsewhere by key. */
 function referenceCondition(
   sql: Sql,
-  parameter: Key,
-  value: ReferenceValue,
-  targets: readonly string[],
-  { typeNumber }: Setting,
+  parameter: SearchParameter,
+  values: readonly ReferenceValue[],
+  { type, keys, patient, typeNumber }: Setting,
 ): string {
-  if (value.kind === 'absolute') return hasOneOf(sql, [uriKey(parameter, value.url)]);
-  const types = value.type === undefined ? targets : [value.type];
-  const keys = types.map((type) => localKey(parameter, type, value.id));
-  const numbers = sql.bind(types.map(typeNumber));
+  const own = keys.parameter(type, parameter);
+  const patients: string[] = [];
+  const urls: string[] = [];
+  const local = { keys: [] as string[], types: [] as number[], ids: [] as string[] };
+  for (const value of values) {
+    if (value.kind === 'absolute') urls.push(keyText(uriKey(own, value.url)));
+    else
+      for (const target of value.type === undefined ? (parameter.target ?? []) : [value.type]) {
+        if (target === 'Patient' && patient.has(parameter.code)) patients.push(value.id);
+        else {
+          local.keys.push(keyText(localKey(own, target, value.id)));
+          local.types.push(typeNumber(target));
+          local.ids.push(value.id);
+        }
+      }
+  }
+  const found: string[] = [];
   // Keys find candidates; that the reference leads to this very resource is what its number says.
-  return `(${hasOneOf(sql, keys)} and i.targets && (
-    select coalesce(array_agg(rid), '{}') from resource where type = any (${numbers}::smallint[]) and id = ${sql.bind(value.id)}))`;
-}
-
-/** Rows keep the numbers of the patients of this parameter, and no key for it. */
-function patientCondition(sql: Sql, id: string, { typeNumber }: Setting): string {
-  const type = sql.bind(typeNumber('Patient'));
-  return `i.patients && array(select rid from resource where type = ${type} and id = ${sql.bind(id)})`;
+  if (local.keys.length > 0)
+    found.push(`(${hasOneOf(sql, local.keys)} and i.targets && array(
+      select r.rid from unnest(${sql.bind(local.types)}::smallint[], ${sql.bind(local.ids)}::text[]) e (type, id)
+      join resource r on r.type = e.type and r.id = e.id))`);
+  if (urls.length > 0) found.push(hasOneOf(sql, urls));
+  if (patients.length === 0) return or(found);
+  const numbers = `array(select rid from resource where type = ${sql.bind(typeNumber('Patient'))} and id = any (${sql.bind(patients)}::text[]))`;
+  if (found.length === 0) return `i.patients && ${numbers}`;
+  // Two ways that no one index serves.
+  return `i.rid in (
+    select t.rid from timeline t where t.patient = any (${numbers}) and t.key = ${sql.bind(keyText(keys.type(type)))}
+    union all select i.rid from resource_index i where ${or(found)})`;
 }
 
 /** The keys that a value of a token search looks for, any of them. */
@@ -104,8 +119,8 @@ function tokenValueKeys(parameter: Key, { system, code }: TokenValue): Key[] {
   return [codeKey(parameter, code), tokenKey(parameter, '', code)];
 }
 
-function hasOneOf(sql: Sql, keys: readonly Key[]): string {
-  const texts = sql.bind(keys.map(keyText));
+function hasOneOf(sql: Sql, keys: readonly string[]): string {
+  const texts = sql.bind(keys);
   return `i.keys ${keys.length === 1 ? '@>' : '&&'} ${texts}::bigint[]`;
 }
 

@@ -6,13 +6,14 @@
 import type pg from 'pg';
 import { clinicalDate } from '../../fhir/clinical-date.ts';
 import type { Definitions } from '../../fhir/definitions.ts';
+import { patientParameters } from '../../fhir/patient-parameters.ts';
 import type { Filter, SearchRequest } from '../../search/request.ts';
 import type { Catalog } from '../catalog.ts';
-import { codeKey, type Keys, keyText, tokenKey } from '../index/keys.ts';
+import { codeKey, type Keys, keyText, systemKey, tokenKey } from '../index/keys.ts';
 import type { Numbers } from '../numbers.ts';
 import { type Row, run } from '../pool.ts';
 import { timestampText } from '../read/history.ts';
-import { condition, type Setting } from './conditions.ts';
+import { condition, type Judged, type Setting } from './conditions.ts';
 import { boundsOf } from './dates.ts';
 import { type Sql, sql } from './sql.ts';
 
@@ -41,6 +42,8 @@ export interface Searcher {
   count(request: SearchRequest): Promise<number>;
 }
 
+/** A code may have many keys, a system thousands: so many are walked side by side. */
+const MOST_STRETCHES = 20;
 /** So many rows of a timeline are walked before the other plan is tried. */
 const PATIENCE = 2000;
 
@@ -56,6 +59,7 @@ export function makeSearcher(
     type,
     keys,
     clinical: clinicalDate(definitions, type)?.code,
+    patient: patientParameters(definitions, type),
     typeNumber: catalog.typeNumber,
   });
 
@@ -63,7 +67,7 @@ export function makeSearcher(
   async function walkOf(request: SearchRequest): Promise<Walk | undefined> {
     const { type, filters } = request;
     const setting = settingOf(type);
-    const rest: Filter[] = [];
+    const rest: Judged[] = [];
     const walk: Walk = {
       patients: undefined,
       keys: undefined,
@@ -73,15 +77,17 @@ export function makeSearcher(
       selective: false,
     };
     for (const filter of filters) {
-      if (filter.kind === 'reference' && !walk.patients && isPatientFilter(definitions, type, filter)) {
+      if (filter.kind === 'reference' && !walk.patients && saysPatient(filter, setting)) {
         const ids = filter.values.map((value) => (value.kind === 'local' ? value.id : ''));
         const found = await numbers.find(ids.map((id) => ({ type: 'Patient', id })));
         walk.patients = [...new Set(found.filter((rid) => rid !== undefined))];
         continue;
       }
-      if (filter.kind === 'token' && ['code', 'category'].includes(filter.parameter.code) && !walk.keys) {
-        walk.keys = await walkedKeys(filter, type);
-        if (walk.keys) continue;
+      if (filter.kind === 'token' && ['code', 'category'].includes(filter.parameter.code)) {
+        const found = await walkedKeys(filter, type);
+        if (!walk.keys && found.length <= MOST_STRETCHES) walk.keys = found;
+        else rest.push({ kind: 'keys', keys: found });
+        continue;
       }
       if (filter.kind === 'date' && filter.parameter.code === setting.clinical) {
         const { from, to } = boundsOf(filter.values);
@@ -97,20 +103,20 @@ export function makeSearcher(
     return walk;
   }
 
-  /** The timeline keys of a code's or category's values; undefined where a value has no code. */
+  /** The timeline keys of a code's or category's values. */
   async function walkedKeys(
     { parameter, values }: Extract<Filter, { kind: 'token' }>,
     type: string,
-  ): Promise<string[] | undefined> {
-    if (values.some(({ code }) => code === undefined)) return undefined;
+  ): Promise<string[]> {
     const own = keys.parameter(type, parameter);
-    const full = values
-      .filter(({ system }) => system !== undefined)
-      .map(({ system, code }) => keyText(tokenKey(own, system as string, code as string)));
-    const bare = values
-      .filter(({ system }) => system === undefined)
-      .map(({ code }) => keyText(codeKey(own, code as string)));
-    if (bare.length > 0) for (const [key] of await run(pool, KEYS_OF_CODE, [bare])) full.push(key as string);
+    const full: string[] = [];
+    const halves: string[] = [];
+    for (const { system, code } of values) {
+      if (system !== undefined && code !== undefined) full.push(keyText(tokenKey(own, system, code)));
+      else halves.push(keyText(code === undefined ? systemKey(own, system ?? '') : codeKey(own, code)));
+    }
+    if (halves.length > 0)
+      for (const [key] of await run(pool, KEYS_OF_CODE, [halves])) full.push(key as string);
     return [...new Set(full)];
   }
 
@@ -129,7 +135,7 @@ export function makeSearcher(
     }
     if (!byDate && !walk.selective && !narrow) {
       const tried = await query(
-        updatedStatement(after, limit, walk.rest.length === 0 ? undefined : PATIENCE),
+        updatedStatement(walk, after, limit, walk.rest.length === 0 ? undefined : PATIENCE),
       );
       if (tried.length >= limit || walk.rest.length === 0) return matches(tried);
     }
@@ -146,7 +152,7 @@ export function makeSearcher(
       return `(${column}, ${rid}) ${comparison} (${sql.bind(from.at)}, ${sql.bind(from.rid)})`;
     }
 
-    function judged(sql: Sql, filters: readonly Filter[]): string {
+    function judged(sql: Sql, filters: readonly Judged[]): string {
       return filters.map((filter) => ` and ${condition(sql, filter, setting)}`).join('');
     }
 
@@ -177,7 +183,12 @@ export function makeSearcher(
     }
 
     /** Rides on resource_updated. */
-    function updatedStatement(from: After | undefined, most: number, patience?: number): Statement {
+    function updatedStatement(
+      walk: Walk,
+      from: After | undefined,
+      most: number,
+      patience?: number,
+    ): Statement {
       const s = sql();
       const walked = `select u.updated, u.rid from resource u
         where u.type = ${s.bind(catalog.typeNumber(request.type))} and u.version > 0 and not u.deleted
@@ -185,7 +196,7 @@ export function makeSearcher(
       return {
         text: pageOf(
           `select w.updated as at, w.rid from (${walked}) w join resource_index i on i.rid = w.rid
-           where true${judged(s, request.filters)} order by ${order('w.updated', 'w.rid')} limit ${s.bind(most)}`,
+           where true${judged(s, walk.rest)} order by ${order('w.updated', 'w.rid')} limit ${s.bind(most)}`,
           order('p.at', 'p.rid'),
         ),
         values: s.values,
@@ -262,7 +273,7 @@ interface Walk {
   from: number;
   to: number;
   /** what the stretch itself does not say */
-  readonly rest: readonly Filter[];
+  readonly rest: readonly Judged[];
   /** whether a filter is one that few resources pass */
   selective: boolean;
 }
@@ -310,28 +321,15 @@ function matches(rows: readonly Row[]): Match[] {
   );
 }
 
-/**
- * Whether a filter says what `patient` says: timelines are kept by that parameter. `subject` does where `patient`
- * is defined as those subjects that are patients.
- */
-function isPatientFilter(
-  definitions: Definitions,
-  type: string,
+/** Whether a filter names patients of the parameters that timelines are kept by. */
+function saysPatient(
   { parameter, values }: Extract<Filter, { kind: 'reference' }>,
+  { patient }: Setting,
 ): boolean {
-  const isPatient = values.every(
+  if (!patient.has(parameter.code)) return false;
+  return values.every(
     (value) =>
       value.kind === 'local' &&
       (value.type === 'Patient' || (value.type === undefined && parameter.code === 'patient')),
-  );
-  if (!isPatient) return false;
-  if (parameter.code === 'patient') return true;
-  const patient = definitions.searchParameters(type).find(({ code }) => code === 'patient');
-  return (
-    parameter.expression !== undefined &&
-    (patient?.expression ?? '')
-      .split('|')
-      .some((part) => part.trim() === `${type}.subject.where(resolve() is Patient)`) &&
-    parameter.expression.split('|').some((part) => part.trim() === `${type}.subject`)
   );
 }

@@ -4,6 +4,7 @@ import type { Catalog } from '../catalog.ts';
 import { lane } from '../lane.ts';
 import { run, transaction } from '../pool.ts';
 import { CHANGE, type Change, CREATE, changeValues, createValues, type Write, weight } from './batch.ts';
+import { CREATE_ONE, createOneValues, isPlain } from './create-one.ts';
 
 /** What came of a change. */
 export interface Changed {
@@ -59,6 +60,12 @@ export function makeWriter(pool: pg.Pool, catalog: Catalog): Writer {
   });
   return {
     create: lane<Write, string>(LANE, async (batch) => {
+      const [first] = batch as [Write];
+      if (batch.length === 1 && isPlain(first)) {
+        const [row] = await run(pool, CREATE_ONE, createOneValues(catalog, first));
+        if (!row) throw new StaleEpoch();
+        return [row[0] as string];
+      }
       const [row] = await run(pool, CREATE, createValues(catalog, batch));
       return batch.map(() => row?.[0] as string);
     }),
@@ -91,6 +98,11 @@ export function makeWriter(pool: pg.Pool, catalog: Catalog): Writer {
 
 /** Rolls a transaction back in which a change was not done. */
 class Undone extends Error {}
+
+/** What PostgreSQL's functions raise as CN002. */
+class StaleEpoch extends Error {
+  readonly code = 'CN002';
+}
 
 /** Whether a write failed as what allowed it is out of date. */
 export const isStale = (fault: unknown): boolean => (fault as { code?: unknown }).code === 'CN002';
