@@ -37,20 +37,48 @@ export function readIncoming(text: string): Incoming {
  * Makes the kept text of a parsed resource.
  *
  * @param text what it was parsed from
- * @param edit changes the resource, in place
+ * @param edit changes the resource, in place; says whether it did
  */
 export function prepare(
-  { value, riskyNumber }: ParsedJson,
+  { value, riskyNumber, compact }: ParsedJson,
   text: string,
-  edit: (resource: Resource) => void = () => {},
+  edit: (resource: Resource) => boolean = () => false,
 ): Incoming {
-  edit(value as unknown as Resource);
+  const resource = value as unknown as Resource;
+  const edited = edit(resource);
+  const content = compact && !edited ? asWritten(resource, text) : undefined;
+  if (content !== undefined) {
+    const labels = resource.meta?.security;
+    return { resource, content, security: labels?.length ? JSON.stringify(labels) : null };
+  }
   let printed = value;
   if (riskyNumber) {
     printed = parseKeepingNumbers(text);
-    edit(printed as unknown as Resource);
+    if (edited) edit(printed as unknown as Resource);
   }
-  return { resource: value as unknown as Resource, ...contentOf(printed) };
+  return { resource, ...contentOf(printed) };
+}
+
+/**
+ * The kept text where nothing but an id has to be cut out of what was written, which spares printing it: with
+ * resourceType first, then id, then meta, as far as there are any. Undefined elsewhere.
+ */
+function asWritten({ resourceType, id, meta }: Resource, text: string): string | undefined {
+  const head = `{"resourceType":"${resourceType}"`;
+  if (!text.startsWith(head)) return undefined;
+  let rest = head.length;
+  if (id !== undefined) {
+    const member = `,"id":"${id}"`;
+    if (!text.startsWith(member, rest)) return undefined;
+    rest += member.length;
+  }
+  if (meta !== undefined) {
+    const { versionId, lastUpdated } = meta ?? {};
+    if (versionId !== undefined || lastUpdated !== undefined) return undefined;
+    // An empty one would be spliced into wrongly.
+    if (!text.startsWith(',"meta":{"', rest)) return undefined;
+  }
+  return rest === head.length ? text : head + text.slice(rest);
 }
 
 /** The kept text, and the labels, of a resource whose numbers print as they should. */

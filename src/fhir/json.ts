@@ -15,6 +15,8 @@ interface Scan {
   readonly depth: number;
   /** a number that JSON.stringify would write in other digits: 1.00, 1e-3, -0, 20 digits */
   readonly riskyNumber: boolean;
+  /** no white space between tokens */
+  readonly compact: boolean;
 }
 
 const QUOTE = 34;
@@ -26,6 +28,7 @@ function scan(text: string): Scan {
   let depth = 0;
   let deepest = 0;
   let riskyNumber = false;
+  let compact = true;
   const length = text.length;
   for (let i = 0; i < length; i++) {
     const code = text.charCodeAt(i);
@@ -34,6 +37,7 @@ function scan(text: string): Scan {
       if (end < 0) break;
       i = end;
     } else if (code === COLON) members++;
+    else if (code <= 32) compact = false;
     else if (code === 123 || code === 91) {
       if (++depth > deepest) deepest = depth;
     } else if (code === 125 || code === 93) depth--;
@@ -62,7 +66,7 @@ function scan(text: string): Scan {
       i--;
     }
   }
-  return { members, depth: deepest, riskyNumber };
+  return { members, depth: deepest, riskyNumber, compact };
 }
 
 /** Where the quote is that ends the string beginning at `start`, or -1. */
@@ -169,10 +173,9 @@ function diagnose(text: string): never {
   throw new Error('unreachable');
 }
 
-/** A JSON object as read, and whether its numbers would change when printed by JSON.stringify. */
-export interface ParsedJson {
+/** A JSON object as read. */
+export interface ParsedJson extends Pick<Scan, 'riskyNumber' | 'compact'> {
   readonly value: Record<string, unknown>;
-  readonly riskyNumber: boolean;
 }
 
 /**
@@ -181,7 +184,7 @@ export interface ParsedJson {
  * @throws Refusal 400: bad JSON or a duplicate key with line and column; nested too deep; not an object
  */
 export function parseJson(text: string): ParsedJson {
-  const { members, depth, riskyNumber } = scan(text);
+  const { members, depth, riskyNumber, compact } = scan(text);
   if (depth > MAX_DEPTH) diagnose(text);
   let value: unknown;
   try {
@@ -192,7 +195,7 @@ export function parseJson(text: string): ParsedJson {
   if (countMembers(value) !== members) diagnose(text);
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw invalid('structure', 'The body must be one JSON object, a resource');
-  return { value: value as Record<string, unknown>, riskyNumber };
+  return { value: value as Record<string, unknown>, riskyNumber, compact };
 }
 
 /** Reads a text that was checked before, with every number as the text it was written as (for printing only). */

@@ -7,6 +7,7 @@ import type { Store } from '../store/store.ts';
 import { openBlob, takeIn, writeBinary } from './binary.ts';
 import { checkEpoch, makeCallers } from './callers.ts';
 import { history } from './history.ts';
+import { makeIds } from './ids.ts';
 import { read, vread } from './read.ts';
 import type { Records } from './records.ts';
 import { search } from './search.ts';
@@ -22,7 +23,7 @@ export function openRecords(
 ): Records {
   const callers = makeCallers(store.pool, definitions.isResourceType);
   const rewrite = compileRewrite(definitions);
-  const setting: Setting = { store, definitions, validator, callers, rewrite, ...options };
+  const setting: Setting = { store, definitions, validator, callers, rewrite, nextId: makeIds(), ...options };
   const { asOf } = callers;
   return {
     authenticate: callers.authenticate,

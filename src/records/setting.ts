@@ -12,6 +12,8 @@ export interface Setting {
   readonly validator: Validator;
   readonly callers: Callers;
   readonly rewrite: ReturnType<typeof compileRewrite>;
+  /** a new logical id */
+  readonly nextId: () => string;
   /** this server's FHIR base: absolute references under it are local */
   readonly baseUrl: string;
   /** REFERENCES=check */

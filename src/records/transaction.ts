@@ -1,6 +1,5 @@
 /** A transaction (R4 http.html#transaction): all of it is written, in one database transaction, or nothing. */
 import { setImmediate as turn } from 'node:timers/promises';
-import { v7 as uuidv7 } from 'uuid';
 import { demand } from '../access/access.ts';
 import { prepare } from '../fhir/content.ts';
 import { parseJson } from '../fhir/json.ts';
@@ -37,7 +36,7 @@ export async function transaction(
   entries: readonly TransactionEntry[],
 ): Promise<(Written | Removed)[]> {
   const steps = entries.map((entry): Step => {
-    const id = entry.method === 'POST' ? uuidv7() : entry.id;
+    const id = entry.method === 'POST' ? setting.nextId() : entry.id;
     return { entry, type: entry.type, id };
   });
   await inTurns(steps, (step) => demandStep(caller, step));
@@ -137,9 +136,7 @@ function namesOf(steps: readonly Step[]): ReadonlyMap<string, string> {
 async function makeDraft(setting: Setting, step: Step, names: ReadonlyMap<string, string>): Promise<void> {
   const { entry, type, id } = step;
   if (entry.method === 'DELETE' || step.found || step.made) return;
-  const incoming = prepare(parseJson(entry.body), entry.body, (resource) => {
-    setting.rewrite(resource, names);
-  });
+  const incoming = prepare(parseJson(entry.body), entry.body, (resource) => setting.rewrite(resource, names));
   if (entry.method === 'PUT' && !entry.create) checkId(incoming.resource, id);
   const { incoming: kept, blob } =
     type === 'Binary' ? await takeIn(setting, incoming) : { incoming, blob: null };

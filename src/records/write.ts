@@ -1,5 +1,4 @@
 /** create, update and delete (R4 http.html#create, #update, #delete). */
-import { v7 as uuidv7 } from 'uuid';
 import { demand } from '../access/access.ts';
 import { contentOf, type Incoming } from '../fhir/content.ts';
 import { parseKeepingNumbers } from '../fhir/json.ts';
@@ -23,7 +22,7 @@ export async function create(
   demand(caller.access, type, 'c');
   const { store } = setting;
   const made = draft(setting, incoming, type, blob);
-  const id = uuidv7();
+  const id = setting.nextId();
   const next = store.numbers.next();
   const rid = typeof next === 'number' ? next : await next;
   const { targets, paths } = await placed(setting, made);

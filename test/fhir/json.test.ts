@@ -79,7 +79,8 @@ test('texts that look like numbers, escapes and scripts stay as they are', () =>
     '"z":1,"a":2,"m":3',
   ])
     expect(readBack(member)).toBe(member);
-  expect(readBack('"a":"\\u00e9\\/"')).toBe('"a":"é/"');
+  for (const written of ['"a":"\\u00e9\\/"', ' "a" : "\\u00e9\\/"'])
+    expect(JSON.parse(`{${readBack(written)}}`)).toEqual({ a: 'é/' });
 });
 
 test('white space between tokens is not kept, inside of strings it is', () => {
@@ -94,6 +95,35 @@ test("id, versionId and lastUpdated are the server's; the rest of meta stays", (
   expect(render(content, identity)).toBe(
     '{"resourceType":"Basic","id":"x","meta":{"versionId":"3","lastUpdated":"2026-11-25T00:00:00.000Z","profile":["http://p"]},"a":1}',
   );
+});
+
+describe('what is kept does not depend on how it was written', () => {
+  test.each([
+    '{"resourceType":"Basic","id":"t","meta":{"profile":["http://p"]},"a":1}',
+    '{"resourceType":"Basic","id":"t","a":1,"meta":{"profile":["http://p"]}}',
+    '{"id":"t","resourceType":"Basic","meta":{"profile":["http://p"]},"a":1}',
+    '{"resourceType":"Basic","meta":{"profile":["http://p"]},"id":"t","a":1}',
+    '{"resourceType":"Basic","meta":{"versionId":"1","profile":["http://p"]},"a":1}',
+    '{"resourceType":"Basic","id":"\\u0074","meta":{"profile":["http://p"]},"a":1}',
+    '{ "resourceType":"Basic","id":"t","meta":{"profile":["http://p"]},"a":1}',
+  ])('%s', (text) => {
+    expect(readIncoming(text).content).toBe('{"resourceType":"Basic","meta":{"profile":["http://p"]},"a":1}');
+  });
+
+  test.each(['{}', '{"lastUpdated":"2020-01-01T00:00:00Z"}', 'null'])('meta %s leaves nothing', (meta) => {
+    for (const text of [
+      `{"resourceType":"Basic","meta":${meta},"a":1}`,
+      `{"resourceType":"Basic", "meta":${meta},"a":1}`,
+    ])
+      expect(readIncoming(text).content).toBe('{"resourceType":"Basic","a":1}');
+  });
+
+  test('labels are found either way', () => {
+    for (const space of ['', ' '])
+      expect(
+        readIncoming(`{"resourceType":"Basic",${space}"meta":{"security":[{"code":"R"}]}}`).security,
+      ).toBe('[{"code":"R"}]');
+  });
 });
 
 describe('what is refused, and where', () => {
