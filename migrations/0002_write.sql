@@ -1,7 +1,7 @@
 -- Up Migration
 
--- All writes go through these functions: many resources in one statement, one round trip. Rows that belong
--- to a resource come as parallel arrays; ragged ones (keys, targets) as one flat array and, for each
+-- Changes go through this function: many resources in one statement, one round trip. Rows that belong to a
+-- resource come as parallel arrays; ragged ones (keys, targets) as one flat array and, for each
 -- resource, where its slice ends.
 
 -- With REFERENCES=check: every target stands, and goes on standing until this transaction ends.
@@ -14,63 +14,6 @@ begin
   if missing is not null then
     raise exception 'dangling' using errcode = 'CN001', detail = missing::text;
   end if;
-end $$;
-
--- Creates resources whose numbers and ids are new. Returns when: lastUpdated of all of them.
-create function create_resources(
-  p_epoch bigint, p_base bigint, p_extractor smallint, p_check boolean,
-  p_rid bigint[], p_type smallint[], p_id text[], p_content text[], p_security text[], p_blob uuid[],
-  p_agent integer[], p_patients bigint[], p_patients_end integer[], p_at timestamptz[], p_until timestamptz[], p_timeline smallint[], p_tables smallint[],
-  p_keys bigint[], p_keys_end integer[], p_targets bigint[], p_paths smallint[], p_targets_end integer[],
-  tl_rid bigint[], tl_key bigint[], tl_patient bigint[], tl_at timestamptz[], tl_lead boolean[],
-  num_rid bigint[], num_key bigint[], num_unit bigint[], num_low double precision[], num_high double precision[],
-  str_rid bigint[], str_key bigint[], str_value text[],
-  dat_rid bigint[], dat_key bigint[], dat_low timestamptz[], dat_high timestamptz[],
-  own_rid bigint[], own_owner bigint[]
-) returns timestamptz language plpgsql as $$
-declare
-  stamp timestamptz := date_trunc('milliseconds', clock_timestamp());
-  tx bigint := pg_current_xact_id()::text::bigint + p_base;
-begin
-  -- The caller's idea of who may do what is of an older epoch: nothing is written, it looks again.
-  if (select value from epoch) <> p_epoch then
-    raise exception 'stale epoch' using errcode = 'CN002';
-  end if;
-  insert into resource (rid, type, id, version, updated, content, security, blob)
-    select e.rid, e.type, e.id, 1, stamp, e.content, e.security, e.blob
-    from unnest(p_rid, p_type, p_id, p_content, p_security, p_blob) e (rid, type, id, content, security, blob);
-  insert into resource_index (rid, type, extractor, timeline, tables, at, until, patients, keys, targets, paths)
-    select e.rid, e.type, p_extractor, e.timeline, e.tables, e.at, e.until,
-      p_patients[coalesce(p_patients_end[e.n - 1], 0) + 1 : e.patients_end],
-      p_keys[coalesce(p_keys_end[e.n - 1], 0) + 1 : e.keys_end],
-      p_targets[coalesce(p_targets_end[e.n - 1], 0) + 1 : e.targets_end],
-      p_paths[coalesce(p_targets_end[e.n - 1], 0) + 1 : e.targets_end]
-    from unnest(p_rid, p_type, p_timeline, p_tables, p_patients_end, p_at, p_until, p_keys_end, p_targets_end)
-      with ordinality e (rid, type, timeline, tables, patients_end, at, until, keys_end, targets_end, n);
-  insert into timeline (rid, key, patient, at, lead)
-    select * from unnest(tl_rid, tl_key, tl_patient, tl_at, tl_lead);
-  if cardinality(num_rid) > 0 then
-    insert into value_number (rid, key, unit, low, high)
-      select * from unnest(num_rid, num_key, num_unit, num_low, num_high);
-  end if;
-  if cardinality(str_rid) > 0 then
-    insert into value_string (rid, key, value)
-      select * from unnest(str_rid, str_key, str_value);
-  end if;
-  if cardinality(dat_rid) > 0 then
-    insert into value_date (rid, key, low, high)
-      select * from unnest(dat_rid, dat_key, dat_low, dat_high);
-  end if;
-  insert into change (tx, rid, at, patients, version, agent, type, interaction)
-    select tx, e.rid, stamp, p_patients[coalesce(p_patients_end[e.n - 1], 0) + 1 : e.patients_end], 1, e.agent, e.type, 'c'
-    from unnest(p_rid, p_patients_end, p_agent, p_type) with ordinality e (rid, patients_end, agent, type, n);
-  if cardinality(own_rid) > 0 then
-    insert into binary_owner (rid, owner) select * from unnest(own_rid, own_owner) on conflict do nothing;
-  end if;
-  if p_check then
-    perform check_targets(p_targets);
-  end if;
-  return stamp;
 end $$;
 
 -- Updates, revives, creates under a client's id (all: a new content) and deletes (content null) resources

@@ -1,10 +1,19 @@
 /** Writing: creates and changes under way at the same time share a statement; a transaction has its own. */
 import type pg from 'pg';
+import { int8Array } from '../arrays.ts';
 import type { Catalog } from '../catalog.ts';
 import { lane } from '../lane.ts';
-import { run, transaction } from '../pool.ts';
-import { CHANGE, type Change, CREATE, changeValues, createValues, type Write, weight } from './batch.ts';
-import { CREATE_ONE, createOneValues, isPlain } from './create-one.ts';
+import { type Executor, run, transaction } from '../pool.ts';
+import {
+  CHANGE,
+  CHECK,
+  type Change,
+  CREATE,
+  changeValues,
+  createValues,
+  type Write,
+  weight,
+} from './batch.ts';
 
 /** What came of a change. */
 export interface Changed {
@@ -58,35 +67,36 @@ export function makeWriter(pool: pg.Pool, catalog: Catalog): Writer {
     existed: existed as boolean,
     labels: labels as string | null,
   });
+  async function create(executor: Executor, writes: readonly Write[]): Promise<string> {
+    const [row] = await run(executor, CREATE, createValues(catalog, writes));
+    if (!row) throw new StaleEpoch();
+    if (writes[0]?.check)
+      await run(executor, CHECK, [int8Array(writes.flatMap((write) => write.row?.targets ?? []))]);
+    return row[0] as string;
+  }
   return {
     create: lane<Write, string>(LANE, async (batch) => {
-      const [first] = batch as [Write];
-      if (batch.length === 1 && isPlain(first)) {
-        const [row] = await run(pool, CREATE_ONE, createOneValues(catalog, first));
-        if (!row) throw new StaleEpoch();
-        return [row[0] as string];
-      }
-      const [row] = await run(pool, CREATE, createValues(catalog, batch));
-      return batch.map(() => row?.[0] as string);
+      const stamp = batch[0]?.check
+        ? await transaction(pool, (executor) => create(executor, batch))
+        : await create(pool, batch);
+      return batch.map(() => stamp);
     }),
     change: lane<Change, Changed>({ ...LANE, identity: ({ rid }) => rid }, async (batch) => {
       const rows = await run(pool, CHANGE, changeValues(catalog, batch));
       return rows.map(changedOf);
     }),
     async together(creates, changes) {
-      const create = async (executor: Parameters<typeof run>[0]): Promise<string | undefined> =>
-        creates.length === 0
-          ? undefined
-          : ((await run(executor, CREATE, createValues(catalog, creates)))[0]?.[0] as string);
-      if (changes.length === 0) return { created: await create(pool), changed: [] };
+      if (changes.length === 0 && !creates[0]?.check)
+        return { created: creates.length === 0 ? undefined : await create(pool, creates), changed: [] };
       let changed: readonly Changed[] = [];
       let created: string | undefined;
       try {
         await transaction(pool, async (executor) => {
-          changed = (await run(executor, CHANGE, changeValues(catalog, changes))).map(changedOf);
+          if (changes.length > 0)
+            changed = (await run(executor, CHANGE, changeValues(catalog, changes))).map(changedOf);
           if (changed.some(({ status }) => status === 'other version' || status === 'labels'))
             throw new Undone();
-          created = await create(executor);
+          if (creates.length > 0) created = await create(executor, creates);
         });
       } catch (fault) {
         if (!(fault instanceof Undone)) throw fault;
