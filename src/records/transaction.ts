@@ -6,7 +6,8 @@ import { parseJson } from '../fhir/json.ts';
 import { invalid, Refusal } from '../fhir/outcome.ts';
 import { readVersions } from '../store/read/versions.ts';
 import type { Change, Write } from '../store/write/batch.ts';
-import { type Changed, danglingOf, isTaken } from '../store/write/writer.ts';
+import { Dangling } from '../store/write/check.ts';
+import { type Changed, isTaken } from '../store/write/writer.ts';
 import { takeIn } from './binary.ts';
 import { checkEpoch } from './callers.ts';
 import { checkId, type Draft, dangling, draft, writeOf } from './draft.ts';
@@ -180,7 +181,7 @@ async function writeAll(
   if (creates.length + changes.length === 0) checkEpoch(caller, await setting.callers.epoch());
   const done = await translated(undefined, [], () => store.writer.together(creates, changes)).catch(
     (fault) => {
-      throw danglingIn(steps, placesOf, danglingOf(fault)) ?? fault;
+      throw danglingIn(steps, placesOf, fault) ?? fault;
     },
   );
   await inTurns(steps, (step) => {
@@ -276,12 +277,9 @@ function checkChanged(step: Step, change: Change, { status, version, existed, la
 }
 
 /** With REFERENCES=check: which entry refers to what is not there. */
-function danglingIn(
-  steps: readonly Step[],
-  placesOf: PlacesOf,
-  missing: number | undefined,
-): Refusal | undefined {
-  if (missing === undefined) return undefined;
+function danglingIn(steps: readonly Step[], placesOf: PlacesOf, fault: unknown): Refusal | undefined {
+  if (!(fault instanceof Dangling)) return undefined;
+  const { target: missing } = fault;
   const at = steps.findIndex(({ made }) => made && placesOf(made).targets.includes(missing));
   const { made } = steps[at] as Step;
   return made && inEntry(dangling(made, placesOf(made).targets, missing), at, steps[at] as Step);

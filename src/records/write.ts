@@ -5,7 +5,8 @@ import { parseKeepingNumbers } from '../fhir/json.ts';
 import { error, Refusal, refusal } from '../fhir/outcome.ts';
 import { instantOf } from '../store/pool.ts';
 import type { Change } from '../store/write/batch.ts';
-import { type Changed, danglingOf, isStale } from '../store/write/writer.ts';
+import { Dangling } from '../store/write/check.ts';
+import { type Changed, StaleEpoch } from '../store/write/writer.ts';
 import { checkEpoch, Stale } from './callers.ts';
 import { checkId, type Draft, dangling, draft, placed, writeOf } from './draft.ts';
 import type { Caller, Removed, Stored, Written } from './records.ts';
@@ -148,7 +149,7 @@ function labelName(label: unknown): string {
   return `${system}|${code}`;
 }
 
-/** PostgreSQL's refusals in the words of records. */
+/** The store's refusals in the words of records. */
 export async function translated<T>(
   made: Draft | undefined,
   targets: readonly number[],
@@ -157,9 +158,8 @@ export async function translated<T>(
   try {
     return await write();
   } catch (fault) {
-    if (isStale(fault)) throw new Stale();
-    const missing = danglingOf(fault);
-    if (missing !== undefined && made) throw dangling(made, targets, missing);
+    if (fault instanceof StaleEpoch) throw new Stale();
+    if (fault instanceof Dangling && made) throw dangling(made, targets, fault.target);
     throw fault;
   }
 }

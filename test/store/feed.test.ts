@@ -25,7 +25,7 @@ afterEach(async () => {
 });
 afterAll(() => database.drop());
 
-/** Writes a change as the functions of migrations/0002 do. */
+/** Writes a change as src/store/write does. */
 async function write(executor: pg.Pool | pg.PoolClient, rid: number, version = 1): Promise<void> {
   await executor.query(
     `insert into change (tx, rid, at, patients, version, agent, type, interaction)

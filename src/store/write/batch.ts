@@ -1,4 +1,7 @@
-/** Writes on their way to PostgreSQL: what is one resource here becomes rows of parallel arrays (migrations/0002). */
+/**
+ * Writes on their way to PostgreSQL. Many resources go in one statement: what belongs to them comes as parallel
+ * arrays, ragged ones (keys, targets) as one flat array and, for each resource, where its slice ends.
+ */
 import { EXTRACTOR_VERSION } from '../../fhir/extract.ts';
 import {
   boolArray,
@@ -45,7 +48,7 @@ export function weight({ content, row }: Write): number {
   return (content?.length ?? 0) + (row ? 8 * row.keys.length + 64 * row.numbers.low.length : 0) + 500;
 }
 
-/** The parameters that create_resources and change_resources share, from p_rid on. */
+/** The parameters that CREATE and CHANGE share, from the numbers on. */
 function rowsOf(writes: readonly Write[], withId: boolean): Buffer[] {
   const timeline: number[] = [];
   const patients: number[] = [];
@@ -166,8 +169,6 @@ function epochOf(writes: readonly Write[]): number {
   return writes.every((write) => write.epoch === epoch) ? epoch : -1;
 }
 
-const checked = (writes: readonly Write[]): boolean => (writes[0] as Write).check;
-
 /** `push(...many)` would put all on the stack. */
 function append(to: number[], from: readonly number[]): void {
   for (let i = 0; i < from.length; i++) to.push(from[i] as number);
@@ -222,14 +223,6 @@ export const CREATE = {
     select stamp from ok`,
 };
 
-/** With REFERENCES=check, after a write: every target stands, and stands until the transaction ends. */
-export const CHECK = { name: 'check_targets', text: 'select check_targets($1)' };
-
-const numbered = (count: number): string => Array.from({ length: count }, (_, i) => `$${i + 1}`).join(', ');
-
-/** The statement that updates and deletes; its parameters by `changeValues`. */
-export const CHANGE = { name: 'change', text: `select * from change_resources(${numbered(42)})` };
-
 export function createValues(catalog: Catalog, writes: readonly Write[]): unknown[] {
   return [epochOf(writes), catalog.feedBase, EXTRACTOR_VERSION, ...rowsOf(writes, true)];
 }
@@ -239,7 +232,6 @@ export function changeValues(catalog: Catalog, changes: readonly Change[]): unkn
     epochOf(changes),
     catalog.feedBase,
     EXTRACTOR_VERSION,
-    checked(changes),
     int4Array(changes.map(({ expected }) => expected)),
     textArray(changes.map(({ labels }) => labels)),
     ...rowsOf(changes, false),

@@ -1,19 +1,11 @@
 /** Writing: creates and changes under way at the same time share a statement; a transaction has its own. */
 import type pg from 'pg';
-import { int8Array } from '../arrays.ts';
 import type { Catalog } from '../catalog.ts';
 import { lane } from '../lane.ts';
 import { type Executor, run, transaction } from '../pool.ts';
-import {
-  CHANGE,
-  CHECK,
-  type Change,
-  CREATE,
-  changeValues,
-  createValues,
-  type Write,
-  weight,
-} from './batch.ts';
+import { type Change, CREATE, changeValues, createValues, type Write, weight } from './batch.ts';
+import { CHANGE } from './change.ts';
+import { checkTargets } from './check.ts';
 
 /** What came of a change. */
 export interface Changed {
@@ -33,7 +25,7 @@ export interface Writer {
    * Writes version 1 of a resource whose number and id nobody has.
    *
    * @returns PostgreSQL's text of lastUpdated
-   * @throws  pg's error: 23505 where the id is taken; see `isStale` and `danglingOf`
+   * @throws  pg's error: 23505 where the id is taken; StaleEpoch; Dangling
    */
   create(write: Write): Promise<string>;
   change(change: Change): Promise<Changed>;
@@ -47,6 +39,9 @@ export interface Writer {
     changes: readonly Change[],
   ): Promise<{ readonly created: string | undefined; readonly changed: readonly Changed[] }>;
 }
+
+/** Another process wrote the resource while the statement waited. */
+const OVERTAKEN = 'x';
 
 const STATUS: Readonly<Record<string, Changed['status']>> = {
   d: 'done',
@@ -67,11 +62,32 @@ export function makeWriter(pool: pg.Pool, catalog: Catalog): Writer {
     existed: existed as boolean,
     labels: labels as string | null,
   });
+  async function change(executor: Executor, changes: readonly Change[]): Promise<readonly Changed[]> {
+    const changed: Changed[] = [];
+    let asked = changes.map((each, i) => ({ each, i }));
+    for (let attempt = 0; asked.length > 0; attempt++) {
+      const values = changeValues(
+        catalog,
+        asked.map(({ each }) => each),
+      );
+      const rows = await run(executor, CHANGE, values);
+      if (rows.length === 0) throw new StaleEpoch();
+      const again: typeof asked = [];
+      rows.forEach((row, n) => {
+        const { each, i } = asked[n] as (typeof asked)[number];
+        if (row[0] === OVERTAKEN && attempt < 100) again.push({ each, i });
+        else changed[i] = changedOf(row);
+      });
+      asked = again;
+    }
+    if (changes[0]?.check) await checkTargets(executor, changes);
+    return changed;
+  }
+
   async function create(executor: Executor, writes: readonly Write[]): Promise<string> {
     const [row] = await run(executor, CREATE, createValues(catalog, writes));
     if (!row) throw new StaleEpoch();
-    if (writes[0]?.check)
-      await run(executor, CHECK, [int8Array(writes.flatMap((write) => write.row?.targets ?? []))]);
+    if (writes[0]?.check) await checkTargets(executor, writes);
     return row[0] as string;
   }
   return {
@@ -81,10 +97,9 @@ export function makeWriter(pool: pg.Pool, catalog: Catalog): Writer {
         : await create(pool, batch);
       return batch.map(() => stamp);
     }),
-    change: lane<Change, Changed>({ ...LANE, identity: ({ rid }) => rid }, async (batch) => {
-      const rows = await run(pool, CHANGE, changeValues(catalog, batch));
-      return rows.map(changedOf);
-    }),
+    change: lane<Change, Changed>({ ...LANE, identity: ({ rid }) => rid }, (batch) =>
+      batch[0]?.check ? transaction(pool, (executor) => change(executor, batch)) : change(pool, batch),
+    ),
     async together(creates, changes) {
       if (changes.length === 0 && !creates[0]?.check)
         return { created: creates.length === 0 ? undefined : await create(pool, creates), changed: [] };
@@ -92,8 +107,7 @@ export function makeWriter(pool: pg.Pool, catalog: Catalog): Writer {
       let created: string | undefined;
       try {
         await transaction(pool, async (executor) => {
-          if (changes.length > 0)
-            changed = (await run(executor, CHANGE, changeValues(catalog, changes))).map(changedOf);
+          if (changes.length > 0) changed = await change(executor, changes);
           if (changed.some(({ status }) => status === 'other version' || status === 'labels'))
             throw new Undone();
           if (creates.length > 0) created = await create(executor, creates);
@@ -109,19 +123,8 @@ export function makeWriter(pool: pg.Pool, catalog: Catalog): Writer {
 /** Rolls a transaction back in which a change was not done. */
 class Undone extends Error {}
 
-/** What PostgreSQL's functions raise as CN002. */
-class StaleEpoch extends Error {
-  readonly code = 'CN002';
-}
-
-/** Whether a write failed as what allowed it is out of date. */
-export const isStale = (fault: unknown): boolean => (fault as { code?: unknown }).code === 'CN002';
+/** Thrown where what allowed a write is out of date: nothing is written. */
+export class StaleEpoch extends Error {}
 
 /** Whether a create failed as its id was given away meanwhile. */
 export const isTaken = (fault: unknown): boolean => (fault as { code?: unknown }).code === '23505';
-
-/** The number of a target that is not there, where a write failed for that (REFERENCES=check). */
-export function danglingOf(fault: unknown): number | undefined {
-  const { code, detail } = fault as { code?: unknown; detail?: string };
-  return code === 'CN001' ? Number(detail) : undefined;
-}
