@@ -2,10 +2,13 @@
 import type pg from 'pg';
 import type { Catalog } from '../catalog.ts';
 import { lane } from '../lane.ts';
-import { type Executor, run, transaction } from '../pool.ts';
-import { type Change, CREATE, changeValues, createValues, type Write, weight } from './batch.ts';
-import { CHANGE } from './change.ts';
+import { type Executor, type Row, run, transaction } from '../pool.ts';
+import { type Change, DATES, NUMBERS, STRINGS, tablesOf, type Write, weight } from './batch.ts';
+import { changeStatement } from './change.ts';
 import { checkTargets } from './check.ts';
+import { createStatement } from './create.ts';
+import { parametersOf } from './parameters.ts';
+import type { Named } from './statement.ts';
 
 /** What came of a change. */
 export interface Changed {
@@ -28,11 +31,13 @@ export interface Writer {
    * @throws  pg's error: 23505 where the id is taken; StaleEpoch; Dangling
    */
   create(write: Write): Promise<string>;
+  /** @throws StaleEpoch; Dangling */
   change(change: Change): Promise<Changed>;
   /**
    * All or nothing. Where a change is not done, nothing is.
    *
    * @returns of the creates lastUpdated, of the changes what came of them
+   * @throws  as create and change
    */
   together(
     creates: readonly Write[],
@@ -40,8 +45,17 @@ export interface Writer {
   ): Promise<{ readonly created: string | undefined; readonly changed: readonly Changed[] }>;
 }
 
-/** Another process wrote the resource while the statement waited. */
-const OVERTAKEN = 'x';
+/** Thrown where what allowed a write is out of date: nothing is written. */
+export class StaleEpoch extends Error {}
+
+/** Rolls a transaction back in which a change was not done. */
+class Undone extends Error {}
+
+/** Whether a create failed as its id was given away meanwhile. */
+export const isTaken = (fault: unknown): boolean => (fault as { code?: unknown }).code === '23505';
+
+// One lane would give PostgreSQL the least work, two do not let a large write hold up the small ones (measured).
+const LANE = { width: 2, most: 64, heaviest: 2_000_000, weigh: weight };
 
 const STATUS: Readonly<Record<string, Changed['status']>> = {
   d: 'done',
@@ -49,47 +63,55 @@ const STATUS: Readonly<Record<string, Changed['status']>> = {
   s: 'labels',
   g: 'nothing to delete',
 };
+/** A change that is to be asked for again (change.ts), so often at most. */
+const AGAIN = new Set(['x', 'f']);
+const ATTEMPTS = 100;
 
-// One lane would give PostgreSQL the least work, two do not let a large write hold up the small ones (measured).
-const LANE = { width: 2, most: 64, heaviest: 2_000_000, weigh: weight };
+const ALL = NUMBERS | STRINGS | DATES;
 
 /** Makes the writer of this process. */
 export function makeWriter(pool: pg.Pool, catalog: Catalog): Writer {
-  const changedOf = ([status, version, updated, existed, labels]: unknown[]): Changed => ({
-    status: STATUS[status as string] as Changed['status'],
-    version: version as number,
-    updated: updated as string,
-    existed: existed as boolean,
-    labels: labels as string | null,
-  });
+  const statements = { create: remembering(createStatement), change: remembering(changeStatement) };
+
+  function runNamed(executor: Executor, statement: Named, writes: readonly Write[]): Promise<Row[]> {
+    const all = parametersOf(catalog, writes);
+    return run(
+      executor,
+      statement,
+      statement.parameters.map((name) => all[name]()),
+    );
+  }
+
+  async function create(executor: Executor, writes: readonly Write[]): Promise<string> {
+    const [row] = await runNamed(executor, statements.create(tablesOfAll(writes), claims(writes)), writes);
+    if (!row) throw new StaleEpoch();
+    if (writes[0]?.check) await checkTargets(executor, writes);
+    return row[0] as string;
+  }
+
   async function change(executor: Executor, changes: readonly Change[]): Promise<readonly Changed[]> {
     const changed: Changed[] = [];
-    let asked = changes.map((each, i) => ({ each, i }));
+    let asked = changes.map((_, i) => i);
     for (let attempt = 0; asked.length > 0; attempt++) {
-      const values = changeValues(
-        catalog,
-        asked.map(({ each }) => each),
-      );
-      const rows = await run(executor, CHANGE, values);
+      const batch = asked.map((i) => changes[i] as Change);
+      // Most changes are updates of what is there: what needs more is told so, and asked again.
+      const whole = attempt > 0 || batch.some(({ content }) => content === null);
+      const statement = statements.change(whole ? ALL : tablesOfAll(batch), whole, claims(batch));
+      const rows = await runNamed(executor, statement, batch);
       if (rows.length === 0) throw new StaleEpoch();
-      const again: typeof asked = [];
+      const again: number[] = [];
       rows.forEach((row, n) => {
-        const { each, i } = asked[n] as (typeof asked)[number];
-        if (row[0] === OVERTAKEN && attempt < 100) again.push({ each, i });
+        const i = asked[n] as number;
+        if (AGAIN.has(row[0] as string)) again.push(i);
         else changed[i] = changedOf(row);
       });
+      if (attempt === ATTEMPTS && again.length > 0) throw new Error('a resource is written too often at once');
       asked = again;
     }
     if (changes[0]?.check) await checkTargets(executor, changes);
     return changed;
   }
 
-  async function create(executor: Executor, writes: readonly Write[]): Promise<string> {
-    const [row] = await run(executor, CREATE, createValues(catalog, writes));
-    if (!row) throw new StaleEpoch();
-    if (writes[0]?.check) await checkTargets(executor, writes);
-    return row[0] as string;
-  }
   return {
     create: lane<Write, string>(LANE, async (batch) => {
       const stamp = batch[0]?.check
@@ -120,11 +142,30 @@ export function makeWriter(pool: pg.Pool, catalog: Catalog): Writer {
   };
 }
 
-/** Rolls a transaction back in which a change was not done. */
-class Undone extends Error {}
+function changedOf([status, version, updated, existed, labels]: Row): Changed {
+  return {
+    status: STATUS[status as string] as Changed['status'],
+    version: version as number,
+    updated: updated as string,
+    existed: existed as boolean,
+    labels: labels as string | null,
+  };
+}
 
-/** Thrown where what allowed a write is out of date: nothing is written. */
-export class StaleEpoch extends Error {}
+/** The statements by what they are made of: a few dozen in all, each made at its first use. */
+function remembering<P extends readonly (number | boolean)[]>(
+  make: (...of: P) => Named,
+): (...of: P) => Named {
+  const made = new Map<string, Named>();
+  return (...of) => {
+    const key = of.join();
+    const statement = made.get(key) ?? make(...of);
+    made.set(key, statement);
+    return statement;
+  };
+}
 
-/** Whether a create failed as its id was given away meanwhile. */
-export const isTaken = (fault: unknown): boolean => (fault as { code?: unknown }).code === '23505';
+const tablesOfAll = (writes: readonly Write[]): number =>
+  writes.reduce((tables, { row }) => tables | (row ? tablesOf(row) : 0), 0);
+
+const claims = (writes: readonly Write[]): boolean => writes.some(({ owns }) => owns.length > 0);
