@@ -105,7 +105,8 @@ export function makeWriter(pool: pg.Pool, catalog: Catalog): Writer {
         if (AGAIN.has(row[0] as string)) again.push(i);
         else changed[i] = changedOf(row);
       });
-      if (attempt === ATTEMPTS && again.length > 0) throw new Error('a resource is written too often at once');
+      if (attempt === ATTEMPTS && again.length > 0)
+        throw new Error('a resource is written too often at once');
       asked = again;
     }
     if (changes[0]?.check) await checkTargets(executor, changes);
