@@ -15,7 +15,9 @@ export interface Database {
 export async function openDatabase(config: Config, log: (line: string) => void): Promise<Database> {
   if (config.databaseUrl) return { url: config.databaseUrl, embedded: false, release: async () => {} };
   const { startEmbedded } = await import('../store/embedded.ts');
-  const embedded = await startEmbedded({ dataDir: config.dataDir, log });
+  // Each process has two pools of six (store/pool.ts); the rest is for commands beside the server.
+  const settings = { max_connections: String(Math.max(100, config.workers * 12 + 40)) };
+  const embedded = await startEmbedded({ dataDir: config.dataDir, log, settings });
   return { url: embedded.url, embedded: true, release: () => embedded.release() };
 }
 

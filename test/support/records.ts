@@ -9,11 +9,13 @@ import type { Caller, Records } from '../../src/records/records.ts';
 import { openDiskBlobs } from '../../src/store/blobs/disk.ts';
 import { openPools } from '../../src/store/pool.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
-import { cloneDatabase } from './database.ts';
+import { cloneDatabase, type TestDatabase } from './database.ts';
 
 export const BASE_URL = 'https://fhir.example.org/fhir';
 
 export interface TestRecords {
+  /** of its database */
+  readonly url: string;
   readonly records: Records;
   readonly store: Store;
   readonly definitions: Definitions;
@@ -23,7 +25,15 @@ export interface TestRecords {
 }
 
 export async function openTestRecords({ checkReferences = false } = {}): Promise<TestRecords> {
-  const database = await cloneDatabase();
+  return openOn(await cloneDatabase(), checkReferences);
+}
+
+/** Another process over the same database, as far as the database can tell: pools and caches of its own. */
+export function openBeside({ url }: TestRecords, { checkReferences = false } = {}): Promise<TestRecords> {
+  return openOn({ url, drop: async () => {} }, checkReferences);
+}
+
+async function openOn(database: TestDatabase, checkReferences: boolean): Promise<TestRecords> {
   const folder = await mkdtemp(join(tmpdir(), 'consilium-records-'));
   const definitions = await loadDefinitions();
   const pools = openPools(database.url);
@@ -33,6 +43,7 @@ export async function openTestRecords({ checkReferences = false } = {}): Promise
     checkReferences,
   });
   return {
+    url: database.url,
     records,
     store,
     definitions,
