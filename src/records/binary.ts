@@ -3,8 +3,11 @@ import { Readable } from 'node:stream';
 import type { Binary } from 'fhir/r4.js';
 import { demand } from '../access/access.ts';
 import { contentOf, type Incoming, readIncoming } from '../fhir/content.ts';
+import { parseKeepingNumbers } from '../fhir/json.ts';
 import { invalid, refusal } from '../fhir/outcome.ts';
 import { addBlob, findBlob } from '../store/bytes.ts';
+import { checkEpoch } from './callers.ts';
+import { checkId, judge } from './draft.ts';
 import type { BlobContent, Bytes, Caller, Written } from './records.ts';
 import type { Setting } from './setting.ts';
 import { create, update } from './write.ts';
@@ -12,30 +15,43 @@ import { create, update } from './write.ts';
 /**
  * Puts the bytes of a Binary in JSON away.
  *
- * @returns the resource without `data`, and the name of the bytes
- * @throws  Refusal 400 where `data` is no base64
+ * @param incoming judged already, its base64 too
+ * @returns        the resource without `data`, and the name of the bytes
  */
 export async function takeIn(
   setting: Setting,
   incoming: Incoming,
 ): Promise<{ readonly incoming: Incoming; readonly blob: string | null }> {
-  const { data, ...rest } = incoming.resource as Binary;
+  const { data, ...resource } = incoming.resource as Binary;
   if (typeof data !== 'string') return { incoming, blob: null };
   const bytes = Buffer.from(data, 'base64');
-  // Node skips what is no base64; the length of what it read tells.
-  const digits = data.replace(/\s+/g, '');
-  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(digits) || digits.length !== Math.ceil(bytes.length / 3) * 4)
-    throw invalid(
-      'value',
-      'This must be base64: A-Z, a-z, 0-9, + and /, padded with = to groups of four',
-      'Binary.data',
-    );
   const blob = await putAway(setting, Readable.from([bytes], { objectMode: false }));
-  const resource = rest as unknown as Incoming['resource'];
-  return { incoming: { resource, ...contentOf(rest as unknown as Record<string, unknown>) }, blob };
+  const { data: _data, ...kept } = parseKeepingNumbers(incoming.content);
+  return { incoming: { resource, ...contentOf(kept) }, blob };
 }
 
-/** Creates or updates a Binary from raw bytes. */
+/**
+ * Creates or updates a Binary in JSON. Who may not, and what is not sound, leaves no bytes behind.
+ *
+ * @param id undefined creates
+ */
+export async function writeBinaryResource(
+  setting: Setting,
+  caller: Caller,
+  id: string | undefined,
+  incoming: Incoming,
+  ifMatch?: number,
+): Promise<Written> {
+  await asOfNow(setting, caller, (current) => {
+    demand(current.access, 'Binary', id === undefined ? 'c' : 'u');
+    judge(setting, incoming.resource, 'Binary');
+    if (id !== undefined) checkId(incoming.resource, id);
+  });
+  const { incoming: kept, blob } = await takeIn(setting, incoming);
+  return write(setting, caller, id, kept, blob, ifMatch);
+}
+
+/** Creates or updates a Binary from raw bytes, which can be read once only. */
 export async function writeBinary(
   setting: Setting,
   caller: Caller,
@@ -43,7 +59,6 @@ export async function writeBinary(
   { contentType, securityContext, stream }: Bytes,
   ifMatch?: number,
 ): Promise<Written> {
-  demand(caller.access, 'Binary', id === undefined ? 'c' : 'u');
   const resource = {
     resourceType: 'Binary',
     id,
@@ -51,13 +66,36 @@ export async function writeBinary(
     securityContext: securityContext === undefined ? undefined : { reference: securityContext },
   };
   const incoming = readIncoming(JSON.stringify(resource));
-  const issues = setting.validator.validate(incoming.resource, 'Binary');
-  if (issues.length > 0)
-    throw invalid('value', `Content-Type or X-Security-Context cannot be kept: ${issues[0]?.diagnostics}`);
-  const blob = await putAway(setting, stream);
-  return id === undefined
-    ? create(setting, caller, 'Binary', incoming, blob)
-    : update(setting, caller, { type: 'Binary', id, ifMatch }, incoming, blob);
+  await asOfNow(setting, caller, (current) => {
+    demand(current.access, 'Binary', id === undefined ? 'c' : 'u');
+    const [issue] = setting.validator.validate(incoming.resource, 'Binary');
+    if (issue)
+      throw invalid('value', `Content-Type or X-Security-Context cannot be kept: ${issue.diagnostics}`);
+  });
+  return write(setting, caller, id, incoming, await putAway(setting, stream), ifMatch);
+}
+
+/** Judges a caller as it is now, before bytes are taken. */
+function asOfNow({ callers }: Setting, caller: Caller, judged: (current: Caller) => void): Promise<void> {
+  return callers.asOf(caller, async (current) => {
+    checkEpoch(current, await callers.epoch());
+    judged(current);
+  });
+}
+
+function write(
+  setting: Setting,
+  caller: Caller,
+  id: string | undefined,
+  incoming: Incoming,
+  blob: string | null,
+  ifMatch: number | undefined,
+): Promise<Written> {
+  return setting.callers.asOf(caller, (current) =>
+    id === undefined
+      ? create(setting, current, 'Binary', incoming, blob)
+      : update(setting, current, { type: 'Binary', id, ifMatch }, incoming, blob),
+  );
 }
 
 /** The bytes outlast a power cut before a row knows them; what no Binary comes to own is swept away later. */

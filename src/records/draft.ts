@@ -20,9 +20,14 @@ export interface Draft extends Incoming {
  */
 export function draft(setting: Setting, incoming: Incoming, type: string, blob: string | null = null): Draft {
   const { resource } = incoming;
-  const issues = setting.validator.validate(resource, type);
-  if (issues.length > 0) throw new Refusal(400, issues);
+  judge(setting, resource, type);
   return { ...incoming, blob, analysis: setting.store.indexer.analyse(resource, setting.baseUrl) };
+}
+
+/** @throws Refusal 400 with all that is wrong with a resource's structure */
+export function judge({ validator }: Setting, resource: Resource, type: string): void {
+  const issues = validator.validate(resource, type);
+  if (issues.length > 0) throw new Refusal(400, issues);
 }
 
 /** @throws Refusal 400 unless the body has the id that the address names (R4 http.html#update) */

@@ -4,8 +4,8 @@ import type { Definitions } from '../fhir/definitions.ts';
 import { compileRewrite } from '../fhir/rewrite.ts';
 import type { Validator } from '../fhir/validate.ts';
 import type { Store } from '../store/store.ts';
-import { openBlob, takeIn, writeBinary } from './binary.ts';
-import { checkEpoch, makeCallers } from './callers.ts';
+import { openBlob, writeBinary, writeBinaryResource } from './binary.ts';
+import { makeCallers } from './callers.ts';
 import { history } from './history.ts';
 import { makeIds } from './ids.ts';
 import { read, vread } from './read.ts';
@@ -33,30 +33,20 @@ export function openRecords(
       asOf(caller, (current) => vread(setting, current, type, id, version)),
     async create(caller, type, body) {
       const incoming = readIncoming(body);
-      if (type !== 'Binary') return asOf(caller, (current) => create(setting, current, type, incoming));
-      const { incoming: kept, blob } = await takeIn(setting, incoming);
-      return asOf(caller, (current) => create(setting, current, type, kept, blob));
+      if (type === 'Binary') return writeBinaryResource(setting, caller, undefined, incoming);
+      return asOf(caller, (current) => create(setting, current, type, incoming));
     },
     async update(caller, type, id, body, ifMatch) {
-      const to = { type, id, ifMatch };
       const incoming = readIncoming(body);
-      if (type !== 'Binary') return asOf(caller, (current) => update(setting, current, to, incoming));
-      const { incoming: kept, blob } = await takeIn(setting, incoming);
-      return asOf(caller, (current) => update(setting, current, to, kept, blob));
+      if (type === 'Binary') return writeBinaryResource(setting, caller, id, incoming, ifMatch);
+      return asOf(caller, (current) => update(setting, current, { type, id, ifMatch }, incoming));
     },
     remove: (caller, type, id, ifMatch) =>
       asOf(caller, (current) => remove(setting, current, { type, id, ifMatch })),
     history: (caller, request) => asOf(caller, (current) => history(setting, current, request)),
     search: (caller, request) => asOf(caller, (current) => search(setting, current, request)),
     transaction: (caller, entries) => asOf(caller, (current) => transaction(setting, current, entries)),
-    // The bytes can be read once only: a caller of an old epoch is judged anew before.
-    async writeBinary(caller, id, bytes, ifMatch) {
-      const current = await asOf(caller, async (known) => {
-        checkEpoch(known, await callers.epoch());
-        return known;
-      });
-      return writeBinary(setting, current, id, bytes, ifMatch);
-    },
+    writeBinary: (caller, id, bytes, ifMatch) => writeBinary(setting, caller, id, bytes, ifMatch),
     openBlob: (blob, range) => openBlob(setting, blob, range),
   };
 }

@@ -10,7 +10,7 @@ import { Dangling } from '../store/write/check.ts';
 import { type Changed, isTaken } from '../store/write/writer.ts';
 import { takeIn } from './binary.ts';
 import { checkEpoch } from './callers.ts';
-import { checkId, type Draft, dangling, draft, writeOf } from './draft.ts';
+import { checkId, type Draft, dangling, draft, judge, writeOf } from './draft.ts';
 import type { Caller, Removed, TransactionEntry, Written } from './records.ts';
 import type { Setting } from './setting.ts';
 import { deletion, otherVersion, removedOf, translated, withLabels, writtenOf } from './write.ts';
@@ -25,7 +25,7 @@ interface Step {
   /** what a PUT with `create` has found */
   found?: Written;
   /** the content with labels that would have been lost */
-  labelled?: Pick<Change, 'content' | 'security' | 'labels'>;
+  labelled?: Pick<Change, 'content' | 'security' | 'row' | 'labels'>;
 }
 
 /** So many entries are prepared before other requests have their turn. */
@@ -125,12 +125,23 @@ async function findExisting({ store }: Setting, steps: readonly Step[]): Promise
   });
 }
 
-/** What the entries call each other, as references will call them. */
+/**
+ * What the entries call each other, as references will call them.
+ *
+ * @throws Refusal 400 where two have one fullUrl (R4 bundle.html, bdl-7)
+ */
 function namesOf(steps: readonly Step[]): ReadonlyMap<string, string> {
   const names = new Map<string, string>();
-  for (const { entry, type, id } of steps)
-    if (entry.method !== 'DELETE' && entry.fullUrl?.startsWith('urn:'))
-      names.set(entry.fullUrl, `${type}/${id}`);
+  steps.forEach(({ entry, type, id }, i) => {
+    if (entry.method === 'DELETE' || !entry.fullUrl?.startsWith('urn:')) return;
+    if (names.has(entry.fullUrl))
+      throw invalid(
+        'invalid',
+        'Another entry has this fullUrl: give each its own',
+        `Bundle.entry[${i}].fullUrl`,
+      );
+    names.set(entry.fullUrl, `${type}/${id}`);
+  });
   return names;
 }
 
@@ -139,6 +150,7 @@ async function makeDraft(setting: Setting, step: Step, names: ReadonlyMap<string
   if (entry.method === 'DELETE' || step.found || step.made) return;
   const incoming = prepare(parseJson(entry.body), entry.body, (resource) => setting.rewrite(resource, names));
   if (entry.method === 'PUT' && !entry.create) checkId(incoming.resource, id);
+  if (type === 'Binary') judge(setting, incoming.resource, type);
   const { incoming: kept, blob } =
     type === 'Binary' ? await takeIn(setting, incoming) : { incoming, blob: null };
   step.made = draft(setting, kept, type, blob);
@@ -162,12 +174,13 @@ async function writeAll(
   const codes: number[] = [];
   await inTurns(steps, (step) => {
     const { entry, type, id, made, rid, found } = step;
-    if (rid === undefined || found) return;
+    if (found) return;
+    const ifMatch = ifMatchOf(entry);
+    if (ifMatch !== undefined && (rid === undefined || fresh.has(step)))
+      throw otherVersion(type, id, ifMatch, undefined);
+    if (rid === undefined) return;
     if (!made) {
-      changed.set(
-        step,
-        changes.push(deletion(setting, caller, { type, id, ifMatch: ifMatchOf(entry) }, rid)) - 1,
-      );
+      changed.set(step, changes.push(deletion(setting, caller, { type, id, ifMatch }, rid)) - 1);
       return;
     }
     const { targets, paths } = placesOf(made);
@@ -176,6 +189,8 @@ async function writeAll(
     if (fresh.has(step)) creates.push(write);
     else changed.set(step, changes.push(changeOf(step, write)) - 1);
   });
+  // In one order everywhere, so that two transactions with the same new ids do not wait for each other.
+  creates.sort((a, b) => a.type - b.type || (a.id < b.id ? -1 : 1));
   await store.codeKeys.add(codes);
   // What is written is written under the caller's epoch; that nothing is to be done must not be told to others.
   if (creates.length + changes.length === 0) checkEpoch(caller, await setting.callers.epoch());
@@ -186,7 +201,7 @@ async function writeAll(
   );
   await inTurns(steps, (step) => {
     const at = changed.get(step);
-    if (at !== undefined) checkChanged(step, changes[at] as Change, done.changed[at] as Changed);
+    if (at !== undefined) checkChanged(setting, step, changes[at] as Change, done.changed[at] as Changed);
   });
   for (const step of fresh) store.numbers.remember(step.type, step.id, step.rid as number);
   return steps.map((step) => {
@@ -264,11 +279,16 @@ function changeOf({ entry, labelled }: Step, write: Write): Change {
  * @throws Refusal 412 where it had another version than expected
  * @throws Again where the next attempt can go through
  */
-function checkChanged(step: Step, change: Change, { status, version, existed, labels }: Changed): void {
+function checkChanged(
+  setting: Setting,
+  step: Step,
+  change: Change,
+  { status, version, existed, labels }: Changed,
+): void {
   const { entry, type, id, made } = step;
   if (status === 'labels' && made) {
-    const merged = withLabels(change, made, labels as string);
-    step.labelled = { content: merged.content, security: merged.security, labels: merged.labels };
+    const { content, security, row, labels: replaced } = withLabels(setting, change, made, labels as string);
+    step.labelled = { content, security, row, labels: replaced };
     throw new Again();
   }
   if (status !== 'other version') return;

@@ -121,27 +121,33 @@ export function removedOf(type: string, id: string, ifMatch: number | undefined,
  * them added.
  */
 async function changeKeepingLabels(
-  { store }: Setting,
+  setting: Setting,
   change: Change,
   made: Draft,
 ): Promise<Changed & { readonly content: string }> {
   let current = change;
   for (;;) {
-    const changed = await store.writer.change(current);
+    const changed = await setting.store.writer.change(current);
     if (changed.status !== 'labels') return { ...changed, content: current.content as string };
-    current = withLabels(current, made, changed.labels as string);
+    current = withLabels(setting, current, made, changed.labels as string);
   }
 }
 
-/** The change with the labels that the resource has added to its own. */
-export function withLabels(change: Change, made: Draft, labels: string): Change {
+/** The change with the labels that the resource has added to its own, in its content and in its index. */
+export function withLabels(setting: Setting, change: Change, made: Draft, labels: string): Change {
   const resource = parseKeepingNumbers(made.content) as { meta?: { security?: unknown[] } };
   const own = resource.meta?.security ?? [];
   const has = new Set(own.map(labelName));
   const kept = (JSON.parse(labels) as unknown[]).filter((label) => !has.has(labelName(label)));
   const security = [...own, ...kept];
   const edited = { ...resource, meta: { ...resource.meta, security } };
-  return { ...change, ...contentOf(edited), labels };
+  const labelled = { ...made.resource, meta: { ...made.resource.meta, security } } as Draft['resource'];
+  const { indexer } = setting.store;
+  // Labels refer to nothing, so targets and paths stay.
+  const { targets, paths } = change.row as NonNullable<Change['row']>;
+  const analysis = indexer.analyse(labelled, setting.baseUrl);
+  const row = indexer.row(analysis, change.rid, targets, paths, setting.baseUrl);
+  return { ...change, ...contentOf(edited), row, labels };
 }
 
 function labelName(label: unknown): string {

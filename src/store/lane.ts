@@ -10,6 +10,8 @@ export interface LaneOptions<In> {
   readonly weigh?: (input: In) => number;
   /** calls with the same identity never share a statement */
   readonly identity?: (input: In) => unknown;
+  /** whether a fault proves that nothing of its batch was done; where it does not, each call fails with it */
+  readonly undone?: (fault: unknown) => boolean;
 }
 
 interface Waiting<In, Out> {
@@ -21,8 +23,8 @@ interface Waiting<In, Out> {
 /**
  * Makes `run`, which does many at once, into a function that does one.
  *
- * @param run  does a batch, giving an output for each input in order. Where it throws, nothing of the batch is
- *             done: each input is then run alone, so that only the faulty one fails
+ * @param run  does a batch, giving an output for each input in order. Where it throws and nothing of the batch is
+ *             done, each input is run alone, so that only the faulty one fails
  */
 export function lane<In, Out>(
   options: LaneOptions<In>,
@@ -66,7 +68,8 @@ export function lane<In, Out>(
         call.resolve(outputs[i] as Out);
       });
     } catch (fault) {
-      if (batch.length === 1) batch[0]?.reject(fault);
+      if (batch.length === 1 || options.undone?.(fault) === false)
+        for (const call of batch) call.reject(fault);
       else for (const call of batch) await runBatch([call]);
     }
   }

@@ -28,6 +28,7 @@ export interface Numbers {
 }
 
 const BLOCK = 1024;
+const DEADLOCK = '40P01';
 
 const TAKE_BLOCK = { name: 'take_block', text: `select nextval('rid_block')` };
 // The row itself is looked at, not only its index: a hash could not decide whose reference this is.
@@ -120,7 +121,10 @@ export function makeNumbers(pool: pg.Pool, catalog: Catalog): Numbers {
           int8Array(fresh),
           int2Array(sorted.map(({ type }) => catalog.typeNumber(type))),
           textArray(sorted.map(({ id }) => id)),
-        ]);
+        ]).catch((fault) => {
+          // Transactions add names too; who gave way looks again.
+          if (fault.code !== DEADLOCK) throw fault;
+        });
       }
     },
   };

@@ -1,11 +1,23 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { Refusal } from '../../src/fhir/outcome.ts';
 import { Aborted, drain, readText } from '../../src/http/body.ts';
 
 const MAX = 1000;
+const MANY = 400_000;
+
+/** Bytes that are still reachable. */
+function held(): number {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
 
 describe('bodies', () => {
   let server: Server;
@@ -14,7 +26,7 @@ describe('bodies', () => {
   beforeAll(async () => {
     server = createServer(async (incoming: IncomingMessage, response) => {
       try {
-        response.end(await readText(incoming, MAX));
+        response.end(await readText(incoming, incoming.url === '/many' ? MANY : MAX));
       } catch (thrown) {
         outcomes.push(thrown);
         response.statusCode = thrown instanceof Refusal ? thrown.status : 500;
@@ -69,6 +81,36 @@ describe('bodies', () => {
     ]);
     expect(await send('plain', { 'content-encoding': 'toString' })).toEqual([415, expect.any(String)]);
     expect(await send(Buffer.from([0x7b, 0xff, 0x7d]))).toEqual([400, expect.stringContaining('UTF-8')]);
+  });
+
+  test('pieces of any length are joined in order', async () => {
+    const pieces = ['a', 'é'.repeat(100), '', 'b'.repeat(700), 'c', 'd'.repeat(98)];
+    async function* slowly() {
+      for (const piece of pieces) {
+        yield Buffer.from(piece);
+        await wait(5);
+      }
+    }
+    const response = await fetch(url(), { method: 'POST', body: slowly(), duplex: 'half' } as RequestInit);
+    expect(await response.text()).toBe(pieces.join(''));
+  });
+
+  test('chunks of one byte are not held one by one', async () => {
+    const port = (server.address() as AddressInfo).port;
+    const accepted = once(server, 'connection') as Promise<[Socket]>;
+    const client = connect(port, '127.0.0.1');
+    const [socket] = await accepted;
+    const text = `POST /many HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${'1\r\nx\r\n'.repeat(MANY)}`;
+    const before = held();
+    client.write(text);
+    while (socket.bytesRead < text.length) await wait(10);
+    await wait(10);
+    expect(held() - before).toBeLessThan(10 * MANY);
+    client.end('0\r\n\r\n');
+    let answer = '';
+    for await (const piece of client) answer += piece;
+    expect(answer).toMatch(/^HTTP\/1.1 200 /);
+    expect(answer.match(/x/g)).toHaveLength(MANY);
   });
 
   test('a client that goes away ends the wait', async () => {

@@ -10,10 +10,17 @@ describe('R4 http.html#Status-Codes: what becomes of exceptions', () => {
     [coded('ECONNREFUSED', 'connect', { syscall: 'connect' }), 503, 'try again'],
     [coded('57P03'), 503, 'try again'],
     [coded('53300'), 503, 'try again'],
-    [coded('40001'), 503, 'try again'],
+    [coded('57000'), 503, 'try again'],
+    [coded('40001'), 409, 'try again'],
+    [coded('40P01'), 409, 'try again'],
     [new Error('timeout exceeded when trying to connect'), 503, 'try again'],
     [coded('57014'), 503, 'took too long'],
     [coded('22021'), 400, 'U+0000'],
+    [coded('22007'), 400, 'date'],
+    [coded('22008'), 400, 'date'],
+    [coded('22003'), 400, 'number'],
+    [coded('54000'), 400, 'split'],
+    [coded('54001'), 400, 'split'],
     [coded('23505'), 500, 'reference r-1'],
     [coded('ENOENT', 'open /secret', { syscall: 'open' }), 500, 'reference r-1'],
     [new TypeError('secret'), 500, 'reference r-1'],
@@ -24,7 +31,7 @@ describe('R4 http.html#Status-Codes: what becomes of exceptions', () => {
     expect(fault.status).toBe(status);
     expect(fault.issues[0]?.diagnostics).toContain(message);
     expect(JSON.stringify(fault)).not.toContain('secret');
-    if (status === 503) expect(fault.headers['Retry-After']).toMatch(/^\d+$/);
+    if (status === 503 || status === 409) expect(fault.headers['Retry-After']).toMatch(/^\d+$/);
   });
 
   test('the log gets no words of PostgreSQL or of JSON.parse, which quote what users have sent', () => {

@@ -156,6 +156,32 @@ describe('what is refused, and where', () => {
     expect(refused?.message).toMatch(says);
   });
 
+  describe('after a string of 12 MB', () => {
+    const data = `{"resourceType":"Media",\n"content":{"data":"${'\\n\\\\é'.repeat(2.4e6)}"`;
+    const column = data.length - data.indexOf('\n');
+    test.each([
+      ['a comma too many', `${data},}}`, /double quotes, at line 2 column (\d+)/, 1],
+      ['a duplicate key', `${data},"a":1,"a":2}}`, /"a" stands twice.* at line 2 column (\d+)/, 7],
+      ['a bad escape', `${data},"a":"\\x"}}`, /bad escape, at line 2 column (\d+)/, 5],
+      ['a string without end', `${data},"a":"\\"}}`, /does not end.* at line 2 column (\d+)/, 5],
+      ['an end too soon', data, /expected "," or "}", at line 2 column (\d+)/, 0],
+    ])('%s', (_what, text, says, after) => {
+      let message = '';
+      try {
+        parseJson(text);
+      } catch (fault) {
+        expect(fault).toMatchObject({ status: 400 });
+        ({ message } = fault as Refusal);
+      }
+      expect(message).toMatch(says);
+      expect(Number(says.exec(message)?.[1])).toBe(column + after);
+    });
+  });
+
+  test('what JSON allows in a string is not what is wrong', () => {
+    expect(() => parseJson('{"a":"\u007f\u0085","a":1}')).toThrow(/"a" stands twice/);
+  });
+
   test('__proto__ is a member like others: it changes nothing, and is seen by who looks for unknown ones', () => {
     const { value } = parseJson('{"__proto__":{"polluted":true},"constructor":1}');
     expect(Object.keys(value)).toEqual(['__proto__', 'constructor']);

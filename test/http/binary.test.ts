@@ -158,6 +158,16 @@ describe('R4 binary.html#rest: as a resource', () => {
     }
   });
 
+  test('R4 http.html#pretty: what is too long to be held is sent as it is', async () => {
+    const pretty = async (id: string) =>
+      (await app.send('get', `/Binary/${id}?_format=json&_pretty=true`).expect(200)).text;
+    expect(await pretty(await store('image/png', bytes))).toMatch(/^\{\n {2}"resourceType": "Binary",\n/);
+    const large = randomBytes(13 * 1024 * 1024);
+    const text = await pretty(await store('image/png', large));
+    expect(text).toMatch(/^\{"resourceType":"Binary",/);
+    expect(Buffer.from(JSON.parse(text).data, 'base64').equals(large)).toBe(true);
+  });
+
   test('_summary leaves data out', async () => {
     const id = await store('image/png', bytes);
     const { body } = await app.send('get', `/Binary/${id}?_summary=true`).expect(200);

@@ -67,6 +67,23 @@ describe('R4 http.html#search', () => {
     await app.send('get', '/Patient/_search').expect(405);
   });
 
+  test('POST to _search: a next link that no GET could follow is refused, saying what to do', async () => {
+    const names = Array.from({ length: 150 }, (_, i) => `${i}`.padEnd(60, 'x'));
+    const find = (count: number, ...more: string[]) =>
+      app
+        .send('post', '/Patient/_search')
+        .type('form')
+        .send({ name: [...more, ...names].join(','), _count: count });
+    expect(found((await find(2, 'ash', 'elm').expect(200)).body)).toHaveLength(2);
+    const { body } = await find(1, 'ash', 'elm').expect(400);
+    expect(body.issue[0].code).toBe('too-long');
+    expect(body.issue[0].diagnostics).toMatch(/_count/);
+    names.length = 100;
+    const { body: page } = await find(1, 'ash', 'elm').expect(200);
+    const next = await app.send('get', link(page, 'next')!.slice(app.base.length)).expect(200);
+    expect(found(next.body)).toHaveLength(1);
+  });
+
   test('#summary: _summary=count has the number and no entries', async () => {
     const { body } = await app.send('get', '/Patient?_summary=count').expect(200);
     expect(body).toMatchObject({ type: 'searchset', total: 5 });

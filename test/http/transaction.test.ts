@@ -93,6 +93,49 @@ describe('R4 http.html#transaction', () => {
     await send(bundle(put('W/"1"'))).expect(200);
   });
 
+  test.each(['W/"9999999999"', 'W/"0"', 'W/"abc"'])(
+    'ifMatch %s, which no version has, is 412, whether there is something or not',
+    async (ifMatch) => {
+      const { id } = (await app.send('post', '/Patient').type(FHIR).send(patient).expect(201)).body;
+      for (const each of [id, 'nobody']) {
+        const url = `Patient/${each}`;
+        const put = { resource: { ...patient, id: each }, request: { method: 'PUT', url, ifMatch } };
+        await send(bundle(put)).expect(412);
+        await send(bundle({ request: { method: 'DELETE', url, ifMatch } })).expect(412);
+      }
+    },
+  );
+
+  test('ifMatch with a megabyte of tags is 400', async () => {
+    const request = { method: 'DELETE', url: 'Patient/1', ifMatch: `${'"",'.repeat(4e6)}""` };
+    const { body } = await send(bundle({ request })).expect(400);
+    expect(body.issue[0].diagnostics.length).toBeLessThan(300);
+  });
+
+  test('ifNoneMatch "*" leaves what is there, also what was deleted, and shows only what is', async () => {
+    const put = (id: string) => ({
+      resource: { ...patient, id },
+      request: { method: 'PUT', url: `Patient/${id}`, ifNoneMatch: '*' },
+    });
+    await send(bundle(put('there'), put('gone'))).expect(200);
+    await app.send('delete', '/Patient/gone').expect(204);
+    for (const path of ['/', '/?_pretty=true']) {
+      const { body } = await app
+        .send('post', path)
+        .type(FHIR)
+        .set('Prefer', 'return=representation')
+        .send(bundle(put('there'), put('gone'), create))
+        .expect(200);
+      expect(body.entry.map(({ response }: { response: object }) => response)).toMatchObject([
+        { status: '200 OK', etag: 'W/"1"' },
+        { status: '200 OK', etag: 'W/"2"' },
+        { status: '201 Created' },
+      ]);
+      expect(body.entry[1].resource).toBeUndefined();
+      expect(body.entry[2].resource.resourceType).toBe('Patient');
+    }
+  });
+
   test('of nothing: an answer without entries', async () => {
     const { body } = await send({ resourceType: 'Bundle', type: 'transaction' }).expect(200);
     expect(body.entry).toBeUndefined();

@@ -102,6 +102,40 @@ describe('R4 http.html#concurrency', () => {
     await app.send('delete', `/Patient/${id}`).set('If-Match', 'W/"4"').expect(204);
   });
 
+  test.each(['W/"9999999999"', 'W/"999999999999999"', 'W/"0"', 'W/"01"', 'W/"abc"', '"-1"'])(
+    'If-Match %s, which no version has, is 412, whether there is something or not',
+    async (tag) => {
+      const { id } = (await post(patient()).expect(201)).body;
+      await put(id, patient({ id })).set('If-Match', tag).expect(412);
+      await app.send('delete', `/Patient/${id}`).set('If-Match', tag).expect(412);
+      await put('nobody', patient({ id: 'nobody' }))
+        .set('If-Match', tag)
+        .expect(412);
+      await app.send('delete', '/Patient/nobody').set('If-Match', tag).expect(412);
+      await app.send('get', '/Patient/nobody').expect(404);
+      await app.send('get', `/Patient/${id}`).set('If-None-Match', tag).expect(200);
+    },
+  );
+
+  test('If-Match W/"0" does not match what is referred to but was never written', async () => {
+    await app
+      .send('post', '/Group')
+      .type(FHIR)
+      .send({
+        resourceType: 'Group',
+        type: 'person',
+        actual: true,
+        member: [{ entity: { reference: 'Patient/to-come' } }],
+      })
+      .expect(201);
+    for (const tag of ['W/"0"', 'W/"abc"']) {
+      await put('to-come', patient({ id: 'to-come' }))
+        .set('If-Match', tag)
+        .expect(412);
+      await app.send('delete', '/Patient/to-come').set('If-Match', tag).expect(412);
+    }
+  });
+
   test('of two writers with one If-Match exactly one wins', async () => {
     const { id } = (await post(patient()).expect(201)).body;
     for (let version = 1; version <= 10; version++) {

@@ -5,6 +5,7 @@ import type { Definitions, SearchParameter } from '../../fhir/definitions.ts';
 import { compileEdges, type Edge } from '../../fhir/edges.ts';
 import { compileExtractor, type Extracted, type SearchValue } from '../../fhir/extract.ts';
 import { fold } from '../../fhir/fold.ts';
+import { type Refusal, refusal } from '../../fhir/outcome.ts';
 import { patientParameters } from '../../fhir/patient-parameters.ts';
 import { parseReference } from '../../fhir/reference.ts';
 import type { Key } from '../hash.ts';
@@ -72,6 +73,9 @@ export interface Indexer {
 
 /** A longer string is found by its beginning: PostgreSQL's btree entries are bounded. */
 const LONGEST_STRING = 500;
+/** More codes and categories than these, or pairs of them, no resource is searched by. */
+const MOST_LINES = 10_000;
+const MOST_PAIRS = 10_000;
 
 /** Makes the indexer under a database's keys. */
 export function makeIndexer(definitions: Definitions, keys: Keys): Indexer {
@@ -99,6 +103,7 @@ export function makeIndexer(definitions: Definitions, keys: Keys): Indexer {
       const made = {
         timeline: [own.high, own.low],
         codes: [] as number[],
+        seen: new Set<string>(),
         others: [] as number[],
         patients: resourceType === 'Patient' ? [rid] : [],
         at: null as number | null,
@@ -109,12 +114,13 @@ export function makeIndexer(definitions: Definitions, keys: Keys): Indexer {
       } satisfies Making;
       const { extracted, edges } = analysis;
       const concerned = new Map<number, string>();
+      const edgeOf = makeEdgeOf(edges);
       const found = new Set<number>();
       const addLocal = (parameter: SearchParameter, key: Key, reference = ''): void => {
         const parsed = parseReference(withoutVersion(reference), baseUrl, definitions.isResourceType);
         if (parsed.kind !== 'local') return;
         const { type, id } = parsed;
-        const target = targets[edges.findIndex((edge) => edge.type === type && edge.id === id)] as number;
+        const target = targets[edgeOf(type, id)] as number;
         found.add(target);
         // Timelines are kept by these parameters: they find what a key would.
         if (type === 'Patient' && plan.patient.has(parameter.code)) {
@@ -201,6 +207,8 @@ function planFor(definitions: Definitions, type: string): TypePlan {
 interface Making {
   readonly timeline: number[];
   readonly codes: number[];
+  /** lines and strings that there are already */
+  readonly seen: Set<string>;
   readonly others: number[];
   readonly patients: number[];
   at: number | null;
@@ -216,11 +224,12 @@ type Value<Kind extends SearchValue['kind']> = Extract<SearchValue, { readonly k
  * A code or category has a timeline key and no other: searches by the code or the system alone look up which
  * timeline keys these have.
  */
-function walkedToken({ timeline, codes }: Making, parameter: Key, token: Value<'token'>): void {
+function walkedToken(made: Making, parameter: Key, token: Value<'token'>): void {
+  const { timeline, codes } = made;
   if (token.code === undefined) return;
   const key = tokenKey(parameter, token.system ?? '', token.code);
-  for (let i = 0; i < timeline.length; i += 2)
-    if (timeline[i] === key.high && timeline[i + 1] === key.low) return;
+  if (isKnown(made, `t${key.high},${key.low}`)) return;
+  if (timeline.length / 2 >= MOST_LINES) throw tooMany('codes and categories', MOST_LINES);
   push(timeline, key);
   push(codes, codeKey(parameter, token.code));
   push(codes, key);
@@ -273,15 +282,40 @@ function addValue(made: Making, parameter: Key, value: SearchValue, whole: boole
   }
 }
 
-function addString({ strings }: Making, key: Key, text: string): void {
+function addString(made: Making, key: Key, text: string): void {
+  const { strings } = made;
   if (text === '') return;
   const kept =
     text.length > LONGEST_STRING ? text.slice(0, LONGEST_STRING).replace(/[\ud800-\udbff]$/, '') : text;
-  for (let i = 0; i < strings.values.length; i++)
-    if (strings.values[i] === kept && strings.keys[2 * i] === key.high && strings.keys[2 * i + 1] === key.low)
-      return;
+  if (isKnown(made, `s${key.high},${key.low},${kept}`)) return;
   push(strings.keys, key);
   strings.values.push(kept);
+}
+
+/** Whether this was asked before. */
+function isKnown({ seen }: Making, what: string): boolean {
+  const before = seen.size;
+  return seen.add(what).size === before;
+}
+
+/** The place of an edge; most resources have a handful, a Group may have 100,000. */
+function makeEdgeOf(edges: readonly Edge[]): (type: string, id: string) => number {
+  if (edges.length <= 16)
+    return (type, id) => edges.findIndex((edge) => edge.type === type && edge.id === id);
+  const places = new Map<string, number>();
+  edges.forEach(({ type, id }, i) => {
+    const name = `${type}/${id}`;
+    if (!places.has(name)) places.set(name, i);
+  });
+  return (type, id) => places.get(`${type}/${id}`) ?? -1;
+}
+
+function tooMany(what: string, most: number): Refusal {
+  return refusal(
+    422,
+    'too-costly',
+    `The resource has more than ${most} ${what} to be searched by: divide it`,
+  );
 }
 
 function addNumber(
@@ -324,6 +358,9 @@ function addReference({ others }: Making, parameter: Key, value: Value<'referenc
  */
 function addComposite(made: Making, parameter: Key, { parts }: Value<'composite'>): void {
   const [firsts = [], seconds = []] = parts;
+  // Each with each: a few thousand on either side would be millions.
+  if (firsts.length * seconds.length > MOST_PAIRS)
+    throw tooMany('pairs of values in one element', MOST_PAIRS);
   for (const first of firsts) {
     const names = partKeys(parameter, first);
     for (const second of seconds) {

@@ -165,7 +165,8 @@ export function changeStatement(tables: number, whole: boolean, owned: boolean):
       owned,
       `, owned as (
       insert into binary_owner (rid, owner)
-      select e.* from ok, unnest($owned_rid, $owned_owner) e on conflict do nothing
+      select e.rid, e.owner from unnest($owned_rid, $owned_owner, $owned_n) e (rid, owner, n)
+      where e.n in (select n from done) on conflict do nothing
     )`,
     )}, current as (
       update resource r set version = done.was + 1, updated = done.stamp, deleted = done.content is null,

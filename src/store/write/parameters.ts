@@ -47,8 +47,10 @@ export function parametersOf(catalog: Catalog, writes: readonly (Write & Partial
   };
   const strings = { rid: [] as number[], key: [] as number[], value: [] as string[] };
   const dates = { rid: [] as number[], key: [] as number[], low: [] as number[], high: [] as number[] };
-  const owned = { binary: [] as number[], owner: [] as number[] };
+  const owned = { binary: [] as number[], owner: [] as number[], n: [] as number[] };
+  let n = 0;
   for (const { rid, row, owns } of writes) {
+    n++;
     timeline.push(row?.timeline ?? 0);
     if (row) {
       append(patients, row.patients);
@@ -83,6 +85,7 @@ export function parametersOf(catalog: Catalog, writes: readonly (Write & Partial
     for (const { binary, owner } of owns) {
       owned.binary.push(binary);
       owned.owner.push(owner);
+      owned.n.push(n);
     }
   }
   return {
@@ -128,6 +131,7 @@ export function parametersOf(catalog: Catalog, writes: readonly (Write & Partial
     date_high: () => timestamptzArray(dates.high),
     owned_rid: () => int8Array(owned.binary),
     owned_owner: () => int8Array(owned.owner),
+    owned_n: () => int8Array(owned.n),
   };
 }
 

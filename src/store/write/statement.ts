@@ -44,6 +44,7 @@ const TYPES = {
   date_high: 'timestamptz[]',
   owned_rid: 'bigint[]',
   owned_owner: 'bigint[]',
+  owned_n: 'bigint[]',
 } as const;
 
 type Name = keyof typeof TYPES;

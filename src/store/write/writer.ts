@@ -5,7 +5,7 @@ import { lane } from '../lane.ts';
 import { type Executor, type Row, run, transaction } from '../pool.ts';
 import { type Change, DATES, NUMBERS, STRINGS, tablesOf, type Write, weight } from './batch.ts';
 import { changeStatement } from './change.ts';
-import { checkTargets } from './check.ts';
+import { checkTargets, Dangling } from './check.ts';
 import { createStatement } from './create.ts';
 import { parametersOf } from './parameters.ts';
 import type { Named } from './statement.ts';
@@ -48,6 +48,12 @@ export interface Writer {
 /** Thrown where what allowed a write is out of date: nothing is written. */
 export class StaleEpoch extends Error {}
 
+/** Whether a fault proves that its statement or transaction was rolled back: not that of a lost connection. */
+function undone(fault: unknown): boolean {
+  const { severity } = fault as { severity?: unknown };
+  return fault instanceof StaleEpoch || fault instanceof Dangling || severity === 'ERROR';
+}
+
 /** Rolls a transaction back in which a change was not done. */
 class Undone extends Error {}
 
@@ -55,7 +61,7 @@ class Undone extends Error {}
 export const isTaken = (fault: unknown): boolean => (fault as { code?: unknown }).code === '23505';
 
 // One lane would give PostgreSQL the least work, two do not let a large write hold up the small ones (measured).
-const LANE = { width: 2, most: 64, heaviest: 2_000_000, weigh: weight };
+const LANE = { width: 2, most: 64, heaviest: 2_000_000 };
 
 const STATUS: Readonly<Record<string, Changed['status']>> = {
   d: 'done',
@@ -89,40 +95,62 @@ export function makeWriter(pool: pg.Pool, catalog: Catalog): Writer {
     return row[0] as string;
   }
 
-  async function change(executor: Executor, changes: readonly Change[]): Promise<readonly Changed[]> {
-    const changed: Changed[] = [];
-    let asked = changes.map((_, i) => i);
-    for (let attempt = 0; asked.length > 0; attempt++) {
-      const batch = asked.map((i) => changes[i] as Change);
-      // Most changes are updates of what is there: what needs more is told so, and asked again.
-      const whole = attempt > 0 || batch.some(({ content }) => content === null);
-      const statement = statements.change(whole ? ALL : tablesOfAll(batch), whole, claims(batch));
-      const rows = await runNamed(executor, statement, batch);
-      if (rows.length === 0) throw new StaleEpoch();
-      const again: number[] = [];
-      rows.forEach((row, n) => {
-        const i = asked[n] as number;
-        if (AGAIN.has(row[0] as string)) again.push(i);
-        else changed[i] = changedOf(row);
-      });
-      if (attempt === ATTEMPTS && again.length > 0)
-        throw new Error('a resource is written too often at once');
-      asked = again;
-    }
+  /**
+   * One attempt.
+   *
+   * @param whole whether the batch needs more than updates of what is there
+   * @returns     of each change what came of it, or `again` where it is to be asked anew, as a whole
+   */
+  async function attempt(
+    executor: Executor,
+    changes: readonly Change[],
+    whole: boolean,
+  ): Promise<readonly (Changed | 'again')[]> {
+    const statement = statements.change(whole ? ALL : tablesOfAll(changes), whole, claims(changes));
+    const rows = await runNamed(executor, statement, changes);
+    if (rows.length === 0) throw new StaleEpoch();
     if (changes[0]?.check) await checkTargets(executor, changes);
-    return changed;
+    return rows.map((row) => (AGAIN.has(row[0] as string) ? 'again' : changedOf(row)));
+  }
+
+  const changeOne = lane<{ readonly change: Change; readonly whole: boolean }, Changed | 'again'>(
+    { ...LANE, weigh: ({ change }) => weight(change), identity: ({ change }) => change.rid, undone },
+    (batch) => {
+      const changes = batch.map(({ change }) => change);
+      const whole = batch.some((one) => one.whole);
+      return changes[0]?.check
+        ? transaction(pool, (executor) => attempt(executor, changes, whole))
+        : attempt(pool, changes, whole);
+    },
+  );
+
+  /** Within a transaction: a second attempt holds the locks of the first, so it succeeds. */
+  async function changeAll(executor: Executor, changes: readonly Change[]): Promise<readonly Changed[]> {
+    const changed = [...(await attempt(executor, changes, true))];
+    const again = changes.filter((_, i) => changed[i] === 'again');
+    if (again.length === 0) return changed as Changed[];
+    const rest = await changeAll(executor, again);
+    let at = 0;
+    return changed.map((one) => (one === 'again' ? (rest[at++] as Changed) : one));
   }
 
   return {
-    create: lane<Write, string>(LANE, async (batch) => {
+    create: lane<Write, string>({ ...LANE, weigh: weight, undone }, async (batch) => {
       const stamp = batch[0]?.check
         ? await transaction(pool, (executor) => create(executor, batch))
         : await create(pool, batch);
       return batch.map(() => stamp);
     }),
-    change: lane<Change, Changed>({ ...LANE, identity: ({ rid }) => rid }, (batch) =>
-      batch[0]?.check ? transaction(pool, (executor) => change(executor, batch)) : change(pool, batch),
-    ),
+    async change(change) {
+      // Most changes are updates of what is there: what needs more is told so, and asked again.
+      let whole = change.content === null;
+      for (let n = 0; n < ATTEMPTS; n++) {
+        const changed = await changeOne({ change, whole });
+        if (changed !== 'again') return changed;
+        whole = true;
+      }
+      throw new Error('a resource is written too often at once');
+    },
     async together(creates, changes) {
       if (changes.length === 0 && !creates[0]?.check)
         return { created: creates.length === 0 ? undefined : await create(pool, creates), changed: [] };
@@ -130,7 +158,7 @@ export function makeWriter(pool: pg.Pool, catalog: Catalog): Writer {
       let created: string | undefined;
       try {
         await transaction(pool, async (executor) => {
-          if (changes.length > 0) changed = await change(executor, changes);
+          if (changes.length > 0) changed = await changeAll(executor, changes);
           if (changed.some(({ status }) => status === 'other version' || status === 'labels'))
             throw new Undone();
           if (creates.length > 0) created = await create(executor, creates);
