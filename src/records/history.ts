@@ -4,6 +4,7 @@ import { invalid, refusal } from '../fhir/outcome.ts';
 import { instantOf } from '../store/pool.ts';
 import { type Position, readHistory } from '../store/read/history.ts';
 import { readListed } from '../store/read/listed.ts';
+import { cutPage } from '../store/read/page.ts';
 import { checkEpoch } from './callers.ts';
 import { notFound } from './read.ts';
 import type { Caller, HistoryPage, HistoryRequest } from './records.ts';
@@ -17,13 +18,12 @@ export async function history(
   const { store, callers } = setting;
   const { type, id, count } = request;
   const types = typesOf(setting, caller, request);
-  const [rids, epoch, total] = await Promise.all([
-    resourcesOf(setting, caller, request),
-    callers.epoch(),
-    totalOf(setting, request),
-  ]);
-  checkEpoch(caller, epoch);
-  if (type !== undefined && id !== undefined && (total === 0 || rids?.length === 0)) throw notFound(type, id);
+  const before = request.after === undefined ? undefined : readPosition(request.after);
+  const [rids, total] = await Promise.all([resourcesOf(setting, caller, request), totalOf(setting, request)]);
+  if (type !== undefined && id !== undefined && (total === 0 || rids?.length === 0)) {
+    checkEpoch(caller, await callers.epoch());
+    throw notFound(type, id);
+  }
   const rows = await readHistory(store.pool, {
     types: types.map(store.catalog.typeNumber),
     rids,
@@ -31,9 +31,11 @@ export async function history(
     since: request.since ?? Number.NEGATIVE_INFINITY,
     from: request.at?.low ?? Number.NEGATIVE_INFINITY,
     to: request.at?.high ?? Number.POSITIVE_INFINITY,
-    before: request.after === undefined ? undefined : readPosition(request.after),
+    before,
   });
-  const page = rows.slice(0, count);
+  // Read along with the last of what is shown; where nothing is, asked after.
+  checkEpoch(caller, rows[0]?.epoch ?? (await callers.epoch()));
+  const page = await cutPage(store.pool, rows, count);
   const last = page[page.length - 1];
   const whole = request.since === undefined && request.at === undefined && request.list === undefined;
   return {
@@ -43,12 +45,12 @@ export async function history(
       version: row.version,
       updated: instantOf(row.updated),
       deleted: row.deleted,
-      content: row.content ?? '',
+      content: row.content,
       blob: row.blob,
       interaction: row.deleted ? 'delete' : row.created ? 'create' : 'update',
     })),
     total: whole ? total : undefined,
-    next: rows.length > count && last ? writePosition(last) : undefined,
+    next: rows.length > page.length && last ? writePosition(last) : undefined,
   };
 }
 

@@ -1,8 +1,10 @@
 /** search of a type (R4 http.html#search). */
 import { demand } from '../access/access.ts';
+import { readRange } from '../fhir/date.ts';
 import { invalid } from '../fhir/outcome.ts';
 import type { SearchRequest } from '../search/request.ts';
 import { instantOf } from '../store/pool.ts';
+import { cutPage } from '../store/read/page.ts';
 import type { After, Match } from '../store/search/search.ts';
 import { checkEpoch } from './callers.ts';
 import type { Caller, SearchPage } from './records.ts';
@@ -16,13 +18,13 @@ export async function search(
   const { type, count } = request;
   demand(caller.access, type, 's');
   const after = request.after === undefined ? undefined : readPosition(request.after);
-  const [epoch, found, total] = await Promise.all([
-    callers.epoch(),
+  const [found, total] = await Promise.all([
     count === 0 ? [] : store.searcher.find(request, after),
     request.total ? store.searcher.count(request) : undefined,
   ]);
-  checkEpoch(caller, epoch);
-  const page = found.length > count ? found.slice(0, count) : found;
+  // Read along with a page's matches; after a count, and where nothing matches, asked for.
+  checkEpoch(caller, (request.total ? undefined : found[0]?.epoch) ?? (await callers.epoch()));
+  const page = await cutPage(store.pool, found, count);
   const last = page[page.length - 1];
   return {
     entries: page.map(({ id, version, updated, content, blob }) => ({
@@ -35,7 +37,7 @@ export async function search(
       blob,
     })),
     total,
-    next: found.length > count && last ? writePosition(last) : undefined,
+    next: found.length > page.length && last ? writePosition(last) : undefined,
   };
 }
 
@@ -46,11 +48,19 @@ function writePosition({ at, rid }: Match): string {
 /** @throws Refusal 400 where it is none of ours */
 function readPosition(text: string): After {
   try {
-    const [at, rid] = JSON.parse(Buffer.from(text, 'base64url').toString()) as unknown[];
-    const isTime = typeof at === 'string' && /^(-?infinity|\d{4,6}-[0-9:. +-]{8,40}( BC)?)$/.test(at);
-    if (isTime && Number.isSafeInteger(rid)) return { at: at as string, rid: rid as number };
+    const [at, rid, ...more] = JSON.parse(Buffer.from(text, 'base64url').toString()) as unknown[];
+    if (typeof at === 'string' && isTime(at) && Number.isSafeInteger(rid) && more.length === 0)
+      return { at, rid: rid as number };
   } catch {
     // falls through to the same refusal
   }
   throw invalid('value', 'This page link is damaged: begin again with the first page');
+}
+
+/** Whether this is a time stamp as PostgreSQL shows those of resources. */
+function isTime(text: string): boolean {
+  // With their zones, dates reach a little beyond the years 1 to 9999; 1 BC and 10000 have the days of 2000.
+  const time = text.replace(/^0001(.*) BC$|^10000(?=-)/, '2000$1');
+  if (!/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,3})?\+00$/.test(time)) return text === '-infinity';
+  return readRange(`${time.slice(0, 10)}T${time.slice(11, -3)}Z`) !== undefined;
 }

@@ -18,8 +18,11 @@ import type {
 /** Entries on a page where none are asked for, and at most. */
 const DEFAULT_COUNT = 20;
 const MAX_COUNT = 1000;
-/** So many alternatives one parameter may list. */
+/** So many alternatives one parameter may list, and all together. */
 const MAX_VALUES = 1000;
+const MAX_ALL_VALUES = 2000;
+/** So many conditions a search may have. */
+const MAX_FILTERS = 50;
 
 type Making = {
   -readonly [K in keyof SearchRequest]: SearchRequest[K];
@@ -30,7 +33,7 @@ type Making = {
  *
  * @param pairs   decoded names and values, in order
  * @param baseUrl this server's FHIR base, for absolute references to it
- * @throws        Refusal 400 naming the parameter
+ * @throws        Refusal 400 naming the parameter; too-costly, naming the limit
  */
 export function parseSearch(
   definitions: Definitions,
@@ -47,6 +50,7 @@ export function parseSearch(
     parameters: [],
   };
   const once = new Set<string>();
+  let values = 0;
   for (const [name, value] of pairs) {
     // An empty value asks for nothing (R4 search.html#escaping gives it no meaning).
     if (value === '') continue;
@@ -55,7 +59,15 @@ export function parseSearch(
       if (once.has(name)) throw parameterFault(name, 'stands twice: give it once');
       once.add(name);
       read(request, value, definitions);
-    } else request.filters.push(readFilter(definitions, type, name, value, baseUrl));
+    } else {
+      const filter = readFilter(definitions, type, name, value, baseUrl);
+      request.filters.push(filter);
+      values += filter.kind === 'id' ? filter.ids.length : filter.values.length;
+      if (request.filters.length > MAX_FILTERS)
+        throw tooCostly(`This search has too many parameters: at most ${MAX_FILTERS} are taken`);
+      if (values > MAX_ALL_VALUES)
+        throw tooCostly(`The parameters list too many values: at most ${MAX_ALL_VALUES} together are taken`);
+    }
     if (name !== '_after') request.parameters.push([name, value]);
   }
   return request;
@@ -126,7 +138,7 @@ function readFilter(
   if (!parameter || LATER.has(code)) throw unknown(definitions, type, code);
   const values = splitEscaped(value, ',');
   if (values.length > MAX_VALUES)
-    throw parameterFault(code, `lists ${values.length} values: at most ${MAX_VALUES} are taken`);
+    throw tooCostly(`The parameter ${code} lists ${values.length} values: at most ${MAX_VALUES} are taken`);
   if (modifier !== undefined && !(parameter.type === 'reference' && definitions.isResourceType(modifier)))
     throw parameterFault(written, `has the modifier ":${short(modifier)}", which is not supported yet`);
   switch (parameter.type) {
@@ -172,6 +184,8 @@ function unknown(definitions: Definitions, type: string, code: string): Refusal 
 
 const parameterFault = (name: string, says: string): Refusal =>
   invalid('value', `The parameter ${short(name)} ${says}`);
+
+const tooCostly = (says: string): Refusal => invalid('too-costly', says);
 
 const short = (text: string): string => (text.length > 60 ? `${text.slice(0, 60)}…` : text);
 

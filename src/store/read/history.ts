@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import { int2Array, int8Array } from '../arrays.ts';
 import { run } from '../pool.ts';
+import { contentColumns, type PageRow } from './page.ts';
 
 export interface HistoryWanted {
   /** types looked at, by number */
@@ -25,14 +26,13 @@ export interface Position {
   readonly version: number;
 }
 
-export interface HistoryRow {
-  readonly rid: number;
+/** A version, and the epoch that was read along with it. */
+export interface HistoryRow extends PageRow {
+  readonly epoch: number;
   readonly type: number;
   readonly id: string;
-  readonly version: number;
   readonly deleted: boolean;
   readonly updated: string;
-  readonly content: string | null;
   readonly blob: string | null;
   /** whether the version before was a deletion, or there was none */
   readonly created: boolean;
@@ -61,9 +61,12 @@ const OF_RESOURCES = `
    where v.rid = any ($9) and v.type = any ($1) and v.updated >= $3 and v.updated < $5 and v.superseded > $4
      and (v.updated, v.rid, v.version) < ($6, $7, $8))`;
 
+// '' of a deletion
+const CONTENT = `coalesce(case when v.rid is null then r.content else v.content end, '')`;
+
 const page = (found: string): string => `
-  select p.rid, p.type, r.id, p.version, coalesce(v.deleted, false), p.updated,
-    case when v.rid is null then r.content else v.content end,
+  select (select value from epoch), p.rid, p.type, r.id, p.version, coalesce(v.deleted, false), p.updated,
+    ${contentColumns(CONTENT, '$2')},
     case when v.rid is null then r.blob else v.blob end,
     p.version = 1 or coalesce(b.deleted, false)
   from (select * from (${found}) f order by updated desc, rid desc, version desc limit $2) p
@@ -75,20 +78,20 @@ const page = (found: string): string => `
 const TYPES = { name: 'history', text: page(OF_TYPES) };
 const RESOURCES = { name: 'history_of', text: page(OF_RESOURCES) };
 
-/** PostgreSQL's text for an instant in milliseconds, ±Infinity included. */
+const YEAR_1 = Date.parse('0001-01-01');
+
+/**
+ * PostgreSQL's text for an instant in milliseconds, ±Infinity included. FHIR dates begin with year 1: what a zone or
+ * `ap` puts before it is as good as -infinity.
+ */
 export function timestampText(milliseconds: number): string {
   if (milliseconds === Number.POSITIVE_INFINITY) return 'infinity';
-  return milliseconds === Number.NEGATIVE_INFINITY ? '-infinity' : instantText(milliseconds);
+  if (milliseconds < YEAR_1) return '-infinity';
+  // Years after 9999 are written +0ddddd, which PostgreSQL reads without the sign only.
+  return new Date(milliseconds).toISOString().replace('+', '');
 }
 
-/** ISO 8601 with a year before 1 or after 9999 as PostgreSQL reads it. */
-function instantText(milliseconds: number): string {
-  const iso = new Date(milliseconds).toISOString();
-  if (/^\d{4}-/.test(iso)) return iso;
-  return iso.startsWith('+') ? iso.slice(iso[1] === '0' ? 2 : 1) : '-infinity';
-}
-
-/** One page; at most `count` entries. */
+/** Versions of one page; at most `count`. */
 export async function readHistory(pool: pg.Pool, wanted: HistoryWanted): Promise<HistoryRow[]> {
   const { before } = wanted;
   const values = [
@@ -105,7 +108,7 @@ export async function readHistory(pool: pg.Pool, wanted: HistoryWanted): Promise
     ? await run(pool, RESOURCES, [...values, int8Array(wanted.rids)])
     : await run(pool, TYPES, values);
   return rows.map(
-    ([rid, type, id, version, deleted, updated, content, blob, created]) =>
-      ({ rid, type, id, version, deleted, updated, content, blob, created }) as HistoryRow,
+    ([epoch, rid, type, id, version, deleted, updated, size, content, blob, created]) =>
+      ({ epoch, rid, type, id, version, deleted, updated, size, content, blob, created }) as HistoryRow,
   );
 }

@@ -13,17 +13,16 @@ import { codeKey, type Keys, keyText, systemKey, tokenKey } from '../index/keys.
 import type { Numbers } from '../numbers.ts';
 import { type Row, run } from '../pool.ts';
 import { timestampText } from '../read/history.ts';
+import { contentColumns, type PageRow } from '../read/page.ts';
 import { condition, type Judged, type Setting } from './conditions.ts';
 import { boundsOf } from './dates.ts';
 import { type Sql, sql } from './sql.ts';
 
-/** A match, as a row of `resource`. */
-export interface Match {
-  readonly rid: number;
+/** A match, as a row of `resource`, and the epoch that was read along with it. */
+export interface Match extends PageRow {
+  readonly epoch: number;
   readonly id: string;
-  readonly version: number;
   readonly updated: string;
-  readonly content: string;
   readonly blob: string | null;
   /** where it stands in the order: clinical date or lastUpdated, PostgreSQL's text */
   readonly at: string;
@@ -42,7 +41,7 @@ export interface Searcher {
   count(request: SearchRequest): Promise<number>;
 }
 
-/** A code may have many keys, a system thousands: so many are walked side by side. */
+/** Patients and codes may be many, and a system has thousands of codes: so many stretches are walked side by side. */
 const MOST_STRETCHES = 20;
 /** So many rows of a timeline are walked before the other plan is tried. */
 const PATIENCE = 2000;
@@ -160,25 +159,28 @@ export function makeSearcher(
     function walkStatement(walk: Walk, from: After | undefined, most: number, patience?: number): Statement {
       const s = sql();
       const stretches = stretchesOf(s, walk, request.type, keys);
-      const bounds = boundsIn(s, walk);
-      const page = `${beyond(s, 't.at', 't.rid', from)}${bounds}`;
-      const inner = stretches.map((stretch) => {
-        const rows = `select t.at, t.rid from timeline t where ${stretch} and ${page} order by ${order('t.at', 't.rid')}`;
-        if (walk.rest.length === 0) return `(${rows} limit ${s.bind(most)})`;
-        const walked = patience === undefined ? rows : `${rows} limit ${s.bind(patience)}`;
-        return `(select w.at, w.rid from (${walked}) w join resource_index i on i.rid = w.rid
-                 where true${judged(s, walk.rest)} order by ${order('w.at', 'w.rid')} limit ${s.bind(most)})`;
+      const page = `${beyond(s, 't.at', 't.rid', from)}${boundsIn(s, walk)}`;
+      // One text for all stretches: bound once, however many there are.
+      const conditions = judged(s, walk.rest);
+      const limit = s.bind(most);
+      const walked = patience === undefined ? '' : ` limit ${s.bind(patience)}`;
+      const inner = stretches.map(({ where, distinct }) => {
+        const rows = `select ${distinct} t.at, t.rid from timeline t where ${where} and ${page} order by ${order('t.at', 't.rid')}`;
+        if (walk.rest.length === 0) return `(${rows} limit ${limit})`;
+        return `(select w.at, w.rid from (${rows}${walked}) w join resource_index i on i.rid = w.rid
+                 where true${conditions} order by ${order('w.at', 'w.rid')} limit ${limit})`;
       });
       // One resource may stand in several stretches.
       const all =
         inner.length === 1 ? inner[0] : `(select distinct at, rid from (${inner.join(' union all ')}) u)`;
       return {
         text: pageOf(
-          `select x.at, x.rid from ${all} x order by ${order('x.at', 'x.rid')} limit ${s.bind(most)}`,
+          `select x.at, x.rid from ${all} x order by ${order('x.at', 'x.rid')} limit ${limit}`,
           order('p.at', 'p.rid'),
+          limit,
         ),
         values: s.values,
-        name: walk.rest.length === 0 && inner.length === 1,
+        name: walk.rest.length === 0 && isOne(stretches),
       };
     }
 
@@ -190,14 +192,16 @@ export function makeSearcher(
       patience?: number,
     ): Statement {
       const s = sql();
+      const limit = s.bind(most);
       const walked = `select u.updated, u.rid from resource u
         where u.type = ${s.bind(catalog.typeNumber(request.type))} and u.version > 0 and not u.deleted
           and ${beyond(s, 'u.updated', 'u.rid', from)} order by ${order('u.updated', 'u.rid')} limit ${s.bind(patience ?? most)}`;
       return {
         text: pageOf(
           `select w.updated as at, w.rid from (${walked}) w join resource_index i on i.rid = w.rid
-           where true${judged(s, walk.rest)} order by ${order('w.updated', 'w.rid')} limit ${s.bind(most)}`,
+           where true${judged(s, walk.rest)} order by ${order('w.updated', 'w.rid')} limit ${limit}`,
           order('p.at', 'p.rid'),
+          limit,
         ),
         values: s.values,
       };
@@ -206,13 +210,15 @@ export function makeSearcher(
     /** Rides on the GIN index of keys, or on the index of the table that a condition names; then sorts. */
     function sortStatement(walk: Walk, from: After | undefined, most: number): Statement {
       const s = sql();
+      const limit = s.bind(most);
       const at = byDate ? `coalesce(i.at, '-infinity')` : 'u.updated';
       const rows = byDate ? 'resource_index i' : 'resource_index i join resource u on u.rid = i.rid';
       return {
         text: pageOf(
           `select ${at} as at, i.rid from ${rows} where ${candidates(s, walk, request, setting)}
-           and ${beyond(s, at, 'i.rid', from)} order by ${order(at, 'i.rid')} limit ${s.bind(most)}`,
+           and ${beyond(s, at, 'i.rid', from)} order by ${order(at, 'i.rid')} limit ${limit}`,
           order('p.at', 'p.rid'),
+          limit,
         ),
         values: s.values,
       };
@@ -232,14 +238,12 @@ export function makeSearcher(
     const bounds = boundsIn(s, walk);
     const judged = walk.rest.map((filter) => ` and ${condition(s, filter, setting)}`).join('');
     const rows = stretches
-      .map((stretch) => `select t.rid from timeline t where ${stretch}${bounds}`)
+      .map(({ where, distinct }) => `select ${distinct} t.rid from timeline t where ${where}${bounds}`)
       .join(' union ');
     const text = judged
       ? `select count(*) from (${rows}) t join resource_index i on i.rid = t.rid where true${judged}`
       : `select count(*) from (${rows}) t`;
-    return (
-      await query({ text, values: s.values, name: !judged && stretches.length === 1 })
-    )[0]?.[0] as number;
+    return (await query({ text, values: s.values, name: !judged && isOne(stretches) }))[0]?.[0] as number;
   }
 
   // Plans made without the values are ten times slower on GIN: only walks of one stretch are prepared.
@@ -283,14 +287,30 @@ const KEYS_OF_CODE = {
   text: 'select key::text from code_key where code = any ($1::bigint[])',
 };
 
-/** The conditions that say where in the timeline: one for each patient and key. */
-function stretchesOf(sql: Sql, walk: Walk, type: string, keys: Keys): string[] {
-  const named = (walk.keys ?? [keyText(keys.type(type))]).map((key) => `t.key = ${sql.bind(key)}`);
-  if (!walk.patients) return named.map((key) => `${key} and t.lead`);
-  return walk.patients.flatMap((patient) =>
-    named.map((key) => `t.patient = ${sql.bind(patient)} and ${key}`),
+/** Rows of the timeline, in its order; `distinct` where a resource may come more than once. */
+interface Stretch {
+  readonly where: string;
+  readonly distinct: '' | 'distinct';
+}
+
+/** Where in the timeline: one stretch for each patient and key, or all in one where these would be too many. */
+function stretchesOf(sql: Sql, walk: Walk, type: string, keys: Keys): Stretch[] {
+  const { patients, keys: named = [keyText(keys.type(type))] } = walk;
+  if (!patients) return named.map((key) => ({ where: `t.key = ${sql.bind(key)} and t.lead`, distinct: '' }));
+  if (patients.length * named.length > MOST_STRETCHES) {
+    const where = `t.patient = any (${sql.bind(patients)}::bigint[]) and t.key = any (${sql.bind(named)}::bigint[])`;
+    return [{ where, distinct: 'distinct' }];
+  }
+  return patients.flatMap((patient) =>
+    named.map((key): Stretch => {
+      const where = `t.patient = ${sql.bind(patient)} and t.key = ${sql.bind(key)}`;
+      return { where, distinct: '' };
+    }),
   );
 }
+
+const isOne = (stretches: readonly Stretch[]): boolean =>
+  stretches.length === 1 && stretches[0]?.distinct === '';
 
 function boundsIn(sql: Sql, { from, to }: Walk): string {
   const low = from === Number.NEGATIVE_INFINITY ? '' : ` and t.at >= ${sql.bind(timestampText(from))}`;
@@ -302,22 +322,23 @@ function candidates(sql: Sql, walk: Walk, request: SearchRequest, setting: Setti
   const judged = walk.rest.map((filter) => ` and ${condition(sql, filter, setting)}`).join('');
   if (walk.patients) {
     const stretches = stretchesOf(sql, walk, request.type, setting.keys);
-    const rows = stretches.map((stretch) => `select t.rid from timeline t where ${stretch}`).join(' union ');
+    const rows = stretches.map(({ where }) => `select t.rid from timeline t where ${where}`).join(' union ');
     return `i.rid in (${rows})${judged}`;
   }
   const type = `i.type = ${sql.bind(setting.typeNumber(request.type))}`;
   return walk.keys ? `${type} and i.keys && ${sql.bind(walk.keys)}::bigint[]${judged}` : `${type}${judged}`;
 }
 
-/** The contents of a page. */
-const pageOf = (found: string, order: string): string => `
-  select p.rid, r.id, r.version, r.updated, r.content, r.blob, p.at
+/** The contents of a page of `most` rows. */
+const pageOf = (found: string, order: string, most: string): string => `
+  select (select value from epoch), p.rid, r.id, r.version, r.updated,
+    ${contentColumns('r.content', most)}, r.blob, p.at
   from (${found}) p join resource r on r.rid = p.rid order by ${order}`;
 
 function matches(rows: readonly Row[]): Match[] {
   return rows.map(
-    ([rid, id, version, updated, content, blob, at]) =>
-      ({ rid, id, version, updated, content, blob, at }) as Match,
+    ([epoch, rid, id, version, updated, size, content, blob, at]) =>
+      ({ epoch, rid, id, version, updated, size, content, blob, at }) as Match,
   );
 }
 
