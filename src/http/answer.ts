@@ -14,6 +14,9 @@ const WORTH_COMPRESSING = 2048;
 /** Longer texts are written in pieces, as the client takes them. */
 export const LONG = 1024 * 1024;
 
+/** Longer texts are not held in memory to be pretty-printed. */
+const MAX_PRETTY = 16 * 1024 * 1024;
+
 /**
  * Headers of every FHIR answer. Nothing of it is kept by caches, as it is about patients; a client that keeps
  * copies of its own can still ask with If-None-Match.
@@ -67,7 +70,8 @@ export async function answerJson(reply: Reply, status: number, own: Headers, jso
 }
 
 /**
- * Answers with a JSON text in pieces, made as the client takes them; HEAD takes none.
+ * Answers with a JSON text in pieces, made as the client takes them; HEAD takes none. Pretty printing needs the whole
+ * text, so that only one of up to MAX_PRETTY is; a longer one is sent as it is, which is the same JSON.
  *
  * @param size of all pieces in bytes, where it is known beforehand
  */
@@ -79,11 +83,6 @@ export async function answerStream(
   size?: number,
 ): Promise<void> {
   const { request, response, format } = reply;
-  if (format.pretty && request.method !== 'HEAD') {
-    let text = '';
-    for await (const piece of pieces) text += piece;
-    return answerJson(reply, status, own, text);
-  }
   const headers = headersOf(reply, own);
   headers.push('Content-Type', format.contentType, 'Vary', 'Accept-Encoding');
   const encoding = encodingOf(request.headers['accept-encoding']);
@@ -94,9 +93,27 @@ export async function answerStream(
     response.end();
     return;
   }
-  const source = Readable.from(pieces, { objectMode: false, highWaterMark: 256 * 1024 });
+  const shown = format.pretty ? prettyPrinted(pieces) : pieces;
+  const source = Readable.from(shown, { objectMode: false, highWaterMark: 256 * 1024 });
   if (encoding) await pipeline(source, compressor(encoding), response);
   else await pipeline(source, response);
+}
+
+async function* prettyPrinted(pieces: Iterable<string> | AsyncIterable<string>): AsyncGenerator<string> {
+  let text = '';
+  let tooLong = false;
+  for await (const piece of pieces) {
+    if (tooLong) {
+      yield piece;
+      continue;
+    }
+    text += piece;
+    tooLong = text.length > MAX_PRETTY;
+    if (!tooLong) continue;
+    yield text;
+    text = '';
+  }
+  if (!tooLong) yield JSON.stringify(parseKeepingNumbers(text), null, 2);
 }
 
 /** Answers with bytes as they are. */

@@ -1,5 +1,5 @@
 /** What went wrong, as an answer: the one place where exceptions become a status and an OperationOutcome. */
-import { error, type Issue, operationOutcome, Refusal } from '../fhir/outcome.ts';
+import { error, type Issue, type IssueType, operationOutcome, Refusal } from '../fhir/outcome.ts';
 import { answerJson } from './answer.ts';
 import { CHALLENGE } from './door.ts';
 import type { Headers, Reply } from './exchange.ts';
@@ -33,6 +33,11 @@ export function faultOf(thrown: unknown, id: string): Fault {
     const issue = error('timeout', 'This took too long and was stopped: ask for less, or later');
     return { status: 503, issues: [issue], headers: RETRY, own: true };
   }
+  // one of several that waited for each other, or read what another has changed meanwhile
+  if (code === '40P01' || code === '40001') {
+    const issue = error('conflict', 'Others changed the same at the same time, and went first: try again');
+    return { status: 409, issues: [issue], headers: RETRY, own: true };
+  }
   if (isPassing(code, thrown)) {
     const issue = error('transient', 'The database cannot be reached, or is too busy: try again shortly');
     return { status: 503, issues: [issue], headers: RETRY, own: true };
@@ -42,12 +47,31 @@ export function faultOf(thrown: unknown, id: string): Fault {
     const issue = error('value', 'The request holds a character that cannot be stored, such as U+0000');
     return { status: 400, issues: [issue], headers: {}, own: false };
   }
+  const refused = CANNOT_TAKE.find(([codes]) => codes.test(code));
+  if (refused) {
+    const [, type, diagnostics] = refused;
+    return { status: 400, issues: [error(type, diagnostics)], headers: {}, own: true };
+  }
   const issue = error(
     'exception',
     `Something went wrong on the server: tell its operator the reference ${id}`,
   );
   return { status: 500, issues: [issue], headers: {}, own: true };
 }
+
+/**
+ * A net under what is checked before: what PostgreSQL cannot take of a request (its Appendix A, classes 22 and 54). The
+ * log tells of it, as a check is missing.
+ */
+const CANNOT_TAKE: readonly (readonly [codes: RegExp, type: IssueType, diagnostics: string])[] = [
+  [/^22007$|^22008$/, 'value', 'The request holds a date or time outside of what can be stored'],
+  [/^22003$/, 'value', 'The request holds a number outside of what can be stored'],
+  [
+    /^54...$/,
+    'too-costly',
+    'The request is more than the database takes at once: shorten its lists and texts, or split it',
+  ],
+];
 
 /** Answers an exception, where an answer is still possible. */
 export async function answerFault(reply: Reply, fault: Fault): Promise<void> {
@@ -96,11 +120,12 @@ const NETWORK = new Set([
 ]);
 
 /**
- * Whether it may pass by itself. PostgreSQL's classes (its Appendix A): 08 connection, 40 rolled back to let
- * another go first, 53 out of resources, 57P shutting down or starting up, 3D000 not restored yet, 55P03 lock not available.
+ * Whether it may pass by itself. PostgreSQL's classes (its Appendix A): 08 connection, 40 rolled back,
+ * 53 out of resources, 57 operator's intervention, shutting down or starting up, 3D000 not restored yet, 55P03 lock not
+ * available.
  */
 function isPassing(code: string, thrown: unknown): boolean {
-  if (/^(?:08|40|53)...$|^57P0[1-5]$|^3D000$|^55P03$|^25P03$/.test(code)) return true;
+  if (/^(?:08|40|53|57)...$|^3D000$|^55P03$|^25P03$/.test(code)) return true;
   const message = thrown instanceof Error ? thrown.message : '';
   // pg and pg-pool give these no code
   if (

@@ -28,9 +28,14 @@ function weekday(year: number, month: number, day: number): number {
   return (y + leaps + [0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4][month - 1]! + day) % 7;
 }
 
-/** What If-Match asks for: any version, or one of these; a tag that can be none of ours is 0. */
+/** What If-Match asks for: any version, or one of these; a tag that can be none of ours is NO_VERSION. */
 export type Match = '*' | readonly number[];
 
+/** No version of anything; 0 is taken by what is referred to but was never written. */
+export const NO_VERSION = -1;
+
+/** Longer than any header; in a Bundle it bounds the expression's work. */
+const MAX_TAGS = 16 * 1024;
 const TAGS = /^\s*(?:(?:W\/)?"[^"]*"\s*(?:,\s*(?=\S)|$))+$/;
 
 /**
@@ -41,10 +46,11 @@ const TAGS = /^\s*(?:(?:W\/)?"[^"]*"\s*(?:,\s*(?=\S)|$))+$/;
  */
 export function readTags(text: string, name: string): Match {
   if (text.trim() === '*') return '*';
-  if (!TAGS.test(text))
+  if (text.length > MAX_TAGS || !TAGS.test(text))
     throw invalid('value', `${name} is a list of entity tags such as W/"3", or *: not ${text.slice(0, 80)}`);
   return [...text.matchAll(/"([^"]*)"/g)].map(([, tag = '']) =>
-    /^[1-9]\d{0,14}$/.test(tag) ? Number(tag) : 0,
+    // nothing gets to a billion versions, and PostgreSQL's integer holds no more than twice that
+    /^[1-9]\d{0,8}$/.test(tag) ? Number(tag) : NO_VERSION,
   );
 }
 

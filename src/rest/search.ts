@@ -1,11 +1,11 @@
 /** search of a type, by GET and by POST (R4 http.html#search). */
-import { refusal } from '../fhir/outcome.ts';
+import { invalid, refusal } from '../fhir/outcome.ts';
 import { readText } from '../http/body.ts';
 import { type Exchange, fhirBase } from '../http/exchange.ts';
 import { negotiate, notAcceptable } from '../http/negotiation.ts';
 import { readParameters } from '../http/parameters.ts';
 import { parseSearch } from '../search/parse.ts';
-import { answerBundle, pageLinks } from './bundle.ts';
+import { answerBundle, type Link, pageLinks } from './bundle.ts';
 import { type RestContext, selectionOf } from './selection.ts';
 
 /** GET [base]/[type]?… */
@@ -17,10 +17,12 @@ export async function search(context: RestContext, exchange: Exchange): Promise<
   const page = await context.records.search(caller, request);
 
   const own = [...request.parameters, ...format.asked];
+  const links = pageLinks(`${base}/${path.type}`, own, request.after, page.next);
+  if (exchange.request.method === 'POST') demandFollowable(links);
   const bundle = {
     type: 'searchset' as const,
     total: page.total,
-    links: pageLinks(`${base}/${path.type}`, own, request.after, page.next),
+    links,
     entries: page.entries.map((resource) => ({
       fullUrl: `${base}/${resource.type}/${resource.id}`,
       resource,
@@ -28,6 +30,23 @@ export async function search(context: RestContext, exchange: Exchange): Promise<
     })),
   };
   return answerBundle(context, exchange, bundle, selection);
+}
+
+/** Characters of a URL that servers and what stands before them take (RFC 9110 §4.1 recommends 8000). */
+const MAX_LINK = 8000;
+
+/**
+ * The next page is asked for by GET (R4 http.html#paging), also where the first came by POST.
+ *
+ * @throws Refusal 400 where there is a next page and its link is too long for that
+ */
+function demandFollowable(links: readonly Link[]): void {
+  const next = links.find(({ relation }) => relation === 'next');
+  if (next && next.url.length > MAX_LINK)
+    throw invalid(
+      'too-long',
+      `There is more than one page, and the link to the next would have ${next.url.length} characters, more than the ${MAX_LINK} that a GET may: raise _count so that all is on one page, or search for fewer values at a time`,
+    );
 }
 
 /** POST [base]/[type]/_search: parameters come in the body, in the URL, or both */

@@ -39,11 +39,13 @@ export async function transaction(context: RestContext, exchange: Exchange): Pro
 
 function answerEntry(base: string, done: Written | Removed, withResource: boolean): BundleEntry {
   if (!('content' in done)) return { rest: responseOf('204 No Content', done.version, done.updated) };
-  const { type, id, version, updated, created } = done;
+  const { type, id, version, updated, created, content } = done;
   const location = `${type}/${id}/_history/${version}`;
+  // what a PUT with ifNoneMatch found was not read, and may be a deletion
+  const shown = withResource && content !== '' ? done : undefined;
   return {
     fullUrl: `${base}/${type}/${id}`,
-    resource: withResource ? done : undefined,
+    resource: shown,
     rest: responseOf(created ? '201 Created' : '200 OK', version, updated, location),
   };
 }

@@ -6,7 +6,7 @@ import type { Exchange } from '../http/exchange.ts';
 import { demandFhirJson } from '../http/negotiation.ts';
 import { once } from '../http/parameters.ts';
 import { readReturn } from '../http/prefer.ts';
-import { etagOf, httpDate, readTags } from '../http/versions.ts';
+import { etagOf, httpDate, NO_VERSION, readTags } from '../http/versions.ts';
 import { writeBinary } from './binary.ts';
 import { answerWritten, informing } from './resource.ts';
 import type { RestContext } from './selection.ts';
@@ -60,7 +60,7 @@ function refuseCondition({ request }: Exchange, header: string, name: string): v
  * The version that If-Match allows to be changed. A list or `*` is judged on the current version, which then must
  * still be the one when it is written.
  *
- * @returns undefined without the header; 0, which no version has, where none of its tags can match
+ * @returns undefined without the header; NO_VERSION where none of its tags can match
  * @throws  Refusal 400 where the header is malformed; 404, 410 where `*` or a list finds nothing
  */
 async function readIfMatch({ records }: RestContext, exchange: Exchange): Promise<number | undefined> {
@@ -70,5 +70,5 @@ async function readIfMatch({ records }: RestContext, exchange: Exchange): Promis
   if (match !== '*' && match.length === 1) return match[0];
   const { type, id } = exchange.path;
   const { version } = await records.read(exchange.caller, type, id);
-  return match === '*' || match.includes(version) ? version : 0;
+  return match === '*' || match.includes(version) ? version : NO_VERSION;
 }

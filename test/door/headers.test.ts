@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { once, readParameters, writeParameters } from '../../src/http/parameters.ts';
 import { readReturn } from '../../src/http/prefer.ts';
 import { readRange } from '../../src/http/range.ts';
-import { httpDate, notModified, readTags } from '../../src/http/versions.ts';
+import { httpDate, NO_VERSION, notModified, readTags } from '../../src/http/versions.ts';
 
 test('RFC 9110 5.6.7: the HTTP date of every instant is that of Date', () => {
   const time = fc.integer({ min: Date.parse('0001-01-01'), max: Date.parse('9999-12-31') });
@@ -21,9 +21,12 @@ describe('RFC 9110 13.1.1: lists of entity tags', () => {
     ['"3"', [3]],
     [' W/"1" , "2",W/"30" ', [1, 2, 30]],
     ['*', '*'],
-    ['W/"abc"', [0]],
-    ['W/""', [0]],
-    ['W/"007"', [0]],
+    ['W/"999999999"', [999_999_999]],
+    ['W/"1000000000"', [NO_VERSION]],
+    ['W/"abc", W/"2"', [NO_VERSION, 2]],
+    ['W/""', [NO_VERSION]],
+    ['W/"007"', [NO_VERSION]],
+    ['W/"0"', [NO_VERSION]],
   ])('%s', (text, match) => {
     expect(readTags(text, 'If-Match')).toEqual(match);
   });
