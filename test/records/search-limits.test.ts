@@ -1,8 +1,8 @@
 /** What a search may cost, and who may still see what it found. */
-import type { Stored } from '../../src/records/records.ts';
 import { parseSearch } from '../../src/search/parse.ts';
 import { BASE_URL, openTestRecords, type TestRecords } from '../support/records.ts';
 import { revokedMeanwhile } from '../support/revoked.ts';
+import { observation, searching } from '../support/searching.ts';
 
 let it: TestRecords;
 beforeAll(async () => {
@@ -10,32 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => it.close());
 
-async function put(type: string, id: string, rest: object): Promise<void> {
-  await it.records.update(it.operator, type, id, JSON.stringify({ resourceType: type, id, ...rest }));
-}
-
-async function pages(type: string, query: string): Promise<readonly Stored[][]> {
-  const found: Stored[][] = [];
-  for (let after: string | undefined, first = true; first || after; first = false) {
-    const pairs: [string, string][] = [...new URLSearchParams(query)];
-    if (after) pairs.push(['_after', after]);
-    const page = await it.records.search(it.operator, parseSearch(it.definitions, type, pairs, BASE_URL));
-    found.push([...page.entries]);
-    after = page.next;
-  }
-  return found;
-}
-
-const ids = async (type: string, query: string): Promise<string[]> =>
-  (await pages(type, query)).flat().map(({ id }) => id);
-const set = async (type: string, query: string): Promise<string[]> => (await ids(type, query)).sort();
-
-async function count(type: string, query: string): Promise<number> {
-  const request = parseSearch(it.definitions, type, new URLSearchParams(`${query}&_summary=count`), BASE_URL);
-  return (await it.records.search(it.operator, request)).total as number;
-}
-
-const observation = (code: object, more: object = {}): object => ({ status: 'final', code, ...more });
+const { put, pages, set, count } = searching(() => it);
 
 describe('no search grows beyond what it lists', () => {
   test('many patients and many codes: no statement grows with their product', async () => {
