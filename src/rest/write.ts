@@ -1,5 +1,5 @@
 /** create, update and delete (R4 http.html#create, #update, #upsert, #delete, #concurrency). */
-import { invalid } from '../fhir/outcome.ts';
+import { invalid, Refusal } from '../fhir/outcome.ts';
 import { answerEmpty, answerJson } from '../http/answer.ts';
 import { readText } from '../http/body.ts';
 import type { Exchange } from '../http/exchange.ts';
@@ -60,8 +60,8 @@ function refuseCondition({ request }: Exchange, header: string, name: string): v
  * The version that If-Match allows to be changed. A list or `*` is judged on the current version, which then must
  * still be the one when it is written.
  *
- * @returns undefined without the header; NO_VERSION where none of its tags can match
- * @throws  Refusal 400 where the header is malformed; 404, 410 where `*` or a list finds nothing
+ * @returns undefined without the header; NO_VERSION where none of its tags can match, or nothing is there
+ * @throws  Refusal 400 where the header is malformed
  */
 async function readIfMatch({ records }: RestContext, exchange: Exchange): Promise<number | undefined> {
   const header = exchange.request.headers['if-match'];
@@ -69,6 +69,12 @@ async function readIfMatch({ records }: RestContext, exchange: Exchange): Promis
   const match = readTags(header, 'If-Match');
   if (match !== '*' && match.length === 1) return match[0];
   const { type, id } = exchange.path;
-  const { version } = await records.read(exchange.caller, type, id);
-  return match === '*' || match.includes(version) ? version : NO_VERSION;
+  try {
+    const { version } = await records.read(exchange.caller, type, id);
+    return match === '*' || match.includes(version) ? version : NO_VERSION;
+  } catch (fault) {
+    // RFC 9110 §13.1.1: what is not there matches nothing, and nothing is written.
+    if (fault instanceof Refusal && (fault.status === 404 || fault.status === 410)) return NO_VERSION;
+    throw fault;
+  }
 }

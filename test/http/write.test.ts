@@ -98,6 +98,13 @@ describe('R4 http.html#concurrency', () => {
       .expect(200);
     await put(id, patient({ id })).set('If-Match', '*').expect(200);
     await put(id, patient({ id })).set('If-Match', '3').expect(400);
+    for (const tags of ['*', 'W/"1", W/"2"']) {
+      await put('not-there', patient({ id: 'not-there' }))
+        .set('If-Match', tags)
+        .expect(412);
+      await app.send('delete', '/Patient/not-there').set('If-Match', tags).expect(412);
+    }
+    await app.send('get', '/Patient/not-there').expect(404);
     await app.send('delete', `/Patient/${id}`).set('If-Match', 'W/"1"').expect(412);
     await app.send('delete', `/Patient/${id}`).set('If-Match', 'W/"4"').expect(204);
   });
