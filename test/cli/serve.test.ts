@@ -130,7 +130,15 @@ describe('WORKERS=2', () => {
   /** The workers, by what they log, until there are two beside those known before. */
   const workers = (server: Run, url: string, before: readonly number[] = []): Promise<number[]> =>
     until(async () => {
-      await fetch(`${url}/metadata`, { headers: { connection: 'close' } });
+      // Several at once, as the worker that is free takes the next; each is answered, or told that its worker died.
+      const asked = () =>
+        fetch(`${url}/metadata`, {
+          headers: { connection: 'close' },
+          signal: AbortSignal.timeout(5000),
+        }).catch((fault) => {
+          if (fault.name === 'TimeoutError') throw fault;
+        });
+      await Promise.all(Array.from({ length: 8 }, asked));
       const pids = [...server.err().matchAll(/"pid":(\d+).*"answered"/g)].map(([, pid]) => Number(pid));
       const found = [...new Set(pids)].filter((pid) => !before.includes(pid));
       return found.length === 2 ? found : undefined;

@@ -24,6 +24,8 @@ type Told = { readonly fault?: string };
  * @throws Error where one cannot listen
  */
 export async function startWorkers(config: Config, databaseUrl: string, log: Logger): Promise<Serving> {
+  // The workers take connections themselves: one handed to a worker that is just dying would never be answered.
+  cluster.schedulingPolicy = cluster.SCHED_NONE;
   let closing = false;
   const live = new Set<Worker>();
 
