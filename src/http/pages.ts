@@ -13,11 +13,8 @@ export interface PageOptions {
   readonly ready: () => Promise<unknown>;
 }
 
-/** Makes the application that answers outside of /fhir; further pages are mounted by who composes the server. */
-export function makePages(
-  { log, meters, ready }: PageOptions,
-  mount: (app: Express) => void = () => {},
-): Express {
+/** Makes the application that answers outside of /fhir. */
+export function makePages({ log, meters, ready }: PageOptions): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -50,7 +47,6 @@ export function makePages(
     response.type('text/plain; version=0.0.4').send(meters.text());
   });
   app.use(docs());
-  mount(app);
 
   app.use((_request, response) =>
     problem(response, 404, 'Nothing is here: the FHIR API is at /fhir, its description at /docs'),

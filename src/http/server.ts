@@ -1,7 +1,6 @@
 /** The HTTP server: /fhir is answered before Express is entered, which alone costs a tenth of the rate of reads. */
 import { createServer as createHttpServer, maxHeaderSize, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Express } from 'express';
 import type { Logger } from 'pino';
 import { error, type IssueType, operationOutcome } from '../fhir/outcome.ts';
 import type { Context, Routes } from './exchange.ts';
@@ -16,8 +15,6 @@ export interface ServerOptions extends Context {
   readonly log: Logger;
   /** resolves where the database answers */
   readonly ready: () => Promise<unknown>;
-  /** adds pages outside of /fhir */
-  readonly mount?: (app: Express) => void;
 }
 
 export interface RunningServer {
@@ -30,9 +27,9 @@ export interface RunningServer {
 const SECOND = 1000;
 
 /** Makes the server; who calls it lets it listen. */
-export function createServer({ routes, log, ready, mount, ...context }: ServerOptions): RunningServer {
+export function createServer({ routes, log, ready, ...context }: ServerOptions): RunningServer {
   const meters = makeMeters();
-  const pages = makePages({ log, meters, ready }, mount);
+  const pages = makePages({ log, meters, ready });
   const fhir = makeFhir({ ...context, routes, log, meters });
   const server = createHttpServer((request, response) => {
     if (isFhirUrl(request.url as string)) void fhir(request, response);

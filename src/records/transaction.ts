@@ -4,6 +4,7 @@ import { demand } from '../access/access.ts';
 import { prepare } from '../fhir/content.ts';
 import { parseJson } from '../fhir/json.ts';
 import { invalid, Refusal } from '../fhir/outcome.ts';
+import { isDeadlock } from '../store/pool.ts';
 import { readVersions } from '../store/read/versions.ts';
 import type { Change, Write } from '../store/write/batch.ts';
 import { Dangling } from '../store/write/check.ts';
@@ -50,13 +51,11 @@ export async function transaction(
       return await writeAll(setting, caller, steps);
     } catch (fault) {
       // An id was given away between looking and writing, or two writers waited for each other.
-      const { code } = fault as { code?: unknown };
-      if (!(fault instanceof Again || isTaken(fault) || code === DEADLOCK) || attempt === 4) throw fault;
+      const passing = fault instanceof Again || isTaken(fault) || isDeadlock(fault);
+      if (!passing || attempt === 4) throw fault;
     }
   }
 }
-
-const DEADLOCK = '40P01';
 
 /** Runs over the entries, yields between chunks, and says which entry a refusal is about. */
 async function inTurns(steps: readonly Step[], work: (step: Step) => void | Promise<void>): Promise<void> {

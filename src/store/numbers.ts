@@ -7,7 +7,7 @@ import { int2Array, int8Array, textArray } from './arrays.ts';
 import { cache } from './cache.ts';
 import type { Catalog } from './catalog.ts';
 import { lane } from './lane.ts';
-import { run } from './pool.ts';
+import { isDeadlock, run } from './pool.ts';
 
 export interface ResourceName {
   readonly type: string;
@@ -28,7 +28,6 @@ export interface Numbers {
 }
 
 const BLOCK = 1024;
-const DEADLOCK = '40P01';
 
 const TAKE_BLOCK = { name: 'take_block', text: `select nextval('rid_block')` };
 // The row itself is looked at, not only its index: a hash could not decide whose reference this is.
@@ -123,7 +122,7 @@ export function makeNumbers(pool: pg.Pool, catalog: Catalog): Numbers {
           textArray(sorted.map(({ id }) => id)),
         ]).catch((fault) => {
           // Transactions add names too; who gave way looks again.
-          if (fault.code !== DEADLOCK) throw fault;
+          if (!isDeadlock(fault)) throw fault;
         });
       }
     },

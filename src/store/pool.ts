@@ -119,6 +119,9 @@ export async function transaction<T>(pool: pg.Pool, work: (executor: Executor) =
   }
 }
 
+/** Whether a statement gave way to another that waited for it: it may be run again. */
+export const isDeadlock = (fault: unknown): boolean => (fault as { code?: unknown }).code === '40P01';
+
 /** PostgreSQL's time stamp, `2026-11-24 04:50:23.1+00`, as a FHIR instant with milliseconds. */
 export function instantOf(text: string): string {
   const fraction = text.charCodeAt(19) === 46 ? text.slice(20, text.length - 3) : '';

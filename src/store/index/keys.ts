@@ -55,6 +55,10 @@ export function makeKeys(secret: Key): Keys {
   };
 }
 
+/** Whether the tokens of a parameter have timeline rows: what is walked newest first. */
+export const isWalked = ({ type, code }: SearchParameter): boolean =>
+  type === 'token' && (code === 'code' || code === 'category');
+
 /** `system|code`; the system '' stands for a token without one. */
 export const tokenKey = (parameter: Key, system: string, code: string): Key =>
   hash(parameter, TOKEN, system, code);

@@ -13,6 +13,7 @@ import {
   codeKey,
   compartmentKey,
   identifierKey,
+  isWalked,
   type Keys,
   localKey,
   ofTypeKey,
@@ -183,11 +184,7 @@ function planFor(definitions: Definitions, type: string): TypePlan {
   const parameters = definitions.searchParameters(type);
   return {
     clinical: clinicalDate(definitions, type),
-    walked: new Set(
-      parameters
-        .filter((parameter) => parameter.type === 'token' && ['code', 'category'].includes(parameter.code))
-        .map(({ code }) => code),
-    ),
+    walked: new Set(parameters.filter(isWalked).map(({ code }) => code)),
     patient: patientParameters(definitions, type),
     compartment: new Set(definitions.patientCompartment(type)),
     // A btree row is what costs: combo-x is x or component-x, and a composite over the whole resource is both

@@ -9,7 +9,7 @@ import type { Definitions } from '../../fhir/definitions.ts';
 import { patientParameters } from '../../fhir/patient-parameters.ts';
 import type { Filter, SearchRequest } from '../../search/request.ts';
 import type { Catalog } from '../catalog.ts';
-import { codeKey, type Keys, keyText, systemKey, tokenKey } from '../index/keys.ts';
+import { codeKey, isWalked, type Keys, keyText, systemKey, tokenKey } from '../index/keys.ts';
 import type { Numbers } from '../numbers.ts';
 import { type Row, run } from '../pool.ts';
 import { timestampText } from '../read/history.ts';
@@ -63,7 +63,7 @@ export function makeSearcher(
   });
 
   /** The stretch of the timeline that holds all matches, and the filters that remain to be judged. */
-  async function walkOf(request: SearchRequest): Promise<Walk | undefined> {
+  async function walkOf(request: SearchRequest): Promise<Walk> {
     const { type, filters } = request;
     const setting = settingOf(type);
     const rest: Judged[] = [];
@@ -82,7 +82,7 @@ export function makeSearcher(
         walk.patients = [...new Set(found.filter((rid) => rid !== undefined))];
         continue;
       }
-      if (filter.kind === 'token' && ['code', 'category'].includes(filter.parameter.code)) {
+      if (filter.kind === 'token' && isWalked(filter.parameter)) {
         const found = await walkedKeys(filter, type);
         if (!walk.keys && found.length <= MOST_STRETCHES) walk.keys = found;
         else rest.push({ kind: 'keys', keys: found });
@@ -122,7 +122,7 @@ export function makeSearcher(
   async function find(request: SearchRequest, after?: After): Promise<Match[]> {
     const limit = request.count + 1;
     const walk = await walkOf(request);
-    if (!walk || walk.patients?.length === 0 || walk.keys?.length === 0) return [];
+    if (findsNothing(walk)) return [];
     const setting = settingOf(request.type);
     const byDate = request.sort.by === 'date';
     const narrow = walk.patients !== undefined || walk.keys !== undefined;
@@ -151,17 +151,13 @@ export function makeSearcher(
       return `(${column}, ${rid}) ${comparison} (${sql.bind(from.at)}, ${sql.bind(from.rid)})`;
     }
 
-    function judged(sql: Sql, filters: readonly Judged[]): string {
-      return filters.map((filter) => ` and ${condition(sql, filter, setting)}`).join('');
-    }
-
     /** Rides on timeline_patient or timeline_key, backwards or forwards. */
     function walkStatement(walk: Walk, from: After | undefined, most: number, patience?: number): Statement {
       const s = sql();
       const stretches = stretchesOf(s, walk, request.type, keys);
       const page = `${beyond(s, 't.at', 't.rid', from)}${boundsIn(s, walk)}`;
       // One text for all stretches: bound once, however many there are.
-      const conditions = judged(s, walk.rest);
+      const conditions = judged(s, walk, setting);
       const limit = s.bind(most);
       const walked = patience === undefined ? '' : ` limit ${s.bind(patience)}`;
       const inner = stretches.map(({ where, distinct }) => {
@@ -199,7 +195,7 @@ export function makeSearcher(
       return {
         text: pageOf(
           `select w.updated as at, w.rid from (${walked}) w join resource_index i on i.rid = w.rid
-           where true${judged(s, walk.rest)} order by ${order('w.updated', 'w.rid')} limit ${limit}`,
+           where true${judged(s, walk, setting)} order by ${order('w.updated', 'w.rid')} limit ${limit}`,
           order('p.at', 'p.rid'),
           limit,
         ),
@@ -227,7 +223,7 @@ export function makeSearcher(
 
   async function count(request: SearchRequest): Promise<number> {
     const walk = await walkOf(request);
-    if (!walk || walk.patients?.length === 0 || walk.keys?.length === 0) return 0;
+    if (findsNothing(walk)) return 0;
     const setting = settingOf(request.type);
     const s = sql();
     if (walk.selective) {
@@ -236,14 +232,14 @@ export function makeSearcher(
     }
     const stretches = stretchesOf(s, walk, request.type, keys);
     const bounds = boundsIn(s, walk);
-    const judged = walk.rest.map((filter) => ` and ${condition(s, filter, setting)}`).join('');
+    const conditions = judged(s, walk, setting);
     const rows = stretches
       .map(({ where, distinct }) => `select ${distinct} t.rid from timeline t where ${where}${bounds}`)
       .join(' union ');
-    const text = judged
-      ? `select count(*) from (${rows}) t join resource_index i on i.rid = t.rid where true${judged}`
+    const text = conditions
+      ? `select count(*) from (${rows}) t join resource_index i on i.rid = t.rid where true${conditions}`
       : `select count(*) from (${rows}) t`;
-    return (await query({ text, values: s.values, name: !judged && isOne(stretches) }))[0]?.[0] as number;
+    return (await query({ text, values: s.values, name: !conditions && isOne(stretches) }))[0]?.[0] as number;
   }
 
   // Plans made without the values are ten times slower on GIN: only walks of one stretch are prepared.
@@ -309,6 +305,14 @@ function stretchesOf(sql: Sql, walk: Walk, type: string, keys: Keys): Stretch[] 
   );
 }
 
+/** Whether a patient or a code was asked for that nothing here has. */
+const findsNothing = ({ patients, keys }: Walk): boolean => patients?.length === 0 || keys?.length === 0;
+
+/** What the stretches do not say, as conditions on `resource_index i`. */
+function judged(sql: Sql, { rest }: Walk, setting: Setting): string {
+  return rest.map((filter) => ` and ${condition(sql, filter, setting)}`).join('');
+}
+
 const isOne = (stretches: readonly Stretch[]): boolean =>
   stretches.length === 1 && stretches[0]?.distinct === '';
 
@@ -319,14 +323,16 @@ function boundsIn(sql: Sql, { from, to }: Walk): string {
 
 /** All conditions of a search on `resource_index i`, patients and timeline keys included. */
 function candidates(sql: Sql, walk: Walk, request: SearchRequest, setting: Setting): string {
-  const judged = walk.rest.map((filter) => ` and ${condition(sql, filter, setting)}`).join('');
+  const conditions = judged(sql, walk, setting);
   if (walk.patients) {
     const stretches = stretchesOf(sql, walk, request.type, setting.keys);
     const rows = stretches.map(({ where }) => `select t.rid from timeline t where ${where}`).join(' union ');
-    return `i.rid in (${rows})${judged}`;
+    return `i.rid in (${rows})${conditions}`;
   }
   const type = `i.type = ${sql.bind(setting.typeNumber(request.type))}`;
-  return walk.keys ? `${type} and i.keys && ${sql.bind(walk.keys)}::bigint[]${judged}` : `${type}${judged}`;
+  return walk.keys
+    ? `${type} and i.keys && ${sql.bind(walk.keys)}::bigint[]${conditions}`
+    : `${type}${conditions}`;
 }
 
 /** The contents of a page of `most` rows. */
