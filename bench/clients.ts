@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startEmbedded } from '../src/store/embedded.ts';
 import { newObservation, patient } from './dataset.ts';
 import { consilium, freePort, memoryOf, serve } from './processes.ts';
-import { type Answer, openWire, request, type Wire } from './wire.ts';
+import { openWire, request, send } from './wire.ts';
 
 const clients = Number(process.argv[2] ?? 1000);
 const seconds = Number(process.argv[3] ?? 20);
@@ -84,10 +84,4 @@ async function startAgain(env: NodeJS.ProcessEnv, port: number, token: string): 
       `first POST answered ${answer.status} after ${(answered - listening).toFixed(0)} ms more`,
   );
   if (answer.status !== 201 || listening - begin > 3000 || answered - listening > 200) process.exitCode = 1;
-}
-
-function send(wire: Wire, bytes: Buffer): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    wire.send(bytes, (answer) => (answer instanceof Error ? reject(answer) : resolve(answer)));
-  });
 }

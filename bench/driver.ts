@@ -3,9 +3,10 @@
  * answer to its last one has come and been checked. Told what to do over IPC.
  */
 import type { Size } from './dataset.ts';
+import type { Workload } from './exchange.ts';
 import { addTime, type Histogram } from './statistics.ts';
 import { openWire, type Wire } from './wire.ts';
-import { type Workload, type WorkloadName, workloads } from './workloads.ts';
+import { type WorkloadName, workloads } from './workloads.ts';
 
 export interface Slice {
   readonly port: number;
@@ -18,6 +19,8 @@ export interface Slice {
 
 export interface Result {
   readonly requests: number;
+  /** that the rightly answered requests were about */
+  readonly resources: number;
   /** wrong answers among them */
   readonly errors: number;
   /** what was wrong with the first of them */
@@ -38,7 +41,13 @@ process.on('message', async (slice: Slice) => {
 
 async function drive({ port, clients, milliseconds }: Slice, workload: Workload): Promise<Result> {
   const wires = await Promise.all(Array.from({ length: clients }, () => openWire(port)));
-  const tally = { requests: 0, errors: 0, fault: undefined as string | undefined, times: [] as Histogram };
+  const tally = {
+    requests: 0,
+    resources: 0,
+    errors: 0,
+    fault: undefined as string | undefined,
+    times: [] as Histogram,
+  };
   const begin = performance.now();
   const end = begin + milliseconds;
 
@@ -46,14 +55,15 @@ async function drive({ port, clients, milliseconds }: Slice, workload: Workload)
     new Promise<void>((resolve) => {
       const next = workload(n, clients);
       const turn = () => {
-        const { bytes, fault } = next();
+        const { bytes, fault, resources = 1 } = next();
         const sent = performance.now();
         wire.send(bytes, (answer) => {
           const now = performance.now();
           addTime(tally.times, (now - sent) * 1000);
           tally.requests++;
           const wrong = answer instanceof Error ? answer.message : fault(answer);
-          if (wrong !== undefined) {
+          if (wrong === undefined) tally.resources += resources;
+          else {
             tally.errors++;
             tally.fault ??= wrong;
           }

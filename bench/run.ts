@@ -9,7 +9,9 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { type Database, openDatabase } from './database.ts';
-import type { Result, Slice } from './driver.ts';
+import type { Result } from './driver.ts';
+import { addTurn, type Cpu, type Figure, figureOf, header, line, noTurns, type Turns } from './figures.ts';
+import { seed } from './mixed.ts';
 import {
   ask,
   consilium,
@@ -21,14 +23,19 @@ import {
   type Running,
   serve,
 } from './processes.ts';
-import { addAll, type Histogram, quantile, type Spread, spread, timeAt } from './statistics.ts';
+import { openWire, request, send } from './wire.ts';
 import { type Comparison, comparisons, type WorkloadName } from './workloads.ts';
+
+/** Other clients beside a large transaction. */
+const FEW = 4;
 
 const HELP = `npm run bench -- [options]
   --observations N   Observations in the database (100000); --patients N (20000)
   --rounds N         rounds of each comparison (15); --slice MS of each turn (2000)
   --clients LIST     numbers of clients (1,8,32)
   --only LIST        workloads by the beginning of their names (all): ${comparisons.map(({ workload }) => workload).join(', ')}
+                     transaction: 50 mixed resources, counted one by one; mixed: reads, searches and writes of
+                     nine types; large: transactions of 5,000 by one client, with ${FEW} others served meanwhile
   --commit LIST      synchronous_commit for the writes (on,off)
   --json FILE        writes the figures there as well
   --profile          the server writes a CPU profile into bench/.data/profiles when it stops
@@ -49,34 +56,6 @@ const { values: options } = parseArgs({
   },
 });
 
-/** One workload at one number of clients: of all rounds together. */
-interface Turns {
-  requests: number;
-  errors: number;
-  fault?: string;
-  seconds: number;
-  readonly rates: number[];
-  readonly times: Histogram;
-  nodeCpu: number;
-  postgresCpu: number;
-}
-
-interface Figure {
-  readonly workload: WorkloadName;
-  readonly clients: number;
-  readonly commit: string;
-  readonly rate: number;
-  readonly p50: number;
-  readonly p99: number;
-  readonly errors: number;
-  readonly fault?: string;
-  /** CPU for each request in µs */
-  readonly nodeCpu: number;
-  readonly postgresCpu: number;
-  readonly ratios: Readonly<Record<string, Spread>>;
-  readonly yardstick: boolean;
-}
-
 interface Bench {
   readonly database: Database;
   readonly driver: ChildProcess;
@@ -85,11 +64,13 @@ interface Bench {
   readonly token: string;
 }
 
+const size = { observations: Number(options.observations), patients: Number(options.patients) };
+const rounds = Number(options.rounds);
+
 if (options.help) console.log(HELP);
 else await main();
 
 async function main(): Promise<void> {
-  const size = { observations: Number(options.observations), patients: Number(options.patients) };
   const database = await openDatabase(size, console.log);
   const figures: Figure[] = [];
   let peak = 0;
@@ -106,12 +87,17 @@ async function main(): Promise<void> {
       console.log(header());
       const bench = await startAll(database);
       try {
-        for (const comparison of asked)
-          for (const clients of options.clients.split(',').map(Number))
-            for (const figure of await compare(bench, comparison, clients, commit, size)) {
+        for (const comparison of asked) {
+          const { workload, beside } = comparison;
+          if (workload === 'mixed') await seedAll(bench);
+          for (const clients of beside ? [FEW] : options.clients.split(',').map(Number))
+            for (const figure of beside
+              ? await compareBeside(bench, comparison, beside, clients, commit)
+              : await compare(bench, comparison, clients, commit)) {
               figures.push(figure);
               console.log(line(figure));
             }
+        }
         peak = Math.max(peak, memoryOf(bench.server.pid)?.peak ?? 0);
       } finally {
         bench.driver.kill();
@@ -159,90 +145,100 @@ async function startAll(database: Database): Promise<Bench> {
   }
 }
 
+/** Puts what `mixed` reads and changes into both databases, where it is not there yet. */
+async function seedAll({ server, yardstick, token }: Bench): Promise<void> {
+  await seed(server.port, token);
+  const wire = await openWire(yardstick.port);
+  const answer = await send(wire, request('POST', '/mixed/seed', { body: '' }));
+  if (answer.status !== 200) throw new Error(`the yardstick answered ${answer.status}: ${answer.body}`);
+  wire.close();
+}
+
 /** Rounds in which the workload and its yardsticks take turns, another one first each time. */
 async function compare(
   bench: Bench,
   { workload, yardsticks }: Comparison,
   clients: number,
   commit: string,
-  size: Slice['size'],
 ): Promise<Figure[]> {
   const names = [workload, ...yardsticks];
-  const turns = names.map(
-    (): Turns => ({
-      ...{ requests: 0, errors: 0, seconds: 0, nodeCpu: 0, postgresCpu: 0 },
-      rates: [],
-      times: [],
-    }),
-  );
-  const rounds = Number(options.rounds);
-  // Round -1 is short and not counted: it prepares statements, and compiles.
+  const turns = names.map(noTurns);
   for (let round = -1; round < rounds; round++)
-    for (let k = 0; k < names.length; k++) {
-      const at = (k + Math.max(round, 0)) % names.length;
-      const name = names[at]!;
-      const own = at === 0;
-      const pid = own ? bench.server.pid : bench.yardstick.process.pid!;
-      const before = [cpuOf(pid), bench.database.pid && cpuOfPostgres(bench.database.pid)];
-      const result = await ask<Result>(bench.driver, {
-        port: own ? bench.server.port : bench.yardstick.port,
-        workload: name,
-        clients,
-        milliseconds: round < 0 ? Math.min(500, Number(options.slice)) : Number(options.slice),
-        size,
-        token: bench.token,
-      } satisfies Slice);
-      const after = [cpuOf(pid), bench.database.pid && cpuOfPostgres(bench.database.pid)];
-      const turn = turns[at]!;
-      turn.errors += result.errors;
-      turn.fault ??= result.fault;
-      if (round < 0) continue;
-      turn.requests += result.requests;
-      turn.seconds += result.seconds;
-      turn.rates.push((result.requests - result.errors) / result.seconds);
-      turn.nodeCpu += (after[0] ?? Number.NaN) - (before[0] ?? Number.NaN);
-      turn.postgresCpu += (after[1] ?? Number.NaN) - (before[1] ?? Number.NaN);
-      addAll(turn.times, result.times);
+    for (let k = 0; k < turns.length; k++) {
+      const at = (k + Math.max(round, 0)) % turns.length;
+      const ofServer = at === 0;
+      const slice = { ...sliceOf(bench, round, ofServer), workload: names[at]!, clients };
+      const before = cpuNow(bench, ofServer);
+      const result = await ask<Result>(bench.driver, slice);
+      addTurn(turns[at]!, result, cpuSince(before, cpuNow(bench, ofServer)), round >= 0);
     }
-  return names.map((name, i): Figure => {
-    const turn = turns[i]!;
-    const ratios =
-      i > 0 ? [] : yardsticks.map((yardstick, y) => [yardstick, ratio(turn, turns[y + 1]!)] as const);
-    return {
-      ...{ workload: name, clients, commit, errors: turn.errors, fault: turn.fault, yardstick: i > 0 },
-      rate: quantile(turn.rates, 0.5),
-      p50: timeAt(turn.times, 0.5),
-      p99: timeAt(turn.times, 0.99),
-      nodeCpu: turn.nodeCpu / turn.requests,
-      postgresCpu: turn.postgresCpu / turn.requests,
-      ratios: Object.fromEntries(ratios),
-    };
-  });
-}
-
-function ratio(one: Turns, other: Turns): Spread {
-  return spread(one.rates.map((rate, round) => rate / other.rates[round]!));
-}
-
-function header(): string {
-  const names = ['clients', 'per s', 'p50 ms', 'p99 ms', 'node µs', 'pg µs', 'errors'];
-  return `${'workload'.padEnd(26)}${names.map((name) => name.padStart(8)).join('')}  ratio (half of the rounds)`;
-}
-
-function line(figure: Figure): string {
-  const { workload, clients, rate, p50, p99, nodeCpu, postgresCpu, errors, ratios, yardstick } = figure;
-  const numbers = [
-    ...[String(clients), rate.toFixed(0), p50.toFixed(2), p99.toFixed(2)],
-    ...[nodeCpu, postgresCpu].map((cpu) => (Number.isNaN(cpu) ? '-' : cpu.toFixed(0))),
-    String(errors),
-  ];
-  const against = Object.entries(ratios).map(
-    ([name, { low, median, high }]) =>
-      `${median.toFixed(2)} of ${name} (${low.toFixed(2)}-${high.toFixed(2)})`,
-  );
+  const [own, ...others] = turns as [Turns, ...Turns[]];
   return [
-    `${yardstick ? '  ' : ''}${workload}`.padEnd(26),
-    ...numbers.map((number) => number.padStart(8)),
-    against.length > 0 ? `  ${against.join(', ')}` : '',
-  ].join('');
+    figureOf(own, others, { clients, commit, yardstick: false }),
+    ...others.map((other) => figureOf(other, [], { clients, commit, yardstick: true })),
+  ];
+}
+
+/** Rounds in which other clients are served alone, and then beside one client with the workload. */
+async function compareBeside(
+  bench: Bench,
+  { workload }: Comparison,
+  beside: WorkloadName,
+  clients: number,
+  commit: string,
+): Promise<Figure[]> {
+  const own = noTurns(workload);
+  const others = noTurns(`${beside} beside ${workload}`);
+  const alone = noTurns(`${beside} alone`);
+  const second = forkHere('driver.ts');
+  const before = memoryOf(bench.server.pid)?.now ?? Number.NaN;
+  let most = 0;
+  const watch = setInterval(() => {
+    most = Math.max(most, memoryOf(bench.server.pid)?.now ?? Number.NaN);
+  }, 50);
+  try {
+    for (let round = -1; round < rounds; round++) {
+      const slice = sliceOf(bench, round, true);
+      const times = [cpuNow(bench, true)];
+      const lone = await ask<Result>(bench.driver, { ...slice, workload: beside, clients });
+      times.push(cpuNow(bench, true));
+      // Others end in time, and the workload after its last answer: so they are beside it all the while.
+      const [large, busy] = await Promise.all([
+        ask<Result>(second, { ...slice, workload, clients: 1 }),
+        ask<Result>(bench.driver, { ...slice, workload: beside, clients }),
+      ]);
+      times.push(cpuNow(bench, true));
+      addTurn(alone, lone, cpuSince(times[0]!, times[1]!), round >= 0);
+      addTurn(own, large, cpuSince(times[1]!, times[2]!), round >= 0);
+      // Theirs is in that of the workload.
+      addTurn(others, busy, { node: Number.NaN, postgres: Number.NaN }, round >= 0);
+    }
+  } finally {
+    clearInterval(watch);
+    second.kill();
+  }
+  const memory = { before, most };
+  return [
+    figureOf(own, [], { clients: 1, commit, yardstick: false, memory }),
+    figureOf(others, [alone], { clients, commit, yardstick: true, memory }),
+    figureOf(alone, [], { clients, commit, yardstick: true }),
+  ];
+}
+
+/** What a driver is told in a round. Round -1 is short and not counted: it prepares statements, and compiles. */
+function sliceOf({ server, yardstick, token }: Bench, round: number, ofServer: boolean) {
+  const port = ofServer ? server.port : yardstick.port;
+  const milliseconds = round < 0 ? Math.min(500, Number(options.slice)) : Number(options.slice);
+  return { port, milliseconds, size, token };
+}
+
+function cpuNow({ server, yardstick, database }: Bench, ofServer: boolean): Cpu {
+  return {
+    node: cpuOf(ofServer ? server.pid : yardstick.process.pid!) ?? Number.NaN,
+    postgres: (database.pid && cpuOfPostgres(database.pid)) ?? Number.NaN,
+  };
+}
+
+function cpuSince(before: Cpu, after: Cpu): Cpu {
+  return { node: after.node - before.node, postgres: after.postgres - before.postgres };
 }

@@ -138,3 +138,14 @@ export function request(
     `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n${authorization}${fields}${content}\r\n${body ?? ''}`,
   );
 }
+
+/**
+ * Sends a request and waits for its answer.
+ *
+ * @throws Error where the connection ended before it came
+ */
+export function send(wire: Wire, bytes: Buffer): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    wire.send(bytes, (answer) => (answer instanceof Error ? reject(answer) : resolve(answer)));
+  });
+}

@@ -12,35 +12,13 @@ import {
   recordNumber,
   type Size,
 } from './dataset.ts';
-import { type Answer, fieldOf, request } from './wire.ts';
-
-/** A request, and what is wrong with its answer. */
-export interface Exchange {
-  readonly bytes: Buffer;
-  readonly fault: (answer: Answer) => string | undefined;
-}
-
-/**
- * Makes the requests of one client.
- *
- * @param client  its number; clients never write to the same resource at the same time
- * @param clients how many there are
- */
-export type Workload = (client: number, clients: number) => () => Exchange;
-
-/** Makes a workload, once for a driver: with what it needs ready, so that a request costs it little. */
-export type Maker = (size: Size, token: string) => Workload;
+import { type Exchange, type Maker, occurrences, type Workload, whole, wrong } from './exchange.ts';
+import { bareMixed, mixed } from './mixed.ts';
+import { places, visitsBundle } from './visit.ts';
+import { fieldOf, request } from './wire.ts';
 
 const PREBUILT = 2000;
 const LOINC = 'http://loinc.org';
-
-const whole = (below: number) => Math.floor(Math.random() * below);
-
-/** An answer by status and a text within its body. */
-const wrong = (answer: Answer, status: number, text: string): string | undefined =>
-  answer.status === status && answer.body.includes(text)
-    ? undefined
-    : `${status} with ${text} was expected, not ${answer.status}: ${answer.body.subarray(0, 300)}`;
 
 const read =
   (path: string, authorized: boolean): Maker =>
@@ -124,12 +102,6 @@ const search =
     };
   };
 
-function occurrences(body: Buffer, text: string): number {
-  let count = 0;
-  for (let at = body.indexOf(text); at >= 0; at = body.indexOf(text, at + text.length)) count++;
-  return count;
-}
-
 const byCode = (n: number): Maker =>
   search((size) => {
     const { code } = counted[n]!;
@@ -139,20 +111,64 @@ const byCode = (n: number): Maker =>
 
 const SINCE = '2021-01-01';
 
+const patientCodeDate = search((size) => {
+  const patients = patientsWith(counted[0]!, SINCE, 20, size);
+  return () => ({
+    query: `Observation?patient=${patientId(patients[whole(patients.length)]!)}&code=${LOINC}|${counted[0]!.code}&date=ge${SINCE}&_sort=-date&_count=20`,
+    entries: 20,
+  });
+});
+
+/** Transactions, each of so many visits: all their resources are created. */
+const transaction =
+  (visits: number, prebuilt: number): Maker =>
+  (_size, token) => {
+    const resources = visits * places.length;
+    const exchanges = Array.from({ length: prebuilt }, (_, n): Exchange => {
+      const numbers = Array.from({ length: visits }, (_, i) => WRITTEN + n * visits + i);
+      return {
+        bytes: request('POST', '/fhir', { token, body: visitsBundle(numbers) }),
+        fault: (answer) => {
+          if (answer.status !== 200) return wrong(answer, 200);
+          const created = occurrences(answer.body, '"status":"201 Created"');
+          return created === resources ? undefined : `${created} were created, not ${resources}`;
+        },
+        resources,
+      };
+    });
+    return () => () => exchanges[whole(prebuilt)]!;
+  };
+
+/** Visits from this number on have no resources with ids that a client has chosen. */
+const WRITTEN = 100_000;
+
+/** Each request is one of some workload's, by their shares in percent. */
+const blend =
+  (...parts: readonly (readonly [share: number, maker: Maker])[]): Maker =>
+  (size, token) => {
+    const workloads = parts.flatMap(([share, maker]) => Array<Workload>(share).fill(maker(size, token)));
+    return (client, clients) => {
+      const nexts = workloads.map((workload) => workload(client, clients));
+      return () => nexts[whole(nexts.length)]!();
+    };
+  };
+
+const readObservation = read('/fhir/Observation/', true);
+const createObservation = create('/fhir/Observation', true);
+
 const makers = {
   'bare read': read('/read/', false),
   'bare insert': create('/insert', false),
   'same work': create('/same-work', false),
-  read: read('/fhir/Observation/', true),
-  create: create('/fhir/Observation', true),
+  'bare mixed': bareMixed,
+  read: readObservation,
+  create: createObservation,
   update,
-  'patient+code+date': search((size) => {
-    const patients = patientsWith(counted[0]!, SINCE, 20, size);
-    return () => ({
-      query: `Observation?patient=${patientId(patients[whole(patients.length)]!)}&code=${LOINC}|${counted[0]!.code}&date=ge${SINCE}&_sort=-date&_count=20`,
-      entries: 20,
-    });
-  }),
+  transaction: transaction(1, 200),
+  large: transaction(100, 2),
+  others: blend([60, readObservation], [30, patientCodeDate], [10, createObservation]),
+  mixed,
+  'patient+code+date': patientCodeDate,
   'code 50 %': byCode(0),
   'code 2.5 %': byCode(1),
   'code 1.25 %': byCode(2),
@@ -188,9 +204,11 @@ export interface Comparison {
   readonly yardsticks: readonly WorkloadName[];
   /** whether it waits for commits, so that it is measured with synchronous_commit on and off */
   readonly writes: boolean;
+  /** the workload of other clients, whose answers are watched while one client does this one */
+  readonly beside?: WorkloadName;
 }
 
-const reads = (Object.keys(makers) as WorkloadName[]).slice(Object.keys(makers).indexOf('update') + 1);
+const reads = (Object.keys(makers) as WorkloadName[]).slice(Object.keys(makers).indexOf('mixed') + 1);
 
 /** Those that write come last: they make the database larger. */
 export const comparisons: readonly Comparison[] = [
@@ -199,4 +217,7 @@ export const comparisons: readonly Comparison[] = [
   ),
   { workload: 'create', yardsticks: ['same work', 'bare insert'], writes: true },
   { workload: 'update', yardsticks: ['bare insert'], writes: true },
+  { workload: 'mixed', yardsticks: ['bare mixed'], writes: true },
+  { workload: 'transaction', yardsticks: ['bare insert'], writes: true },
+  { workload: 'large', yardsticks: [], beside: 'others', writes: true },
 ];

@@ -5,11 +5,13 @@
  *     GET  /read/ID    the content by type and id                       (bare read)
  *     POST /insert     the body as one row of a table of its own        (bare insert)
  *     POST /same-work  the body, with all rows that a create would write, ready-made  (same work)
+ *     *    /mixed…     as of REST, on a table of its own                 (bare mixed)
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import pg from 'pg';
 import { v7 as nextId } from 'uuid';
+import { makeBareMixed } from './bare-mixed.ts';
 import { isCounted, observationId } from './dataset.ts';
 
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 10 });
@@ -111,6 +113,7 @@ async function nextNumber(): Promise<number> {
   return rid++;
 }
 
+const bareMixed = makeBareMixed(pool);
 const server = createServer((request, response) => {
   answer(request, response).catch((fault) => {
     response.writeHead(500).end(String(fault));
@@ -119,6 +122,12 @@ const server = createServer((request, response) => {
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const url = request.url!;
+  if (url.startsWith('/mixed')) {
+    const body = request.method === 'GET' ? '' : await bodyOf(request);
+    const { status, text, location } = await bareMixed(request.method!, url, body);
+    if (location) response.setHeader('Location', location);
+    return send(response, status, text);
+  }
   if (request.method === 'GET') {
     const { rows } = await pool.query({
       ...READ,

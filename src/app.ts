@@ -58,8 +58,10 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     const records = openRecords(store, definitions, validator, {
       baseUrl: `${config.baseUrl}/fhir`,
       checkReferences: config.references === 'check',
+      mostDeleted: config.deleteMatches,
+      maxContent: config.maxBody,
     });
-    const context = { config, definitions, records, version };
+    const context = { config, definitions, records, log, version };
     const routes = makeRoutes(context);
     const ready = () => pool.query('select 1');
     const { server, close } = createServer({ ...context, routes, log, ready });

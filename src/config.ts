@@ -91,6 +91,18 @@ export const settings = {
     'largest request body, unpacked; raw Binary content is not counted',
     bytes(16 * MiB),
   ),
+  maxEntries: setting(
+    'MAX_ENTRIES',
+    '10000',
+    'entries that a batch or transaction may have, at most',
+    whole(10_000, 1, 1_000_000),
+  ),
+  deleteMatches: setting(
+    'DELETE_MATCHES',
+    '1',
+    'resources that one conditional delete may delete; where more match, none is',
+    whole(1, 1, 100),
+  ),
   references: setting(
     'REFERENCES',
     'accept',

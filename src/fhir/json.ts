@@ -177,17 +177,19 @@ function diagnose(text: string): never {
   throw new Error('unreachable');
 }
 
-/** A JSON object as read. */
-export interface ParsedJson extends Pick<Scan, 'riskyNumber' | 'compact'> {
-  readonly value: Record<string, unknown>;
+/** A JSON text as read. */
+export interface ReadJson<T> extends Pick<Scan, 'riskyNumber' | 'compact'> {
+  readonly value: T;
 }
 
+export type ParsedJson = ReadJson<Record<string, unknown>>;
+
 /**
- * Reads a JSON object.
+ * Reads any JSON text.
  *
- * @throws Refusal 400: bad JSON or a duplicate key with line and column; nested too deep; not an object
+ * @throws Refusal 400: bad JSON or a duplicate key with line and column; nested too deep
  */
-export function parseJson(text: string): ParsedJson {
+export function readJson(text: string): ReadJson<unknown> {
   const { members, depth, riskyNumber, compact } = scan(text);
   if (depth > MAX_DEPTH) diagnose(text);
   let value: unknown;
@@ -197,9 +199,19 @@ export function parseJson(text: string): ParsedJson {
     diagnose(text);
   }
   if (countMembers(value) !== members) diagnose(text);
+  return { value, riskyNumber, compact };
+}
+
+/**
+ * Reads a JSON object.
+ *
+ * @throws Refusal 400 as readJson; not an object
+ */
+export function parseJson(text: string): ParsedJson {
+  const { value, ...scanned } = readJson(text);
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw invalid('structure', 'The body must be one JSON object, a resource');
-  return { value: value as Record<string, unknown>, riskyNumber, compact };
+  return { value: value as Record<string, unknown>, ...scanned };
 }
 
 /** Reads a text that was checked before, with every number as the text it was written as (for printing only). */

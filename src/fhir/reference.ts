@@ -32,6 +32,12 @@ export function parseReference(
   return parseRelative(text, 0, isResourceType);
 }
 
+/** A canonical without the business version that it may name after a bar (R4 references.html#canonical). */
+export function withoutVersion(reference: string): string {
+  const bar = reference.indexOf('|');
+  return bar > 0 ? reference.slice(0, bar) : reference;
+}
+
 /** Whether a text can be a resource's logical id (R4 datatypes.html#id). */
 export function isId(text: string): boolean {
   return isIdBetween(text, 0, text.length);

@@ -9,10 +9,14 @@ export type LinkType = 'Reference' | 'uri' | 'url' | 'canonical' | 'oid' | 'uuid
 /**
  * Is shown each link.
  *
- * @param path FHIRPath of the element, without indexes; of the Reference for its `reference`
- * @returns    what shall stand there, the link itself to leave it
+ * @param path    FHIRPath of the element, without indexes; of the Reference for its `reference`
+ * @param indexes for `withIndexes`, good until the visit ends
+ * @returns       what shall stand there, the link itself to leave it
  */
-export type Visit = (link: string, type: LinkType, path: string) => string;
+export type Visit = (link: string, type: LinkType, path: string, indexes: Indexes) => string;
+
+/** Where in its list the element of each part of a path is, or -1 where it is in none. More may follow, of no meaning. */
+export type Indexes = readonly number[];
 
 /** Shows the links of a resource in the order of its text. */
 export type Walk = (resource: Resource, visit: Visit) => void;
@@ -35,8 +39,14 @@ export function compileWalk(definitions: Definitions): Walk {
   };
   return (resource, visit) => {
     const { resourceType } = resource;
-    follow({ shapeOf, visit }, resource, shapeOf(resourceType), resourceType);
+    follow({ shapeOf, visit, indexes: [-1] }, resource, shapeOf(resourceType), resourceType, 1);
   };
+}
+
+/** The path of one element: `Observation.performer[1]`. */
+export function withIndexes(path: string, indexes: Indexes): string {
+  const parts = path.split('.').map((part, i) => (indexes[i]! < 0 ? part : `${part}[${indexes[i]}]`));
+  return parts.join('.');
 }
 
 /** What the members of a type can lead to, by the name they have in JSON; members that lead nowhere are absent. */
@@ -55,6 +65,7 @@ interface Step {
 interface Course {
   readonly shapeOf: (type: string) => Shape;
   readonly visit: Visit;
+  readonly indexes: number[];
 }
 
 const LINKS: ReadonlySet<string> = new Set<LinkType>(['uri', 'url', 'canonical', 'oid', 'uuid', 'xhtml']);
@@ -79,7 +90,8 @@ function shapeFor(definitions: Definitions, type: string): Shape {
 
 type Holder = Record<string | number, unknown>;
 
-function follow(course: Course, element: object, shape: Shape, path: string): void {
+/** @param depth how many parts the path has */
+function follow(course: Course, element: object, shape: Shape, path: string, depth: number): void {
   for (const name in element) {
     const member = shape.get(name);
     if (!member) continue;
@@ -87,25 +99,38 @@ function follow(course: Course, element: object, shape: Shape, path: string): vo
     const to = member.segment === '' ? path : `${path}.${member.segment}`;
     if (Array.isArray(value)) {
       const each = value as unknown as Holder;
-      for (let i = 0; i < value.length; i++) step(course, each, i, member, to);
-    } else step(course, element as Holder, name, member, to);
+      for (let i = 0; i < value.length; i++) {
+        course.indexes[depth] = i;
+        step(course, each, i, member, to, depth);
+      }
+    } else {
+      course.indexes[depth] = -1;
+      step(course, element as Holder, name, member, to, depth);
+    }
   }
 }
 
-function step(course: Course, holder: Holder, at: string | number, member: Step, path: string): void {
+function step(
+  course: Course,
+  holder: Holder,
+  at: string | number,
+  member: Step,
+  path: string,
+  depth: number,
+): void {
   const value = holder[at];
   if (typeof value === 'string') {
     if (member.leads !== 'to a link') return;
-    const wanted = course.visit(value, member.type as LinkType, path);
+    const wanted = course.visit(value, member.type as LinkType, path, course.indexes);
     if (wanted !== value) holder[at] = wanted;
     return;
   }
   if (typeof value !== 'object' || value === null) return;
   if (member.leads === 'to an element') {
     member.shape ??= course.shapeOf(member.type);
-    follow(course, value, member.shape, path);
+    follow(course, value, member.shape, path, depth + 1);
   } else if (member.leads === 'to a resource') {
     const { resourceType } = value as { resourceType?: unknown };
-    if (typeof resourceType === 'string') follow(course, value, course.shapeOf(resourceType), path);
+    if (typeof resourceType === 'string') follow(course, value, course.shapeOf(resourceType), path, depth + 1);
   }
 }

@@ -1,10 +1,11 @@
 /** One request and its answer, as the interactions see it, and the table that routes lead through. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import type { Definitions } from '../fhir/definitions.ts';
 import type { Caller, Records } from '../records/records.ts';
+import type { Parameter } from '../search/query-string.ts';
 import type { Format } from './negotiation.ts';
-import type { Parameter } from './parameters.ts';
 import type { FhirPath, Pattern } from './path.ts';
 
 /** What all interactions lean on. */
@@ -12,6 +13,7 @@ export interface Context {
   readonly config: Config;
   readonly definitions: Definitions;
   readonly records: Records;
+  readonly log: Logger;
   /** of this software */
   readonly version: string;
 }
@@ -40,7 +42,7 @@ export interface Exchange extends Visit {
   readonly caller: Caller;
 }
 
-export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /** What is done at a route; its name is that of R4 valueset-system-restful-interaction or type-restful-interaction. */
 export type Interaction =

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { error, Refusal } from '../fhir/outcome.ts';
+import { readParameters } from '../search/query-string.ts';
 import { answerEmpty } from './answer.ts';
 import { Aborted, drain } from './body.ts';
 import { preflight } from './cors.ts';
@@ -11,7 +12,6 @@ import type { Context, Interaction, Method, Reply, Routes } from './exchange.ts'
 import { answerFault, faultOf, tracesOf } from './faults.ts';
 import type { Meters } from './meters.ts';
 import { negotiate, notAcceptable, PLAIN } from './negotiation.ts';
-import { readParameters } from './parameters.ts';
 import { type FhirPath, readPath } from './path.ts';
 
 export interface FhirOptions extends Pick<Context, 'definitions' | 'records'> {
@@ -102,13 +102,7 @@ function allowed(routed: Partial<Record<Method, Interaction>>): string {
 }
 
 function wrongMethod(method: string | undefined, path: FhirPath, allow: string): Refusal {
-  const conditional =
-    path.pattern === '/:type' && (method === 'PUT' || method === 'DELETE' || method === 'PATCH');
-  const hint = conditional ? ': conditional interactions are not supported yet' : '';
-  const issue = error(
-    'not-supported',
-    `${method} cannot be done at ${BASE}${path.pattern}, only ${allow}${hint}`,
-  );
+  const issue = error('not-supported', `${method} cannot be done at ${BASE}${path.pattern}, only ${allow}`);
   return new Refusal(405, [issue], { Allow: allow });
 }
 

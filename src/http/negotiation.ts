@@ -1,6 +1,6 @@
 /** In which form an answer is wanted (R4 http.html#mime-type and #parameters; RFC 9110 §12). */
 import { invalid, type Refusal, refusal } from '../fhir/outcome.ts';
-import type { Parameter } from './parameters.ts';
+import type { Parameter } from '../search/query-string.ts';
 
 /** How an answer is written. */
 export interface Format {

@@ -2,11 +2,11 @@
  * Who is asking, remembered for as long as nothing that decides about access has changed: whatever is read or
  * written reads the epoch along, and a caller of an older one is judged anew.
  */
-import type pg from 'pg';
 import { type Access, readScopes } from '../access/access.ts';
 import { Refusal, refusal } from '../fhir/outcome.ts';
 import { cache } from '../store/cache.ts';
 import { lane } from '../store/lane.ts';
+import type { Executor } from '../store/pool.ts';
 import { currentEpoch, lookUpToken } from '../store/tokens.ts';
 import type { Caller } from './records.ts';
 
@@ -38,13 +38,13 @@ interface Remembered {
   readonly expires: number;
 }
 
-export function makeCallers(pool: pg.Pool, isResourceType: (name: string) => boolean): Callers {
+export function makeCallers(executor: Executor, isResourceType: (name: string) => boolean): Callers {
   const byToken = cache<string, Remembered>(10_000);
   const tokens = new WeakMap<Caller, string>();
   const everything: Access = { allows: () => true, scope: 'system/*.cruds' };
 
   async function look(token: string): Promise<Caller | undefined> {
-    const row = await lookUpToken(pool, token);
+    const row = await lookUpToken(executor, token);
     if (!row) {
       byToken.delete(token);
       return undefined;
@@ -58,7 +58,7 @@ export function makeCallers(pool: pg.Pool, isResourceType: (name: string) => boo
 
   // Searches and histories ask beside their own statement: those under way share the question.
   const ask = lane<null, number>({ width: 2, most: 1000 }, async (batch) => {
-    const epoch = await currentEpoch(pool);
+    const epoch = await currentEpoch(executor);
     return batch.map(() => epoch);
   });
 
@@ -68,7 +68,7 @@ export function makeCallers(pool: pg.Pool, isResourceType: (name: string) => boo
   }
 
   async function renew(caller: Caller): Promise<Caller> {
-    if (caller.agent === 0) return { ...caller, epoch: await currentEpoch(pool) };
+    if (caller.agent === 0) return { ...caller, epoch: await currentEpoch(executor) };
     const token = tokens.get(caller);
     const renewed = token === undefined ? undefined : await look(token);
     if (!renewed)
@@ -82,7 +82,7 @@ export function makeCallers(pool: pg.Pool, isResourceType: (name: string) => boo
       if (known && known.expires > Date.now()) return known.caller;
       return look(token);
     },
-    operator: async () => ({ agent: 0, access: everything, epoch: await currentEpoch(pool) }),
+    operator: async () => ({ agent: 0, access: everything, epoch: await currentEpoch(executor) }),
     async asOf(caller, work) {
       let current = caller;
       for (let attempt = 0; ; attempt++) {

@@ -3,6 +3,7 @@ import type { Resource } from 'fhir/r4.js';
 import type { Incoming } from '../fhir/content.ts';
 import { error, invalid, Refusal } from '../fhir/outcome.ts';
 import type { Analysis } from '../store/index/row.ts';
+import { stripesOf } from '../store/locks.ts';
 import type { Write } from '../store/write/batch.ts';
 import type { Caller } from './records.ts';
 import type { Setting } from './setting.ts';
@@ -66,6 +67,7 @@ export function writeOf(
     epoch: caller.epoch,
     check: checkReferences,
     owns: ownersOf(made, rid, targets),
+    locks: stripesOf(store.keys, type, made.analysis.extracted),
   };
 }
 

@@ -8,10 +8,10 @@ import { cutPage } from '../store/read/page.ts';
 import { checkEpoch } from './callers.ts';
 import { notFound } from './read.ts';
 import type { Caller, HistoryPage, HistoryRequest } from './records.ts';
-import type { Setting } from './setting.ts';
+import type { ReadSetting } from './setting.ts';
 
 export async function history(
-  setting: Setting,
+  setting: ReadSetting,
   caller: Caller,
   request: HistoryRequest,
 ): Promise<HistoryPage> {
@@ -55,7 +55,7 @@ export async function history(
 }
 
 function typesOf(
-  { definitions }: Setting,
+  { definitions }: ReadSetting,
   { access }: Caller,
   { type, id }: HistoryRequest,
 ): readonly string[] {
@@ -75,7 +75,7 @@ function typesOf(
 
 /** The numbers of the resources that the history is limited to. */
 async function resourcesOf(
-  { store }: Setting,
+  { store }: ReadSetting,
   { access }: Caller,
   { type, id, list }: HistoryRequest,
 ): Promise<readonly number[] | undefined> {
@@ -89,7 +89,7 @@ async function resourcesOf(
 }
 
 /** Versions are numbered without gaps, so the newest number is how many there are. */
-async function totalOf({ store }: Setting, { type, id }: HistoryRequest): Promise<number | undefined> {
+async function totalOf({ store }: ReadSetting, { type, id }: HistoryRequest): Promise<number | undefined> {
   if (type === undefined || id === undefined) return undefined;
   return (await store.read({ type: store.catalog.typeNumber(type), id })).version;
 }

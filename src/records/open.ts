@@ -1,6 +1,9 @@
 /** Opens the door: everything of records.ts over a store. */
+
+import { compileConditions } from '../fhir/conditional-references.ts';
 import { readIncoming } from '../fhir/content.ts';
 import type { Definitions } from '../fhir/definitions.ts';
+import { error, Refusal } from '../fhir/outcome.ts';
 import { compileRewrite } from '../fhir/rewrite.ts';
 import type { Validator } from '../fhir/validate.ts';
 import type { Store } from '../store/store.ts';
@@ -9,44 +12,116 @@ import { makeCallers } from './callers.ts';
 import { history } from './history.ts';
 import { makeIds } from './ids.ts';
 import { read, vread } from './read.ts';
-import type { Records } from './records.ts';
+import type { Caller, Entry, Outcome, Records, Stored, Written } from './records.ts';
 import { search } from './search.ts';
 import type { Setting } from './setting.ts';
-import { transaction } from './transaction.ts';
+import { lookAt } from './transaction/look.ts';
+import { transaction } from './transaction/transaction.ts';
 import { create, remove, update } from './write.ts';
 
 export function openRecords(
   store: Store,
   definitions: Definitions,
   validator: Validator,
-  options: { readonly baseUrl: string; readonly checkReferences: boolean },
+  options: Pick<Setting, 'baseUrl' | 'checkReferences'> &
+    Partial<Pick<Setting, 'mostDeleted' | 'maxContent'>>,
 ): Records {
   const callers = makeCallers(store.pool, definitions.isResourceType);
-  const rewrite = compileRewrite(definitions);
-  const setting: Setting = { store, definitions, validator, callers, rewrite, nextId: makeIds(), ...options };
+  const setting: Setting = {
+    store,
+    definitions,
+    validator,
+    callers,
+    rewrite: compileRewrite(definitions),
+    conditionalReferences: compileConditions(definitions),
+    nextId: makeIds(),
+    mostDeleted: 1,
+    maxContent: 16 * 2 ** 20,
+    ...options,
+  };
   const { asOf } = callers;
-  return {
+
+  /** An entry that comes alone. */
+  async function alone(caller: Caller, entry: Entry): Promise<Outcome> {
+    const [outcome] = await asOf(caller, (current) => transaction(setting, current, [entry], false));
+    return outcome as Outcome;
+  }
+
+  const records: Records = {
     authenticate: callers.authenticate,
     operator: callers.operator,
     read: (caller, type, id) => asOf(caller, (current) => read(setting, current, type, id)),
     vread: (caller, type, id, version) =>
       asOf(caller, (current) => vread(setting, current, type, id, version)),
-    async create(caller, type, body) {
+    async create(caller, type, body, ifNoneExist) {
+      if (ifNoneExist) return writtenOf(await alone(caller, { method: 'POST', type, body, ifNoneExist }));
       const incoming = readIncoming(body);
       if (type === 'Binary') return writeBinaryResource(setting, caller, undefined, incoming);
       return asOf(caller, (current) => create(setting, current, type, incoming));
     },
-    async update(caller, type, id, body, ifMatch) {
+    async update(caller, target, body, provided = {}) {
+      const { type, id, where } = target;
+      if (where || provided.ifNew) {
+        const outcome = await alone(caller, { method: 'PUT', ...target, ...provided, body });
+        if (provided.ifNew && outcome.kind === 'unchanged') throw alreadyThere(outcome.resource);
+        return writtenOf(outcome);
+      }
       const incoming = readIncoming(body);
-      if (type === 'Binary') return writeBinaryResource(setting, caller, id, incoming, ifMatch);
-      return asOf(caller, (current) => update(setting, current, { type, id, ifMatch }, incoming));
+      if (type === 'Binary') return writeBinaryResource(setting, caller, id, incoming, provided.ifMatch);
+      return asOf(caller, (current) => update(setting, current, { type, id, ...provided }, incoming));
     },
-    remove: (caller, type, id, ifMatch) =>
-      asOf(caller, (current) => remove(setting, current, { type, id, ifMatch })),
+    patch: async (caller, target, patch, provided = {}) =>
+      writtenOf(await alone(caller, { method: 'PATCH', ...target, ...provided, patch })),
+    async remove(caller, target, provided = {}) {
+      if (target.where) {
+        const outcome = await alone(caller, { method: 'DELETE', ...target, ...provided });
+        return outcome.kind === 'removed' ? outcome.removed : { existed: false };
+      }
+      return asOf(caller, (current) => remove(setting, current, { ...target, ...provided }));
+    },
     history: (caller, request) => asOf(caller, (current) => history(setting, current, request)),
     search: (caller, request) => asOf(caller, (current) => search(setting, current, request)),
+    async carryOut(caller, entry) {
+      // What waits together shares statements, so entries of a batch go the ways of interactions that come alone.
+      switch (entry.method) {
+        case 'POST': {
+          const { type, body, ifNoneExist } = entry;
+          return ifNoneExist
+            ? alone(caller, entry)
+            : { kind: 'written', resource: await records.create(caller, type, body) };
+        }
+        case 'PUT': {
+          const { where, ifNew, ifMatch, body } = entry;
+          return where || ifNew
+            ? alone(caller, entry)
+            : { kind: 'written', resource: await records.update(caller, entry, body, { ifMatch }) };
+        }
+        case 'DELETE':
+          return { kind: 'removed', removed: await records.remove(caller, entry, entry) };
+        case 'PATCH':
+          return alone(caller, entry);
+        case 'GET':
+          return asOf(caller, (current) => lookAt(setting, current, entry.read));
+      }
+    },
     transaction: (caller, entries) => asOf(caller, (current) => transaction(setting, current, entries)),
-    writeBinary: (caller, id, bytes, ifMatch) => writeBinary(setting, caller, id, bytes, ifMatch),
+    writeBinary: (caller, id, bytes, { ifMatch } = {}) => writeBinary(setting, caller, id, bytes, ifMatch),
     openBlob: (blob, range) => openBlob(setting, blob, range),
   };
+  return records;
+}
+
+function writtenOf(outcome: Outcome): Written {
+  if (outcome.kind === 'written') return outcome.resource;
+  if (outcome.kind === 'unchanged') return { ...outcome.resource, created: false };
+  throw new Error(`a write came out as ${outcome.kind}`);
+}
+
+/** 412 where nothing was to be there (RFC 9110 §13.1.2). */
+function alreadyThere({ type, id, version, content }: Stored): Refusal {
+  const issue = error(
+    'conflict',
+    `${type}/${id} is there already: leave If-None-Match out to update it, or choose another id`,
+  );
+  return new Refusal(412, [issue], content === '' ? {} : { ETag: `W/"${version}"` });
 }

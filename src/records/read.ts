@@ -7,10 +7,15 @@ import type { Current } from '../store/read/current.ts';
 import { readVersion } from '../store/read/version.ts';
 import { checkEpoch } from './callers.ts';
 import type { Caller, Stored } from './records.ts';
-import type { Setting } from './setting.ts';
+import type { ReadSetting } from './setting.ts';
 
 /** @throws Refusal 404, 410 */
-export async function read({ store }: Setting, caller: Caller, type: string, id: string): Promise<Stored> {
+export async function read(
+  { store }: ReadSetting,
+  caller: Caller,
+  type: string,
+  id: string,
+): Promise<Stored> {
   demand(caller.access, type, 'r');
   const current = await store.read({ type: store.catalog.typeNumber(type), id });
   checkEpoch(caller, current.epoch);
@@ -21,7 +26,7 @@ export async function read({ store }: Setting, caller: Caller, type: string, id:
 
 /** @throws Refusal 404; 410 where the version is a deletion */
 export async function vread(
-  { store }: Setting,
+  { store }: ReadSetting,
   caller: Caller,
   type: string,
   id: string,
@@ -45,7 +50,8 @@ export function notFound(type: string, id: string): Refusal {
   return refusal(404, 'not-found', `${type}/${id} is not known here`);
 }
 
-function gone(type: string, id: string, { version, updated }: Current): Refusal {
+/** 410 */
+export function gone(type: string, id: string, { version, updated }: Current): Refusal {
   const when = instantOf(updated);
   return new Refusal(
     410,

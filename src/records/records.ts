@@ -5,6 +5,8 @@
 import type { Readable } from 'node:stream';
 import type { Access } from '../access/access.ts';
 import type { Range } from '../fhir/date.ts';
+import type { Patch } from '../fhir/patch/patch.ts';
+import type { Condition } from '../search/condition.ts';
 import type { SearchRequest } from '../search/request.ts';
 
 /** Who is asking. */
@@ -76,26 +78,59 @@ export interface SearchPage {
   readonly next?: string;
 }
 
+/** Which resource an interaction is about: the one of an id, or the one that a condition finds. */
+export type Target =
+  | { readonly type: string; readonly id: string; readonly where?: undefined }
+  | { readonly type: string; readonly id?: undefined; readonly where: Condition };
+
+/** What a write depends on. */
+export interface Provided {
+  /** the version that the resource must have */
+  readonly ifMatch?: number;
+  /** only where nothing was ever written under its id (If-None-Match: *) */
+  readonly ifNew?: boolean;
+}
+
 /** What is asked of one entry of a transaction; `fullUrl` is what other entries refer to it by. */
-export type TransactionEntry =
+export type Entry =
   | {
       readonly method: 'POST';
       readonly type: string;
       readonly fullUrl?: string;
       /** text of the resource */
       readonly body: string;
+      readonly ifNoneExist?: Condition;
     }
-  | {
+  | ({
       readonly method: 'PUT';
-      readonly type: string;
-      readonly id: string;
       readonly fullUrl?: string;
       readonly body: string;
-      readonly ifMatch?: number;
-      /** only where nothing was ever written under this id; else what is there stays, whatever it is */
-      readonly create?: boolean;
-    }
-  | { readonly method: 'DELETE'; readonly type: string; readonly id: string; readonly ifMatch?: number };
+    } & Target &
+      Provided)
+  | ({
+      readonly method: 'PATCH';
+      readonly fullUrl?: string;
+      readonly patch: Patch;
+    } & Target &
+      Pick<Provided, 'ifMatch'>)
+  | ({ readonly method: 'DELETE' } & Target & Pick<Provided, 'ifMatch'>)
+  | { readonly method: 'GET'; readonly read: Read };
+
+export type Read =
+  | { readonly kind: 'read'; readonly type: string; readonly id: string }
+  | { readonly kind: 'vread'; readonly type: string; readonly id: string; readonly version: string }
+  | { readonly kind: 'history'; readonly request: HistoryRequest }
+  | { readonly kind: 'search'; readonly request: SearchRequest };
+
+/** What became of an entry. */
+export type Outcome =
+  /** `created` is false where a condition found something that stays as it is, or a resource was changed */
+  | { readonly kind: 'written'; readonly resource: Written }
+  | { readonly kind: 'unchanged'; readonly resource: Stored }
+  | { readonly kind: 'removed'; readonly removed: Removed }
+  | { readonly kind: 'read'; readonly resource: Stored }
+  | { readonly kind: 'history'; readonly page: HistoryPage }
+  | { readonly kind: 'search'; readonly page: SearchPage };
 
 /** The bytes of a Binary on their way in. */
 export interface Bytes {
@@ -117,34 +152,42 @@ export interface Records {
   vread(caller: Caller, type: string, id: string, version: string): Promise<Stored>;
 
   /**
-   * @param body the resource as it came in
-   * @throws     Refusal 400, 422
+   * @param body        the resource as it came in
+   * @param ifNoneExist where one resource meets it, that is the answer, and nothing is written
+   * @throws            Refusal 400, 422; 412 where several meet the condition
    */
-  create(caller: Caller, type: string, body: string): Promise<Written>;
+  create(caller: Caller, type: string, body: string, ifNoneExist?: Condition): Promise<Written>;
   /**
-   * Update, update as create, or revival.
+   * Update, update as create, or revival; by a condition, update of the resource that meets it, or create.
    *
-   * @param ifMatch the version it must have
-   * @throws        Refusal 400; 412 naming the current version
+   * @throws Refusal 400; 412 naming the current version, or how many meet the condition; 409 where the body's id
+   *         belongs to a resource that does not meet it
    */
-  update(caller: Caller, type: string, id: string, body: string, ifMatch?: number): Promise<Written>;
-  /** @throws Refusal 412 naming the current version */
-  remove(caller: Caller, type: string, id: string, ifMatch?: number): Promise<Removed>;
+  update(caller: Caller, target: Target, body: string, provided?: Provided): Promise<Written>;
+  /** @throws Refusal as update; 404 where nothing meets the condition; 404, 410; 422 where the patch does not apply */
+  patch(caller: Caller, target: Target, patch: Patch, provided?: Pick<Provided, 'ifMatch'>): Promise<Written>;
+  /**
+   * @returns the last deletion, where a condition met several that may go together (DELETE_MATCHES)
+   * @throws  Refusal 412 naming the current version, or how many meet the condition
+   */
+  remove(caller: Caller, target: Target, provided?: Pick<Provided, 'ifMatch'>): Promise<Removed>;
 
   history(caller: Caller, request: HistoryRequest): Promise<HistoryPage>;
   search(caller: Caller, request: SearchRequest): Promise<SearchPage>;
 
+  /** One entry of a batch, by itself. */
+  carryOut(caller: Caller, entry: Entry): Promise<Outcome>;
   /**
-   * All entries or none, in one database transaction; `urn:` references to a fullUrl become local ones.
+   * All entries or none, in one database transaction, whatever their order (R4 http.html#trules). References to a
+   * fullUrl, and conditional references, become local ones.
    *
-   * @returns what became of each, in order; a Removed for DELETE. `created` is false where a PUT with `create`
-   *          found something
+   * @returns what became of each, in order
    * @throws  Refusal whose expressions begin with Bundle.entry[n]
    */
-  transaction(caller: Caller, entries: readonly TransactionEntry[]): Promise<(Written | Removed)[]>;
+  transaction(caller: Caller, entries: readonly Entry[]): Promise<Outcome[]>;
 
   /** A Binary from raw bytes (R4 binary.html#rest); `id` undefined creates. */
-  writeBinary(caller: Caller, id: string | undefined, bytes: Bytes, ifMatch?: number): Promise<Written>;
+  writeBinary(caller: Caller, id: string | undefined, bytes: Bytes, provided?: Provided): Promise<Written>;
   /**
    * The bytes behind `blob` of a version of a Binary.
    *

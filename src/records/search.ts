@@ -8,10 +8,10 @@ import { cutPage } from '../store/read/page.ts';
 import type { After, Match } from '../store/search/search.ts';
 import { checkEpoch } from './callers.ts';
 import type { Caller, SearchPage } from './records.ts';
-import type { Setting } from './setting.ts';
+import type { ReadSetting } from './setting.ts';
 
 export async function search(
-  { store, callers }: Setting,
+  { store, callers }: ReadSetting,
   caller: Caller,
   request: SearchRequest,
 ): Promise<SearchPage> {

@@ -1,9 +1,10 @@
 /** What all of the door's rooms are handed. */
 
+import type { compileConditions } from '../fhir/conditional-references.ts';
 import type { Definitions } from '../fhir/definitions.ts';
 import type { compileRewrite } from '../fhir/rewrite.ts';
 import type { Validator } from '../fhir/validate.ts';
-import type { Store } from '../store/store.ts';
+import type { Reading, Store } from '../store/store.ts';
 import type { Callers } from './callers.ts';
 
 export interface Setting {
@@ -12,10 +13,20 @@ export interface Setting {
   readonly validator: Validator;
   readonly callers: Callers;
   readonly rewrite: ReturnType<typeof compileRewrite>;
+  readonly conditionalReferences: ReturnType<typeof compileConditions>;
   /** a new logical id */
   readonly nextId: () => string;
   /** this server's FHIR base: absolute references under it are local */
   readonly baseUrl: string;
+  /** MAX_BODY: what a patch makes is bounded as what comes in is, in characters */
+  readonly maxContent: number;
+  /** DELETE_MATCHES: so many resources one conditional delete may delete */
+  readonly mostDeleted: number;
   /** REFERENCES=check */
   readonly checkReferences: boolean;
+}
+
+/** What reading needs of it: the store as it is, or as a transaction sees it. */
+export interface ReadSetting extends Omit<Setting, 'store'> {
+  readonly store: Reading & Pick<Store, 'catalog'>;
 }

@@ -104,6 +104,7 @@ export function deletion(
     epoch: caller.epoch,
     check: false,
     owns: [],
+    locks: [],
     expected: ifMatch ?? null,
     labels: null,
   };

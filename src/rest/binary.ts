@@ -4,14 +4,15 @@
  */
 import { Readable } from 'node:stream';
 import { parseJson } from '../fhir/json.ts';
-import { error, Refusal, refusal } from '../fhir/outcome.ts';
+import { error, invalid, Refusal, refusal } from '../fhir/outcome.ts';
 import { answerBytes, answerEmpty } from '../http/answer.ts';
 import { decodeText, readBytes } from '../http/body.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { demandFhirJson, isFhirJson, namesFhir } from '../http/negotiation.ts';
 import { readRange } from '../http/range.ts';
 import { httpDate } from '../http/versions.ts';
-import type { Stored } from '../records/records.ts';
+import type { Provided, Stored, Target } from '../records/records.ts';
+import type { Condition } from '../search/condition.ts';
 import { answerResource, answerWritten, versionHeaders } from './resource.ts';
 import type { RestContext, Selection } from './selection.ts';
 
@@ -73,36 +74,41 @@ function isCurrent({ request }: Exchange, { updated }: Stored): boolean {
  * Creates or updates a Binary. A body that is itself a Binary in FHIR JSON is one; anything else is its content,
  * also other resources. JSON has to be read to tell, and so is bounded by MAX_BODY; other content is streamed.
  *
- * @param id      undefined creates
- * @param ifMatch the version it must have
+ * @param target undefined creates
  */
 export async function writeBinary(
   context: RestContext,
   exchange: Exchange,
-  id?: string,
-  ifMatch?: number,
+  target?: Target,
+  provided: Provided = {},
+  ifNoneExist?: Condition,
 ): Promise<void> {
   const { request, caller } = exchange;
   const { records, config } = context;
   const contentType = request.headers['content-type']?.trim() || 'application/octet-stream';
   const securityContext = request.headers['x-security-context'] as string | undefined;
+  const raw = async (stream: Readable): Promise<void> => {
+    if (ifNoneExist || target?.where || provided.ifNew)
+      throw invalid(
+        'not-supported',
+        'Raw content is written without a condition: send a Binary in FHIR JSON',
+      );
+    const bytes = { contentType, securityContext, stream };
+    const written = await records.writeBinary(caller, target?.id, bytes, provided);
+    return answerWritten(context, exchange, written, 'minimal');
+  };
   if (!isFhirJson(contentType)) {
     if (request.headers['content-encoding'] !== undefined)
       throw refusal(415, 'not-supported', 'Raw content is stored as it is: send it without Content-Encoding');
-    const bytes = { contentType, securityContext, stream: request };
-    return answerWritten(context, exchange, await records.writeBinary(caller, id, bytes, ifMatch), 'minimal');
+    return raw(request);
   }
   const body = await readBytes(request, config.maxBody);
-  if (!isBinary(body, contentType)) {
-    const bytes = { contentType, securityContext, stream: Readable.from([body]) };
-    return answerWritten(context, exchange, await records.writeBinary(caller, id, bytes, ifMatch), 'minimal');
-  }
+  if (!isBinary(body, contentType)) return raw(Readable.from([body]));
   demandFhirJson(contentType);
   const text = decodeText(body);
-  const written =
-    id === undefined
-      ? await records.create(caller, 'Binary', text)
-      : await records.update(caller, 'Binary', id, text, ifMatch);
+  const written = target
+    ? await records.update(caller, target, text, provided)
+    : await records.create(caller, 'Binary', text, ifNoneExist);
   return answerWritten(context, exchange, written);
 }
 

@@ -1,21 +1,26 @@
 /** Bundles of many resources (R4 bundle.html), joined from the texts of their entries: nothing is parsed. */
+import type { OperationOutcome } from 'fhir/r4.js';
 import { answerJson, answerStream, LONG } from '../http/answer.ts';
 import type { Visit } from '../http/exchange.ts';
-import { type Parameter, writeParameters } from '../http/parameters.ts';
 import { etagOf } from '../http/versions.ts';
 import type { Stored } from '../records/records.ts';
+import { type Parameter, writeParameters } from '../search/query-string.ts';
 import { withData } from './base64.ts';
 import { type RestContext, type Selection, WHOLE } from './selection.ts';
 
 export interface BundleEntry {
   readonly fullUrl?: string;
   readonly resource?: Stored;
+  /** which part of the resource, where not that of all entries */
+  readonly selection?: Selection;
+  /** a Bundle as the resource of this entry */
+  readonly inner?: { readonly bundle: Bundle; readonly selection: Selection };
   /** further members as JSON text, such as `"search":{"mode":"match"}` */
   readonly rest: string;
 }
 
 export interface Bundle {
-  readonly type: 'searchset' | 'history' | 'transaction-response';
+  readonly type: 'searchset' | 'history' | 'transaction-response' | 'batch-response';
   readonly total?: number;
   readonly links: readonly Link[];
   readonly entries: readonly BundleEntry[];
@@ -54,23 +59,36 @@ export async function answerBundle(
   bundle: Bundle,
   selection: Selection = WHOLE,
 ): Promise<void> {
-  const { entries } = bundle;
-  const withBytes = selection.withData && entries.some(({ resource }) => resource?.blob);
-  let size = 0;
-  for (const { resource } of entries) size += resource?.content.length ?? 0;
-  if (withBytes) return answerStream(visit, 200, [], piecesWithBytes(context, bundle, selection));
-  if (size > LONG) return answerStream(visit, 200, [], pieces(bundle, selection));
+  if (hasBytes(bundle, selection))
+    return answerStream(visit, 200, [], piecesWithBytes(context, bundle, selection));
+  if (lengthOf(bundle) > LONG) return answerStream(visit, 200, [], pieces(bundle, selection));
   let text = '';
   for (const piece of pieces(bundle, selection)) text += piece;
   return answerJson(visit, 200, [], text);
+}
+
+function hasBytes({ entries }: Bundle, selection: Selection): boolean {
+  return entries.some(
+    ({ resource, inner, selection: own = selection }) =>
+      (resource?.blob && own.withData) || (inner && hasBytes(inner.bundle, inner.selection)),
+  );
+}
+
+function lengthOf({ entries }: Bundle): number {
+  let length = 0;
+  for (const { resource, inner } of entries)
+    length += (resource?.content.length ?? 0) + (inner ? lengthOf(inner.bundle) : 0);
+  return length;
 }
 
 function* pieces(bundle: Bundle, selection: Selection): Generator<string> {
   yield head(bundle);
   let between = ',"entry":[';
   for (const entry of bundle.entries) {
-    const { resource } = entry;
-    yield between + opening(entry) + (resource ? selection.show(resource) : '') + closing(entry);
+    const { resource, inner, selection: own = selection } = entry;
+    yield between + opening(entry) + (resource ? own.show(resource) : '');
+    if (inner) yield* pieces(inner.bundle, inner.selection);
+    yield closing(entry);
     between = ',';
   }
   yield bundle.entries.length > 0 ? ']}' : '}';
@@ -85,16 +103,17 @@ async function* piecesWithBytes(
   let between = ',"entry":[';
   for (const entry of bundle.entries) {
     yield between + opening(entry);
-    const { resource } = entry;
+    const { resource, inner, selection: own = selection } = entry;
     if (resource) {
-      const json = selection.show(resource);
-      if (resource.blob === null) yield json;
+      const json = own.show(resource);
+      if (resource.blob === null || !own.withData) yield json;
       else yield* withData(json, (await context.records.openBlob(resource.blob)).stream);
     }
+    if (inner) yield* piecesWithBytes(context, inner.bundle, inner.selection);
     yield closing(entry);
     between = ',';
   }
-  yield ']}';
+  yield bundle.entries.length > 0 ? ']}' : '}';
 }
 
 function head({ type, total, links }: Bundle): string {
@@ -102,24 +121,34 @@ function head({ type, total, links }: Bundle): string {
   return `{"resourceType":"Bundle","type":"${type}"${count},"link":${JSON.stringify(links)}`;
 }
 
-function opening({ fullUrl, resource }: BundleEntry): string {
+function opening({ fullUrl, resource, inner }: BundleEntry): string {
   const url = fullUrl === undefined ? '' : `"fullUrl":${JSON.stringify(fullUrl)}`;
-  if (!resource) return `{${url}`;
+  if (!resource && !inner) return `{${url}`;
   return url === '' ? '{"resource":' : `{${url},"resource":`;
 }
 
-function closing({ fullUrl, resource, rest }: BundleEntry): string {
-  const alone = fullUrl === undefined && !resource;
+function closing({ fullUrl, resource, inner, rest }: BundleEntry): string {
+  const alone = fullUrl === undefined && !resource && !inner;
   return rest === '' ? '}' : `${alone ? '' : ','}${rest}}`;
 }
 
-/** `response` of an entry (R4 bundle.html#response) as JSON text. */
-export function responseOf(status: string, version?: number, updated?: string, location?: string): string {
+/** What `response` of an entry tells beside its status (R4 bundle.html#response). */
+export interface Told {
+  readonly version?: number;
+  /** FHIR instant */
+  readonly updated?: string;
+  readonly location?: string;
+  readonly outcome?: OperationOutcome;
+}
+
+/** `response` of an entry as JSON text. */
+export function responseOf(status: string, { version, updated, location, outcome }: Told = {}): string {
   const response = {
     status,
     location,
     etag: version === undefined ? undefined : etagOf(version),
     lastModified: updated,
+    outcome,
   };
   return `"response":${JSON.stringify(response)}`;
 }

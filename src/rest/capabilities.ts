@@ -74,6 +74,7 @@ function statement(
     implementation,
     fhirVersion: '4.0.1',
     format: ['application/fhir+json', 'json'],
+    patchFormat: ['application/json-patch+json', 'application/fhir+json'],
     rest: [
       {
         mode: 'server',
@@ -81,8 +82,8 @@ function statement(
           cors: true,
           description: 'Every interaction but this one needs an access token: Authorization: Bearer TOKEN',
         },
-        resource: types.map((type) => resourceOf(definitions, type, names)),
-        interaction: SYSTEM.filter((code) => names.has(code)).map((code) => ({ code })),
+        resource: types.map((type) => resourceOf(definitions, type, names, context.config.deleteMatches > 1)),
+        interaction: SYSTEM.filter((code) => names.has(code) || code === 'batch').map((code) => ({ code })),
       },
     ],
   };
@@ -105,6 +106,7 @@ function resourceOf(
   definitions: Definitions,
   type: string,
   names: ReadonlySet<string>,
+  severalDeleted: boolean,
 ): CapabilityStatementRestResource {
   return {
     type: type as CapabilityStatementRestResource['type'],
@@ -113,10 +115,10 @@ function resourceOf(
     versioning: 'versioned',
     readHistory: true,
     updateCreate: true,
-    conditionalCreate: false,
+    conditionalCreate: true,
     conditionalRead: 'full-support',
-    conditionalUpdate: false,
-    conditionalDelete: 'not-supported',
+    conditionalUpdate: true,
+    conditionalDelete: severalDeleted ? 'multiple' : 'single',
     referencePolicy: ['literal', 'logical'],
     searchParam: searchable(definitions, type).map(searchParamOf),
   };

@@ -4,9 +4,11 @@ import { invalid } from '../fhir/outcome.ts';
 import { isId } from '../fhir/reference.ts';
 import { type Exchange, fhirBase } from '../http/exchange.ts';
 import { once } from '../http/parameters.ts';
-import type { HistoryEntry, HistoryRequest } from '../records/records.ts';
-import { answerBundle, type BundleEntry, pageLinks, responseOf } from './bundle.ts';
-import { type RestContext, readSelection } from './selection.ts';
+import type { FhirPath } from '../http/path.ts';
+import type { HistoryEntry, HistoryPage, HistoryRequest } from '../records/records.ts';
+import type { Parameter } from '../search/query-string.ts';
+import { answerBundle, type Bundle, type BundleEntry, pageLinks, responseOf } from './bundle.ts';
+import { type RestContext, readSelection, type Selection } from './selection.ts';
 
 const PAGE = 50;
 const MOST = 1000;
@@ -14,21 +16,25 @@ const MOST = 1000;
 /** GET [base]/_history, [base]/[type]/_history, [base]/[type]/[id]/_history */
 export async function history(context: RestContext, exchange: Exchange): Promise<void> {
   const { path, parameters, format, caller } = exchange;
-  const { _summary, _elements, ...given } = once(parameters, [
-    '_count',
-    '_since',
-    '_at',
-    '_list',
-    '_after',
-    '_summary',
-    '_elements',
-  ]);
+  const { request, selection } = readHistory(context, path, parameters);
+  const page = await context.records.history(caller, request);
+  const bundle = historyBundle(context, request, [...parameters, ...format.asked], page);
+  return answerBundle(context, exchange, bundle, selection);
+}
+
+/** What a history's path and parameters ask for. */
+export function readHistory(
+  context: RestContext,
+  path: Pick<FhirPath, 'type' | 'id'>,
+  parameters: readonly Parameter[],
+): { readonly request: HistoryRequest; readonly selection: Selection } {
+  const given = once(parameters, ['_count', '_since', '_at', '_list', '_after', '_summary', '_elements']);
   const selection = readSelection(
     context,
     path.type || undefined,
     parameters.filter(([name]) => name === '_summary' || name === '_elements'),
   );
-  const request: HistoryRequest = {
+  const request = {
     type: path.type || undefined,
     id: path.id || undefined,
     count: readCount(given._count),
@@ -37,18 +43,25 @@ export async function history(context: RestContext, exchange: Exchange): Promise
     list: given._list === undefined ? undefined : readList(given._list),
     after: given._after,
   };
-  const page = await context.records.history(caller, request);
+  return { request, selection };
+}
 
+/** @param asked parameters for the links; `_after` among them is passed over */
+export function historyBundle(
+  context: RestContext,
+  { type, id, after }: HistoryRequest,
+  asked: readonly Parameter[],
+  page: HistoryPage,
+): Bundle {
   const base = fhirBase(context);
-  const place = [base, path.type, path.id, '_history'].filter(Boolean).join('/');
-  const own = [...parameters.filter(([name]) => name !== '_after'), ...format.asked];
-  const bundle = {
-    type: 'history' as const,
+  const place = [base, type, id, '_history'].filter(Boolean).join('/');
+  const own = asked.filter(([name]) => name !== '_after');
+  return {
+    type: 'history',
     total: page.total,
-    links: pageLinks(place, own, given._after, page.next),
+    links: pageLinks(place, own, after, page.next),
     entries: page.entries.map((entry) => historyEntry(base, entry)),
   };
-  return answerBundle(context, exchange, bundle, selection);
 }
 
 function historyEntry(base: string, entry: HistoryEntry): BundleEntry {
@@ -62,7 +75,7 @@ function historyEntry(base: string, entry: HistoryEntry): BundleEntry {
   return {
     fullUrl: `${base}/${place}`,
     resource: deleted ? undefined : entry,
-    rest: `"request":${JSON.stringify({ method, url })},${responseOf(status, version, updated)}`,
+    rest: `"request":${JSON.stringify({ method, url })},${responseOf(status, { version, updated })}`,
   };
 }
 

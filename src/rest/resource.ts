@@ -49,8 +49,13 @@ export async function answerWritten(
   const { type, id, version, created } = written;
   const status = created ? 201 : 200;
   const headers = versionHeaders(written);
-  if (created) headers.push('Location', `${fhirBase(context)}/${type}/${id}/_history/${version}`);
-  const wanted = readReturn(exchange.request.headers.prefer as string | undefined, fallback);
+  if (created || exchange.request.headers['if-none-exist'] !== undefined)
+    headers.push('Location', `${fhirBase(context)}/${type}/${id}/_history/${version}`);
+  // What may not be read is not shown.
+  const wanted =
+    written.content === ''
+      ? 'minimal'
+      : readReturn(exchange.request.headers.prefer as string | undefined, fallback);
   if (wanted === 'representation') return answerResource(context, exchange, status, headers, written);
   if (wanted === 'minimal') return answerEmpty(exchange, status, headers);
   const done = `${type}/${id} was ${created ? 'created' : 'updated'}: this is its version ${version}`;

@@ -4,15 +4,20 @@ import { compileSubset } from '../fhir/subset.ts';
 import type { Context, Exchange, Interaction, Routes } from '../http/exchange.ts';
 import { makeCapabilities } from './capabilities.ts';
 import { history } from './history.ts';
+import { makePatchReaders } from './patch.ts';
 import { read, vread } from './read.ts';
 import { search, searchByPost } from './search.ts';
 import type { RestContext } from './selection.ts';
 import { transaction } from './transaction.ts';
-import { create, remove, update } from './write.ts';
+import { create, patch, remove, update } from './write.ts';
 
 /** Makes the routes of the FHIR interactions. */
 export function makeRoutes(options: Context): Routes {
-  const context: RestContext = { ...options, subset: compileSubset(options.definitions) };
+  const context: RestContext = {
+    ...options,
+    subset: compileSubset(options.definitions),
+    patches: makePatchReaders(options),
+  };
   const done = (
     name: string,
     run: (context: RestContext, exchange: Exchange) => void | Promise<void>,
@@ -22,10 +27,21 @@ export function makeRoutes(options: Context): Routes {
     '/': { POST: done('transaction', transaction) },
     '/metadata': { GET: { name: 'capabilities', open: (visit) => capabilities(visit) } },
     '/_history': { GET: done('history-system', history) },
-    '/:type': { GET: done('search-type', search), POST: done('create', create) },
+    '/:type': {
+      GET: done('search-type', search),
+      POST: done('create', create),
+      PUT: done('update', update),
+      PATCH: done('patch', patch),
+      DELETE: done('delete', remove),
+    },
     '/:type/_search': { POST: done('search-type', searchByPost) },
     '/:type/_history': { GET: done('history-type', history) },
-    '/:type/:id': { GET: done('read', read), PUT: done('update', update), DELETE: done('delete', remove) },
+    '/:type/:id': {
+      GET: done('read', read),
+      PUT: done('update', update),
+      PATCH: done('patch', patch),
+      DELETE: done('delete', remove),
+    },
     '/:type/:id/_history': { GET: done('history-instance', history) },
     '/:type/:id/_history/:version': { GET: done('vread', vread) },
   };

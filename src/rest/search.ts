@@ -3,9 +3,11 @@ import { invalid, refusal } from '../fhir/outcome.ts';
 import { readText } from '../http/body.ts';
 import { type Exchange, fhirBase } from '../http/exchange.ts';
 import { negotiate, notAcceptable } from '../http/negotiation.ts';
-import { readParameters } from '../http/parameters.ts';
+import type { SearchPage } from '../records/records.ts';
 import { parseSearch } from '../search/parse.ts';
-import { answerBundle, type Link, pageLinks } from './bundle.ts';
+import { type Parameter, readParameters } from '../search/query-string.ts';
+import type { SearchRequest } from '../search/request.ts';
+import { answerBundle, type Bundle, type Link, pageLinks } from './bundle.ts';
 import { type RestContext, selectionOf } from './selection.ts';
 
 /** GET [base]/[type]?… */
@@ -16,20 +18,30 @@ export async function search(context: RestContext, exchange: Exchange): Promise<
   const selection = selectionOf(context, path.type, request);
   const page = await context.records.search(caller, request);
 
-  const own = [...request.parameters, ...format.asked];
-  const links = pageLinks(`${base}/${path.type}`, own, request.after, page.next);
-  if (exchange.request.method === 'POST') demandFollowable(links);
-  const bundle = {
-    type: 'searchset' as const,
+  const bundle = searchBundle(context, request, format.asked, page);
+  if (exchange.request.method === 'POST') demandFollowable(bundle.links);
+  return answerBundle(context, exchange, bundle, selection);
+}
+
+/** @param asked further parameters for the links */
+export function searchBundle(
+  context: RestContext,
+  request: SearchRequest,
+  asked: readonly Parameter[],
+  page: SearchPage,
+): Bundle {
+  const base = fhirBase(context);
+  const own = [...request.parameters, ...asked];
+  return {
+    type: 'searchset',
     total: page.total,
-    links,
+    links: pageLinks(`${base}/${request.type}`, own, request.after, page.next),
     entries: page.entries.map((resource) => ({
       fullUrl: `${base}/${resource.type}/${resource.id}`,
       resource,
       rest: '"search":{"mode":"match"}',
     })),
   };
-  return answerBundle(context, exchange, bundle, selection);
 }
 
 /** Characters of a URL that servers and what stands before them take (RFC 9110 §4.1 recommends 8000). */

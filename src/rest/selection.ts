@@ -3,12 +3,15 @@ import { render } from '../fhir/content.ts';
 import { invalid } from '../fhir/outcome.ts';
 import type { compileSubset, Part, Subset } from '../fhir/subset.ts';
 import type { Context } from '../http/exchange.ts';
-import { once, type Parameter } from '../http/parameters.ts';
+import { once } from '../http/parameters.ts';
 import type { Stored } from '../records/records.ts';
+import type { Parameter } from '../search/query-string.ts';
+import type { PatchReaders } from './patch.ts';
 
 /** What the interactions lean on beside what all routes do. */
 export interface RestContext extends Context {
   readonly subset: ReturnType<typeof compileSubset>;
+  readonly patches: PatchReaders;
 }
 
 export interface Selection {

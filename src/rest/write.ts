@@ -1,4 +1,4 @@
-/** create, update and delete (R4 http.html#create, #update, #upsert, #delete, #concurrency). */
+/** create, update, patch and delete (R4 http.html#create, #update, #upsert, #patch, #delete, #concurrency). */
 import { invalid, Refusal } from '../fhir/outcome.ts';
 import { answerEmpty, answerJson } from '../http/answer.ts';
 import { readText } from '../http/body.ts';
@@ -7,7 +7,10 @@ import { demandFhirJson } from '../http/negotiation.ts';
 import { once } from '../http/parameters.ts';
 import { readReturn } from '../http/prefer.ts';
 import { etagOf, httpDate, NO_VERSION, readTags } from '../http/versions.ts';
+import type { Target } from '../records/records.ts';
 import { writeBinary } from './binary.ts';
+import { readIfNoneExist, readTarget } from './condition.ts';
+import { patchReader } from './patch.ts';
 import { answerWritten, informing } from './resource.ts';
 import type { RestContext } from './selection.ts';
 
@@ -15,45 +18,71 @@ import type { RestContext } from './selection.ts';
 export async function create(context: RestContext, exchange: Exchange): Promise<void> {
   const { request, path, parameters, caller } = exchange;
   once(parameters, []);
-  refuseCondition(exchange, 'if-none-exist', 'If-None-Exist (conditional create)');
-  if (path.type === 'Binary') return writeBinary(context, exchange);
+  const ifNoneExist = readIfNoneExist(context, exchange);
+  if (path.type === 'Binary') return writeBinary(context, exchange, undefined, {}, ifNoneExist);
   demandFhirJson(request.headers['content-type']);
   const body = await readText(request, context.config.maxBody);
-  return answerWritten(context, exchange, await context.records.create(caller, path.type, body));
+  return answerWritten(context, exchange, await context.records.create(caller, path.type, body, ifNoneExist));
 }
 
-/** PUT [base]/[type]/[id] */
+/** PUT [base]/[type]/[id], PUT [base]/[type]?[condition] */
 export async function update(context: RestContext, exchange: Exchange): Promise<void> {
   const { request, path, parameters, caller } = exchange;
-  once(parameters, []);
-  refuseCondition(exchange, 'if-none-match', 'If-None-Match with PUT (create only what is not there)');
-  const ifMatch = await readIfMatch(context, exchange);
-  if (path.type === 'Binary') return writeBinary(context, exchange, path.id, ifMatch);
+  const target = readTarget(context, exchange);
+  if (!target.where) once(parameters, []);
+  const provided = {
+    ifMatch: await readIfMatch(context, exchange, target),
+    ifNew: readIfNew(exchange, target),
+  };
+  if (path.type === 'Binary') return writeBinary(context, exchange, target, provided);
   demandFhirJson(request.headers['content-type']);
   const body = await readText(request, context.config.maxBody);
-  const written = await context.records.update(caller, path.type, path.id, body, ifMatch);
+  return answerWritten(context, exchange, await context.records.update(caller, target, body, provided));
+}
+
+/** PATCH [base]/[type]/[id], PATCH [base]/[type]?[condition] */
+export async function patch(context: RestContext, exchange: Exchange): Promise<void> {
+  const { request, parameters, caller } = exchange;
+  const target = readTarget(context, exchange);
+  if (!target.where) once(parameters, []);
+  const ifMatch = await readIfMatch(context, exchange, target);
+  const read = patchReader(context, request.headers['content-type']);
+  const body = await readText(request, context.config.maxBody);
+  const written = await context.records.patch(caller, target, await read(body), { ifMatch });
   return answerWritten(context, exchange, written);
 }
 
-/** DELETE [base]/[type]/[id]: 204, or 200 where something is to be told */
+/** DELETE [base]/[type]/[id], DELETE [base]/[type]?[condition]: 204, or 200 where something is to be told */
 export async function remove(context: RestContext, exchange: Exchange): Promise<void> {
   const { request, path, parameters, caller } = exchange;
-  once(parameters, []);
-  const ifMatch = await readIfMatch(context, exchange);
-  const removed = await context.records.remove(caller, path.type, path.id, ifMatch);
+  const target = readTarget(context, exchange);
+  if (!target.where) once(parameters, []);
+  const ifMatch = await readIfMatch(context, exchange, target);
+  const removed = await context.records.remove(caller, target, { ifMatch });
   const { existed, version, updated } = removed;
   const headers = version === undefined ? [] : ['ETag', etagOf(version)];
   if (updated !== undefined) headers.push('Last-Modified', httpDate(updated));
   if (readReturn(request.headers.prefer as string | undefined, 'minimal') !== 'OperationOutcome')
     return answerEmpty(exchange, 204, headers);
-  const what = `${path.type}/${path.id}`;
-  const done = existed ? `${what} was deleted` : `There was no ${what} to delete`;
-  return answerJson(exchange, 200, headers, informing(done));
+  const what = target.where ? `what matched ${target.where.text}` : `${path.type}/${path.id}`;
+  return answerJson(
+    exchange,
+    200,
+    headers,
+    informing(existed ? `${what} was deleted` : `There was no ${what} to delete`),
+  );
 }
 
-/** A condition that is not judged must not be passed over: the client would take the write for a guarded one. */
-function refuseCondition({ request }: Exchange, header: string, name: string): void {
-  if (request.headers[header] !== undefined) throw invalid('not-supported', `${name} is not supported yet`);
+/** Whether If-None-Match asks that nothing be there yet (RFC 9110 §13.1.2). */
+function readIfNew({ request }: Exchange, { where }: Target): boolean {
+  const header = request.headers['if-none-match'];
+  if (header === undefined) return false;
+  if (header.trim() !== '*' || where)
+    throw invalid(
+      'not-supported',
+      'If-None-Match with PUT is * at [type]/[id], to create only what is not there',
+    );
+  return true;
 }
 
 /**
@@ -63,12 +92,16 @@ function refuseCondition({ request }: Exchange, header: string, name: string): v
  * @returns undefined without the header; NO_VERSION where none of its tags can match, or nothing is there
  * @throws  Refusal 400 where the header is malformed
  */
-async function readIfMatch({ records }: RestContext, exchange: Exchange): Promise<number | undefined> {
+async function readIfMatch(
+  { records }: RestContext,
+  exchange: Exchange,
+  { type, id, where }: Target,
+): Promise<number | undefined> {
   const header = exchange.request.headers['if-match'];
   if (header === undefined) return undefined;
   const match = readTags(header, 'If-Match');
   if (match !== '*' && match.length === 1) return match[0];
-  const { type, id } = exchange.path;
+  if (where) throw invalid('not-supported', 'If-Match beside a condition is one entity tag, such as W/"3"');
   try {
     const { version } = await records.read(exchange.caller, type, id);
     return match === '*' || match.includes(version) ? version : NO_VERSION;

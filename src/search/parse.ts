@@ -124,6 +124,9 @@ const RESULT: Readonly<Record<string, (request: Making, value: string, definitio
   },
 };
 
+/** Whether a parameter shapes the result, and selects nothing. */
+export const isResultParameter = (name: string): boolean => Object.hasOwn(RESULT, name);
+
 function readFilter(
   definitions: Definitions,
   type: string,

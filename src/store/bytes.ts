@@ -1,7 +1,6 @@
 /** The rows that know the bytes of Binaries. */
-import type pg from 'pg';
 import type { Blobs } from './blobs/blobs.ts';
-import { run } from './pool.ts';
+import { type Executor, run } from './pool.ts';
 
 const ADD = {
   name: 'add_blob',
@@ -19,26 +18,26 @@ const FORGET = {
 const DAY = 86_400_000;
 
 export async function addBlob(
-  pool: pg.Pool,
+  executor: Executor,
   { name, size, sha256 }: { readonly name: string; readonly size: number; readonly sha256: string },
 ): Promise<void> {
-  await run(pool, ADD, [name, size, Buffer.from(sha256, 'hex')]);
+  await run(executor, ADD, [name, size, Buffer.from(sha256, 'hex')]);
 }
 
 /** Size and SHA-256 of bytes; undefined where no row knows them. */
 export async function findBlob(
-  pool: pg.Pool,
+  executor: Executor,
   name: string,
 ): Promise<{ readonly size: number; readonly sha256: string } | undefined> {
-  const [row] = await run(pool, FIND, [name]);
+  const [row] = await run(executor, FIND, [name]);
   return row && { size: row[0] as number, sha256: row[1] as string };
 }
 
 /** Removes bytes that for a day no version of a Binary has had; returns how many. */
-export async function sweepBlobs(pool: pg.Pool, blobs: Blobs): Promise<number> {
-  await run(pool, FORGET, []);
+export async function sweepBlobs(executor: Executor, blobs: Blobs): Promise<number> {
+  await run(executor, FORGET, []);
   return blobs.sweep(
     Date.now() - DAY,
-    async (names) => new Set((await run(pool, KNOWN, [names])).map(([name]) => name as string)),
+    async (names) => new Set((await run(executor, KNOWN, [names])).map(([name]) => name as string)),
   );
 }

@@ -12,6 +12,14 @@ export interface PoolOptions {
   readonly plans?: keyof typeof PLANS;
 }
 
+/** Within a transaction of a pool that plans `once`: for the searches that follow, as `each`. */
+export const PLAN_EACH =
+  'set local plan_cache_mode = auto; set local enable_seqscan = on; set local enable_hashjoin = on; set local enable_mergejoin = on';
+
+/** And back. */
+export const PLAN_ONCE =
+  'set local plan_cache_mode = force_generic_plan; set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off';
+
 const PLANS = {
   once: '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off',
   each: '-c plan_cache_mode=auto',
@@ -56,17 +64,21 @@ export function openPool({ databaseUrl, size = 6, plans = 'once' }: PoolOptions)
 export interface Pools {
   readonly fixed: pg.Pool;
   readonly searching: pg.Pool;
+  /** for transactions of several statements: however many wait, reads and single writes go on */
+  readonly transacting: pg.Pool;
   end(): Promise<void>;
 }
 
 export function openPools(databaseUrl: string): Pools {
   const fixed = openPool({ databaseUrl });
   const searching = openPool({ databaseUrl, plans: 'each' });
+  const transacting = openPool({ databaseUrl, size: 4 });
   return {
     fixed,
     searching,
+    transacting,
     async end() {
-      await Promise.all([fixed.end(), searching.end()]);
+      await Promise.all([fixed.end(), searching.end(), transacting.end()]);
     },
   };
 }
@@ -100,12 +112,20 @@ export async function run(
   return result.rows;
 }
 
-/** Runs `work` in one transaction on one connection: committed when it resolves, rolled back when it throws. */
-export async function transaction<T>(pool: pg.Pool, work: (executor: Executor) => Promise<T>): Promise<T> {
+/**
+ * Runs `work` in one transaction on one connection: committed when it resolves, rolled back when it throws.
+ *
+ * @param mode of `begin`
+ */
+export async function transaction<T>(
+  pool: pg.Pool,
+  work: (executor: Executor) => Promise<T>,
+  mode = '',
+): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
   try {
-    await client.query('begin');
+    await client.query(`begin ${mode}`);
     const result = await work(client);
     await client.query('commit');
     return result;

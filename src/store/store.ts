@@ -7,23 +7,37 @@ import { type CodeKeys, makeCodeKeys } from './index/code-keys.ts';
 import { type Keys, makeKeys } from './index/keys.ts';
 import { type Indexer, makeIndexer } from './index/row.ts';
 import { makeNumbers, type Numbers } from './numbers.ts';
-import type { Pools } from './pool.ts';
+import { type Executor, type Pools, transaction } from './pool.ts';
 import { type Current, makeReader } from './read/current.ts';
 import { makeSearcher, type Searcher } from './search/search.ts';
 import { makeWriter, type Writer } from './write/writer.ts';
 
-export interface Store {
+/** What reading leans on: of the process, or of one transaction that sees what it has written. */
+export interface Reading {
   /** for statements that are planned once */
+  readonly pool: Executor;
+  readonly numbers: Pick<Numbers, 'find'>;
+  readonly read: (wanted: { readonly type: number; readonly id: string }) => Promise<Current>;
+  readonly searcher: Searcher;
+}
+
+export interface Store extends Reading {
   readonly pool: pg.Pool;
   readonly catalog: Catalog;
   readonly keys: Keys;
   readonly numbers: Numbers;
   readonly codeKeys: CodeKeys;
   readonly indexer: Indexer;
-  readonly read: (wanted: { readonly type: number; readonly id: string }) => Promise<Current>;
   readonly writer: Writer;
-  readonly searcher: Searcher;
   readonly blobs: Blobs;
+  /**
+   * Reading within a transaction, whose connection is to plan for each search (PLAN_EACH).
+   *
+   * @param written numbers of what it has created
+   */
+  inside(executor: Executor, written: ReadonlyMap<string, number>): Reading;
+  /** Reads in one snapshot of the database. */
+  atOneMoment<T>(work: (executor: Executor) => Promise<T>): Promise<T>;
 }
 
 /**
@@ -32,7 +46,7 @@ export interface Store {
  * @param pools `fixed` plans once, `searching` for each search
  */
 export async function openStore(
-  { fixed: pool, searching }: Pools,
+  { fixed: pool, searching, transacting }: Pools,
   definitions: Definitions,
   blobs: Blobs,
 ): Promise<Store> {
@@ -47,8 +61,19 @@ export async function openStore(
     codeKeys: makeCodeKeys(pool),
     indexer: makeIndexer(definitions, keys),
     read: makeReader(pool),
-    writer: makeWriter(pool, catalog),
+    writer: makeWriter(pool, transacting, catalog),
     searcher: makeSearcher(searching, definitions, catalog, keys, numbers),
     blobs,
+    atOneMoment: (work) => transaction(transacting, work, 'isolation level repeatable read, read only'),
+    inside(executor, written) {
+      const seen: Reading['numbers'] = {
+        async find(names) {
+          const outside = await numbers.find(names);
+          return names.map(({ type, id }, i) => written.get(`${type}/${id}`) ?? outside[i]);
+        },
+      };
+      const searcher = makeSearcher(executor, definitions, catalog, keys, seen);
+      return { pool: executor, numbers: seen, read: makeReader(executor), searcher };
+    },
   };
 }

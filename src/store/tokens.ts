@@ -1,7 +1,6 @@
 /** Access tokens, opaque to clients: the database keeps their hashes only. */
 import { createHash, randomBytes } from 'node:crypto';
-import type pg from 'pg';
-import { run } from './pool.ts';
+import { type Executor, run } from './pool.ts';
 
 export interface TokenRow {
   readonly number: number;
@@ -33,23 +32,23 @@ const hashOf = (token: string): Buffer => createHash('sha256').update(token).dig
  * @returns       the token, which is not kept
  */
 export async function issueToken(
-  pool: pg.Pool,
+  executor: Executor,
   grant: { readonly scope: string; readonly client: string; readonly seconds: number },
 ): Promise<string> {
   const token = randomBytes(32).toString('base64url');
-  await run(pool, ISSUE, [hashOf(token), grant.scope, grant.client, grant.seconds]);
+  await run(executor, ISSUE, [hashOf(token), grant.scope, grant.client, grant.seconds]);
   return token;
 }
 
 /** What a token stands for; undefined where it is none or has expired. */
-export async function lookUpToken(pool: pg.Pool, token: string): Promise<TokenRow | undefined> {
-  const [row] = await run(pool, LOOK, [hashOf(token)]);
+export async function lookUpToken(executor: Executor, token: string): Promise<TokenRow | undefined> {
+  const [row] = await run(executor, LOOK, [hashOf(token)]);
   if (!row) return undefined;
   const [number, scope, expires, epoch] = row;
   return { number, scope, expires, epoch } as TokenRow;
 }
 
 /** The number that rises whenever something changes that decides about access. */
-export async function currentEpoch(pool: pg.Pool): Promise<number> {
-  return (await run(pool, EPOCH, []))[0]?.[0] as number;
+export async function currentEpoch(executor: Executor): Promise<number> {
+  return (await run(executor, EPOCH, []))[0]?.[0] as number;
 }

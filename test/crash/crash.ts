@@ -10,14 +10,16 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Resource } from 'fhir/r4.js';
 import { ask, consilium, freePort, type Running, serve, stop } from '../../bench/processes.ts';
-import { type Answer, openWire, request } from '../../bench/wire.ts';
+import { type Answer, openWire, request, send } from '../../bench/wire.ts';
 import { loadDefinitions } from '../../src/fhir/definitions.ts';
 import { placeOf } from '../../src/store/embedded/place.ts';
 import { startEmbedded } from '../../src/store/embedded.ts';
 import { openPool } from '../../src/store/pool.ts';
 import { inconsistencies } from '../support/consistency.ts';
 import { digest } from './digest.ts';
-import type { Acknowledged, Report } from './writer.ts';
+import { halves } from './half.ts';
+import type { Acknowledged, Sent } from './step.ts';
+import type { Load, Order, Report } from './writer.ts';
 
 /** What is killed, by turns. A killed backend makes PostgreSQL end all others and recover. */
 const VICTIMS = ['server', 'postmaster', 'server', 'backend'] as const;
@@ -36,16 +38,17 @@ interface Place {
 /**
  * Runs so many rounds on a new data folder.
  *
- * @param log told a line for each round
- * @returns   a line for each fault
+ * @param load what is written: single resources, transactions, or both at once
+ * @param log  told a line for each round
+ * @returns    a line for each fault
  */
-export async function crash(rounds: number, log: (line: string) => void): Promise<string[]> {
+export async function crash(rounds: number, load: Load, log: (line: string) => void): Promise<string[]> {
   const dataDir = mkdtempSync(join(tmpdir(), 'consilium-crash-'));
   chmodSync(dataDir, 0o755);
   const env = { DATA_DIR: dataDir, DATABASE_URL: '', LOG_LEVEL: 'silent' };
   const writer = fork(join(import.meta.dirname, 'writer.ts'));
   const faults: string[] = [];
-  const all: Acknowledged[] = [];
+  const all = { acknowledged: [] as Acknowledged[], bundles: [] as Sent[] };
   let server: Running | undefined;
   try {
     const port = await freePort();
@@ -56,18 +59,22 @@ export async function crash(rounds: number, log: (line: string) => void): Promis
       const victim = VICTIMS[round % VICTIMS.length]!;
       const since = new Date(Date.now() - 1000);
       const before = faults.length;
-      const { report, after } = await kill(victim, server, writer, place);
+      const { report, after } = await kill(victim, server, writer, place, load);
       server = after;
       faults.push(...report.faults.slice(0, 10), ...(await lost(place, report.acknowledged)));
-      faults.push(...(await disagreements(place, report.acknowledged, since)));
-      for (const one of report.acknowledged) all.push(one);
+      faults.push(...(await disagreements(place, report, since)));
+      for (const one of report.acknowledged) all.acknowledged.push(one);
+      for (const one of report.bundles) all.bundles.push(one);
       log(
         `round ${round + 1}: killed the ${victim}; ${report.acknowledged.length} writes acknowledged, ` +
-          `${report.unanswered} unanswered, ${report.unavailable} refused meanwhile; ${faults.length - before} faults`,
+          `${report.bundles.length} transactions sent, ${report.unanswered} unanswered, ${report.unavailable} refused meanwhile; ${faults.length - before} faults`,
       );
     }
-    log(`at the end: ${all.length} acknowledged writes read again, all rows compared`);
-    faults.push(...(await lost(place, all)), ...(await disagreements(place, all, new Date(0))));
+    log(
+      `at the end: ${all.acknowledged.length} acknowledged writes read again, ` +
+        `${all.bundles.length} transactions and all rows compared`,
+    );
+    faults.push(...(await lost(place, all.acknowledged)), ...(await disagreements(place, all, new Date(0))));
     return faults;
   } finally {
     writer.disconnect();
@@ -83,21 +90,22 @@ async function kill(
   victim: Victim,
   server: Running,
   writer: ChildProcess,
-  place: Place,
+  { dataDir, env, port, token }: Place,
+  load: Load,
 ): Promise<{ report: Report; after: Running }> {
-  writer.send({ port: place.port, token: place.token });
+  writer.send({ port, token, load } satisfies Order);
   await sleep(200 + Math.random() * 1000);
   if (victim === 'server') {
     server.process.kill('SIGKILL');
     await once(server.process, 'exit');
-    return { report: await ask<Report>(writer, { stop: true }), after: await serve(place.env, place.port) };
+    return { report: await ask<Report>(writer, { stop: true }), after: await serve(env, port) };
   }
-  const postmaster = postmasterOf(place.dataDir);
+  const postmaster = postmasterOf(dataDir);
   const backends = victim === 'backend' ? backendsOf(postmaster) : [];
   process.kill(backends[Math.floor(Math.random() * backends.length)] ?? postmaster, 'SIGKILL');
   // The server itself brings its database up again; then there is more writing.
   await sleep(100);
-  await answersAgain(place);
+  await answersAgain(port, token);
   await sleep(300);
   return { report: await ask<Report>(writer, { stop: true }), after: server };
 }
@@ -127,28 +135,27 @@ function isBackend(pid: number, postmaster: number): boolean {
   }
 }
 
-async function answersAgain(place: Place): Promise<void> {
+async function answersAgain(port: number, token: string): Promise<void> {
   let answer: Answer | undefined;
   for (const until = Date.now() + RECOVERY; Date.now() < until; await sleep(50)) {
-    [answer] = await get(place, ['/fhir/Patient/nobody']);
+    [answer] = await get({ port, token }, ['/fhir/Patient/nobody']);
     if (answer?.status === 404) return;
   }
   throw new Error(`no answer for ${RECOVERY} ms after the database died: ${answer?.head}`);
 }
 
 /** The answers to GETs, over a few connections. */
-async function get(place: Place, paths: readonly string[]): Promise<Answer[]> {
+async function get(
+  { port, token }: Pick<Place, 'port' | 'token'>,
+  paths: readonly string[],
+): Promise<Answer[]> {
   const answers: Answer[] = [];
   let next = 0;
   const reader = async () => {
-    const wire = await openWire(place.port);
+    const wire = await openWire(port);
     while (next < paths.length) {
       const at = next++;
-      answers[at] = await new Promise<Answer>((resolve, reject) =>
-        wire.send(request('GET', paths[at]!, { token: place.token }), (answer) =>
-          answer instanceof Error ? reject(answer) : resolve(answer),
-        ),
-      );
+      answers[at] = await send(wire, request('GET', paths[at]!, { token }));
     }
     wire.close();
   };
@@ -173,14 +180,14 @@ async function lost(place: Place, acknowledged: readonly Acknowledged[]): Promis
   return faults.slice(0, 20);
 }
 
-/** What does not agree in the database, with itself or with what was acknowledged. */
+/** What does not agree in the database, with itself or with what was acknowledged and sent. */
 async function disagreements(
   { dataDir }: Place,
-  acknowledged: readonly Acknowledged[],
+  { acknowledged, bundles }: Pick<Report, 'acknowledged' | 'bundles'>,
   since: Date,
 ): Promise<string[]> {
   const embedded = await startEmbedded({ dataDir });
-  const pool = openPool({ databaseUrl: embedded.url, size: 2 });
+  const pool = openPool({ databaseUrl: embedded.url, size: 2, plans: 'each' });
   try {
     const { rows } = await pool.query(
       `select t.name, e.id, e.version, r.version as current
@@ -197,7 +204,8 @@ async function disagreements(
     const behind = rows.map(
       ({ name, id, version, current }) => `${name}/${id} went back from version ${version} to ${current}`,
     );
-    return [...behind, ...(await inconsistencies(pool, await loadDefinitions(), { since }))];
+    const parts = (await halves(pool, bundles, since)).slice(0, 20);
+    return [...behind, ...parts, ...(await inconsistencies(pool, await loadDefinitions(), { since }))];
   } finally {
     await pool.end();
     await embedded.release();

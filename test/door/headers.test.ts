@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { once, readParameters, writeParameters } from '../../src/http/parameters.ts';
+import { once } from '../../src/http/parameters.ts';
+import { readParameters, writeParameters } from '../../src/search/query-string.ts';
 import { readReturn } from '../../src/http/prefer.ts';
 import { readRange } from '../../src/http/range.ts';
 import { httpDate, NO_VERSION, notModified, readTags } from '../../src/http/versions.ts';

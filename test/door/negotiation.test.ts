@@ -7,7 +7,7 @@ import {
   namesFhir,
   negotiate,
 } from '../../src/http/negotiation.ts';
-import type { Parameter } from '../../src/http/parameters.ts';
+import type { Parameter } from '../../src/search/query-string.ts';
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 

@@ -86,17 +86,16 @@ describe('R4 http.html#mime-type: answers', () => {
 describe('methods', () => {
   test('OPTIONS tells what can be done, to anybody', async () => {
     const options = (path: string) => request(app.url).options(`/fhir${path}`).expect(204);
-    expect((await options('/Patient/1')).headers.allow).toBe('GET, HEAD, PUT, DELETE, OPTIONS');
-    expect((await options('/Patient')).headers.allow).toBe('GET, HEAD, POST, OPTIONS');
+    expect((await options('/Patient/1')).headers.allow).toBe('GET, HEAD, PUT, PATCH, DELETE, OPTIONS');
+    expect((await options('/Patient')).headers.allow).toBe('GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS');
     expect((await options('/')).headers.allow).toBe('POST, OPTIONS');
     expect((await options('/metadata')).headers.allow).toBe('GET, HEAD, OPTIONS');
   });
 
   test('R4 http.html#Status-Codes: a wrong method is 405 with Allow', async () => {
-    const answer = await app.send('patch', `/Patient/${id}`).expect(405);
-    expect(answer.headers.allow).toBe('GET, HEAD, PUT, DELETE, OPTIONS');
+    const answer = await app.send('post', `/Patient/${id}`).expect(405);
+    expect(answer.headers.allow).toBe('GET, HEAD, PUT, PATCH, DELETE, OPTIONS');
     expect(answer.body.issue[0].code).toBe('not-supported');
-    await app.send('post', `/Patient/${id}`).expect(405);
     await app.send('get', '').expect(405);
     await app.send('delete', '/metadata').expect(405);
   });
@@ -110,7 +109,7 @@ describe('Fetch standard: browser apps', () => {
       .expect(204);
     expect(preflight.headers).toMatchObject({
       'access-control-allow-origin': '*',
-      'access-control-allow-methods': 'GET, HEAD, PUT, DELETE, OPTIONS',
+      'access-control-allow-methods': 'GET, HEAD, PUT, PATCH, DELETE, OPTIONS',
       'access-control-allow-headers': expect.stringMatching(/Authorization.*If-Match.*Prefer/),
     });
     expect(preflight.headers['access-control-allow-credentials']).toBeUndefined();

@@ -49,7 +49,7 @@ describe('R4 http.html#transaction', () => {
     expect(fullUrl).toBe(`${app.base}/Patient/${resource.id}`);
     expect(resource.meta.versionId).toBe('1');
     const outcome = await send(bundle(create)).set('Prefer', 'return=OperationOutcome').expect(200);
-    expect(outcome.body.resourceType).toBe('OperationOutcome');
+    expect(outcome.body.entry[0].response.outcome).toMatchObject({ resourceType: 'OperationOutcome' });
   });
 
   test('numbers keep their digits', async () => {
@@ -133,8 +133,8 @@ describe('R4 http.html#transaction', () => {
         .send(bundle(put('there'), put('gone'), create))
         .expect(200);
       expect(body.entry.map(({ response }: { response: object }) => response)).toMatchObject([
-        { status: '200 OK', etag: 'W/"1"' },
-        { status: '200 OK', etag: 'W/"2"' },
+        { status: '304 Not Modified', etag: 'W/"1"' },
+        { status: '304 Not Modified', etag: 'W/"2"' },
         { status: '201 Created' },
       ]);
       expect(body.entry[1].resource).toBeUndefined();
@@ -155,14 +155,16 @@ describe('R4 http.html#transaction', () => {
   });
 });
 
-describe('what is not supported yet, or is wrong, names the entry', () => {
+describe('what is wrong names the entry', () => {
   const request = (more: object) => ({ ...create, request: { ...create.request, ...more } });
   test.each([
-    ['GET', { request: { method: 'GET', url: 'Patient/1' } }, 'not-supported'],
-    ['PATCH', { request: { method: 'PATCH', url: 'Patient/1' } }, 'not-supported'],
-    ['ifNoneExist', request({ ifNoneExist: 'identifier=1' }), 'not-supported'],
-    ['ifNoneMatch', request({ ifNoneMatch: '*' }), 'not-supported'],
-    ['conditional url', request({ method: 'PUT', url: 'Patient?identifier=1' }), 'not-supported'],
+    ['PATCH without a patch', request({ method: 'PATCH', url: 'Patient/1' }), 'value'],
+    ['ifNoneExist with PUT', request({ method: 'PUT', url: 'Patient/1', ifNoneExist: 'name=a' }), 'invalid'],
+    ['ifNoneMatch with POST', request({ ifNoneMatch: '*' }), 'invalid'],
+    ['ifMatch with POST', request({ ifMatch: 'W/"1"' }), 'invalid'],
+    ['a condition without a filter', request({ method: 'PUT', url: 'Patient?_count=1' }), 'not-supported'],
+    ['an empty condition', request({ method: 'PUT', url: 'Patient?' }), 'required'],
+    ['an unknown parameter', request({ ifNoneExist: 'shoe=1' }), 'not-supported'],
     ['unknown type', request({ url: 'Patinet' }), 'not-supported'],
     ['id for POST', request({ url: 'Patient/1' }), 'value'],
     ['no id for PUT', request({ method: 'PUT', url: 'Patient' }), 'value'],
@@ -181,7 +183,6 @@ describe('what is not supported yet, or is wrong, names the entry', () => {
   });
 
   test.each([
-    [{ resourceType: 'Bundle', type: 'batch', entry: [create] }, 'batch'],
     [{ resourceType: 'Bundle', type: 'collection', entry: [create] }, 'transaction'],
     [{ resourceType: 'Bundle', type: 'transaction', entry: {} }, 'entry'],
     [patient, 'Bundle'],

@@ -9,11 +9,10 @@ import { BASE_URL, openTestRecords, type TestRecords } from '../support/records.
 let it: TestRecords;
 beforeAll(async () => {
   it = await openTestRecords();
-  await it.records.update(it.operator, 'Patient', 'p', '{"resourceType":"Patient","id":"p"}');
+  await it.records.update(it.operator, { type: 'Patient', id: 'p' }, '{"resourceType":"Patient","id":"p"}');
   await it.records.update(
     it.operator,
-    'Binary',
-    'b',
+    { type: 'Binary', id: 'b' },
     '{"resourceType":"Binary","id":"b","contentType":"text/plain"}',
   );
 });
@@ -39,9 +38,9 @@ const interactions: [string, Letter, (caller: Caller) => Promise<unknown>][] = [
     'r',
     (caller) => it.records.history(caller, { type: 'Patient', id: 'p', count: 1 }),
   ],
-  ['update', 'u', (caller) => it.records.update(caller, 'Patient', 'p', withId)],
+  ['update', 'u', (caller) => it.records.update(caller, { type: 'Patient', id: 'p' }, withId)],
   ['update of a Binary', 'u', (caller) => it.records.writeBinary(caller, 'b', bytes())],
-  ['delete', 'd', (caller) => it.records.remove(caller, 'Patient', 'nobody')],
+  ['delete', 'd', (caller) => it.records.remove(caller, { type: 'Patient', id: 'nobody' })],
   [
     'search',
     's',
@@ -80,7 +79,9 @@ test('a scope for one type says nothing of others', async () => {
 test('update as create, and PUT in a transaction, need leave to create', async () => {
   const { caller } = await callerOf('system/Patient.u');
   const fresh = '{"resourceType":"Patient","id":"fresh"}';
-  await expect(it.records.update(caller, 'Patient', 'fresh', fresh)).rejects.toMatchObject({ status: 403 });
+  await expect(it.records.update(caller, { type: 'Patient', id: 'fresh' }, fresh)).rejects.toMatchObject({
+    status: 403,
+  });
   await expect(
     it.records.transaction(caller, [{ method: 'PUT', type: 'Patient', id: 'fresh', body: fresh }]),
   ).rejects.toMatchObject({ status: 403 });

@@ -23,7 +23,7 @@ async function pages(request: HistoryRequest): Promise<HistoryEntry[][]> {
 const basic = (id: string): string => JSON.stringify({ resourceType: 'Basic', id, code: { text: id } });
 
 test('_since and _at in the first hours of year 1, which are in no year of UTC, find all and nothing', async () => {
-  await it.records.update(it.operator, 'Basic', 'old', basic('old'));
+  await it.records.update(it.operator, { type: 'Basic', id: 'old' }, basic('old'));
   const { low, high } = rangeOf('0001-01-01T00:00:00+14:00');
   const since = await it.records.history(it.operator, { type: 'Basic', id: 'old', count: 10, since: low });
   expect(since.entries).toHaveLength(1);
@@ -40,8 +40,8 @@ test('a page ends at 32 MB of contents, and every version still comes once', asy
   const content = { contentType: 'image/png', data: 'QUJD'.repeat(2_250_000) };
   const media = JSON.stringify({ resourceType: 'Media', id: 'large', status: 'completed', content });
   for (let version = 1; version <= 6; version++)
-    await it.records.update(it.operator, 'Media', 'large', media);
-  await it.records.remove(it.operator, 'Media', 'large');
+    await it.records.update(it.operator, { type: 'Media', id: 'large' }, media);
+  await it.records.remove(it.operator, { type: 'Media', id: 'large' });
   const versions = async (request: HistoryRequest) =>
     (await pages(request)).map((page) => page.map(({ version }) => version));
   // The content that fills the page still stands on it.
@@ -60,7 +60,7 @@ test.each([
   ['of all, without entries', { count: 10, since: Date.parse('2100-01-01') }],
   ['of what never was', { type: 'Basic', id: 'never', count: 10 }],
 ])('a token revoked while the history %s is read shows nothing', async (_name, request) => {
-  await it.records.update(it.operator, 'Basic', 'kept', basic('kept'));
+  await it.records.update(it.operator, { type: 'Basic', id: 'kept' }, basic('kept'));
   await expect(revokedMeanwhile(it, (caller) => it.records.history(caller, request))).rejects.toMatchObject({
     status: 401,
   });

@@ -1,7 +1,7 @@
 /** Random creates, updates, deletes and transactions against a model; then all rows of the store must agree. */
 import fc from 'fast-check';
 import type { Refusal } from '../../src/fhir/outcome.ts';
-import type { TransactionEntry } from '../../src/records/records.ts';
+import type { Entry } from '../../src/records/records.ts';
 import { inconsistencies } from '../support/consistency.ts';
 import { BASE_URL, openTestRecords, type TestRecords } from '../support/records.ts';
 
@@ -92,10 +92,10 @@ test('after any sequence of writes each version is as it was written, and index,
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), async (steps) => {
       for (const one of steps) {
         if (one.kind === 'transaction') {
-          const entries = one.entries.map((entry): TransactionEntry => {
+          const entries = one.entries.map((entry): Entry => {
             if (entry.method === 'DELETE') return { method: 'DELETE', type: entry.type, id: entry.id };
             const body = textOf(entry.type, entry.id, entry.resource);
-            return { method: 'PUT', type: entry.type, id: entry.id, body, create: entry.method === 'create' };
+            return { method: 'PUT', type: entry.type, id: entry.id, body, ifNew: entry.method === 'create' };
           });
           await records.transaction(operator, entries);
           for (const entry of one.entries) {
@@ -111,7 +111,7 @@ test('after any sequence of writes each version is as it was written, and index,
         const name = `${one.type}/${one.id}`;
         const known = model.get(name);
         if (one.kind === 'delete') {
-          const { existed } = await records.remove(operator, one.type, one.id);
+          const { existed } = await records.remove(operator, { type: one.type, id: one.id });
           expect(existed).toBe(known !== undefined && known.content !== null);
           if (existed) note(name, null);
           continue;
@@ -119,7 +119,7 @@ test('after any sequence of writes each version is as it was written, and index,
         const body = textOf(one.type, one.id, one.resource);
         const ifMatch = one.kind === 'putIfMatch' ? (known?.version ?? 1) + one.off : undefined;
         const right = ifMatch === undefined || (known?.version === ifMatch && known.content !== null);
-        const written = records.update(operator, one.type, one.id, body, ifMatch);
+        const written = records.update(operator, { type: one.type, id: one.id }, body, { ifMatch });
         if (right) {
           expect((await written).created).toBe(known === undefined || known.content === null);
           note(name, kept(body));
@@ -147,10 +147,12 @@ test('after any sequence of writes each version is as it was written, and index,
 test('R4 http 3.1.0.5.1: of many writers with one If-Match exactly one wins', async () => {
   const { records, operator } = it;
   const body = '{"resourceType":"Patient","id":"contended","active":true}';
-  let { version } = await records.update(operator, 'Patient', 'contended', body);
+  let { version } = await records.update(operator, { type: 'Patient', id: 'contended' }, body);
   for (let round = 0; round < 10; round++) {
     const outcomes = await Promise.allSettled(
-      Array.from({ length: 8 }, () => records.update(operator, 'Patient', 'contended', body, version)),
+      Array.from({ length: 8 }, () =>
+        records.update(operator, { type: 'Patient', id: 'contended' }, body, { ifMatch: version }),
+      ),
     );
     const won = outcomes.filter(({ status }) => status === 'fulfilled');
     expect(won).toHaveLength(1);
@@ -166,7 +168,7 @@ test('R4 http 3.1.0.5.1: of many writers with one If-Match exactly one wins', as
 test('many transactions at once over the same resources, in different orders, all go through', async () => {
   const { records, operator } = it;
   const names = Array.from({ length: 12 }, (_, i) => `shared-${i}`);
-  const entry = (name: string, i: number): TransactionEntry => ({
+  const entry = (name: string, i: number): Entry => ({
     method: 'PUT',
     type: 'Patient',
     id: name,

@@ -21,11 +21,20 @@ const patient = (id: string, more = ''): string => `{"resourceType":"Patient","i
 const both = () => [one, other];
 
 test('R4 http.html#concurrency: of writers in two processes with one If-Match exactly one wins', async () => {
-  let { version } = await one.records.update(one.operator, 'Patient', 'contended', patient('contended'));
+  let { version } = await one.records.update(
+    one.operator,
+    { type: 'Patient', id: 'contended' },
+    patient('contended'),
+  );
   for (let round = 0; round < 20; round++) {
     const outcomes = await Promise.allSettled(
       [...both(), ...both(), ...both()].map(({ records, operator }) =>
-        records.update(operator, 'Patient', 'contended', patient('contended', `,"active":true`), version),
+        records.update(
+          operator,
+          { type: 'Patient', id: 'contended' },
+          patient('contended', `,"active":true`),
+          { ifMatch: version },
+        ),
       ),
     );
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
@@ -41,7 +50,7 @@ test('updates of the same resources, without conditions, all become versions, no
     Array.from({ length: 60 }, (_, i) => {
       const { records, operator } = both()[i % 2] as TestRecords;
       const id = ids[i % 3] as string;
-      return records.update(operator, 'Patient', id, patient(id, `,"multipleBirthInteger":${i}`));
+      return records.update(operator, { type: 'Patient', id }, patient(id, `,"multipleBirthInteger":${i}`));
     }),
   );
   for (const id of ids) {
@@ -62,14 +71,14 @@ test('deletions, revivals and transactions from both sides leave everything in a
       const { records, operator } = both()[i % 2] as TestRecords;
       const id = ids[(i * 7) % 6] as string;
       const next = ids[(i * 5 + 1) % 6] as string;
-      if (i % 5 === 0) return records.remove(operator, 'Patient', id);
+      if (i % 5 === 0) return records.remove(operator, { type: 'Patient', id });
       const link = `,"link":[{"other":{"reference":"Patient/${next}"},"type":"seealso"}]`;
       if (i % 3 === 0 && id !== next)
         return records.transaction(operator, [
           { method: 'PUT', type: 'Patient', id, body: patient(id, link) },
           { method: i % 2 ? 'DELETE' : 'PUT', type: 'Patient', id: next, body: patient(next) } as never,
         ]);
-      return records.update(operator, 'Patient', id, patient(id, link));
+      return records.update(operator, { type: 'Patient', id }, patient(id, link));
     }),
   );
   expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([]);
@@ -105,7 +114,7 @@ test('a code that one has met for the first time is found by its code alone at t
 test('a token revoked at one is refused at the other, which had just let it in', async () => {
   const token = await issueToken(one.store.pool, { scope: 'system/*.r', client: 'test', seconds: 60 });
   const caller = (await other.records.authenticate(token)) as Caller;
-  await one.records.update(one.operator, 'Patient', 'p', patient('p'));
+  await one.records.update(one.operator, { type: 'Patient', id: 'p' }, patient('p'));
   await other.records.read(caller, 'Patient', 'p');
   await one.store.pool.query('delete from token where number = $1', [caller.agent]);
   await one.store.pool.query('update epoch set value = value + 1');
@@ -117,7 +126,7 @@ describe('REFERENCES=check', () => {
   let checking: TestRecords;
   beforeAll(async () => {
     checking = await openBeside(one, { checkReferences: true });
-    await one.records.update(one.operator, 'Patient', 'there', patient('there'));
+    await one.records.update(one.operator, { type: 'Patient', id: 'there' }, patient('there'));
   });
   afterAll(() => checking.close());
 
@@ -135,7 +144,7 @@ describe('REFERENCES=check', () => {
     const { records, operator } = checking;
     const writes = [
       () => records.create(operator, 'Observation', observation(reference)),
-      () => records.update(operator, 'Observation', 'o', observation(reference)),
+      () => records.update(operator, { type: 'Observation', id: 'o' }, observation(reference)),
     ];
     for (const write of writes)
       if (refusal) await expect(write()).rejects.toMatchObject(refusal);
@@ -155,8 +164,8 @@ describe('REFERENCES=check', () => {
 
   test('a target that was deleted is not there; one in the same transaction is', async () => {
     const { records, operator } = checking;
-    await one.records.update(one.operator, 'Patient', 'leaving', patient('leaving'));
-    await one.records.remove(one.operator, 'Patient', 'leaving');
+    await one.records.update(one.operator, { type: 'Patient', id: 'leaving' }, patient('leaving'));
+    await one.records.remove(one.operator, { type: 'Patient', id: 'leaving' });
     await expect(
       records.create(operator, 'Observation', observation('{"reference":"Patient/leaving"}')),
     ).rejects.toMatchObject(missing);

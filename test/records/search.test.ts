@@ -304,7 +304,7 @@ describe('3.1.1.3 and 3.1.1.5: order, pages, numbers', () => {
     await put('Observation', 'gone', observation(loinc('gone')));
     await put('Observation', 'moved', observation(loinc('gone')));
     expect(await set('Observation', 'code=gone')).toEqual(['gone', 'moved']);
-    await it.records.remove(it.operator, 'Observation', 'gone');
+    await it.records.remove(it.operator, { type: 'Observation', id: 'gone' });
     await put('Observation', 'moved', observation(loinc('elsewhere')));
     expect(await set('Observation', 'code=gone')).toEqual([]);
     expect(await count('Observation', 'code=gone')).toBe(0);

@@ -1,6 +1,6 @@
 /** Writes at the edges: labels, conditions, Binaries, resources that are made to be costly. */
 import { Readable } from 'node:stream';
-import type { Caller, TransactionEntry } from '../../src/records/records.ts';
+import type { Caller, Entry } from '../../src/records/records.ts';
 import { parseSearch } from '../../src/search/parse.ts';
 import { issueToken } from '../../src/store/tokens.ts';
 import { inconsistencies } from '../support/consistency.ts';
@@ -28,21 +28,21 @@ describe('R4 resource.html#Meta: security labels stay', () => {
 
   test('an update without them, or with others, keeps them, where they are found by too', async () => {
     const { records, operator } = it;
-    await records.update(operator, 'Patient', 'l', patient('l', label('R')));
-    await records.update(operator, 'Patient', 'l', patient('l'));
+    await records.update(operator, { type: 'Patient', id: 'l' }, patient('l', label('R')));
+    await records.update(operator, { type: 'Patient', id: 'l' }, patient('l'));
     expect(await labelsOf('l')).toEqual(['R']);
-    await records.update(operator, 'Patient', 'l', patient('l', label('V')));
+    await records.update(operator, { type: 'Patient', id: 'l' }, patient('l', label('V')));
     expect(await labelsOf('l')).toEqual(['V', 'R']);
     expect(await found('Patient', '_security=http://labels|R')).toEqual(['l']);
     expect(await found('Patient', '_security=V')).toEqual(['l']);
     // the same again loses nothing and adds nothing
-    await records.update(operator, 'Patient', 'l', patient('l', label('R')));
+    await records.update(operator, { type: 'Patient', id: 'l' }, patient('l', label('R')));
     expect((await labelsOf('l')).sort()).toEqual(['R', 'V']);
   });
 
   test('in a transaction, too', async () => {
     const { records, operator } = it;
-    await records.update(operator, 'Patient', 'lt', patient('lt', label('N')));
+    await records.update(operator, { type: 'Patient', id: 'lt' }, patient('lt', label('N')));
     await records.transaction(operator, [
       { method: 'PUT', type: 'Patient', id: 'lt', body: patient('lt', ',"active":true') },
     ]);
@@ -52,9 +52,9 @@ describe('R4 resource.html#Meta: security labels stay', () => {
 
   test('a deletion ends them: what is revived has its own', async () => {
     const { records, operator } = it;
-    await records.update(operator, 'Patient', 'lr', patient('lr', label('R')));
-    await records.remove(operator, 'Patient', 'lr');
-    await records.update(operator, 'Patient', 'lr', patient('lr'));
+    await records.update(operator, { type: 'Patient', id: 'lr' }, patient('lr', label('R')));
+    await records.remove(operator, { type: 'Patient', id: 'lr' });
+    await records.update(operator, { type: 'Patient', id: 'lr' }, patient('lr'));
     expect(await labelsOf('lr')).toEqual([]);
   });
 });
@@ -69,11 +69,15 @@ describe('R4 http.html#concurrency: a version is expected of what is not there',
     );
     for (const id of ['unheard', 'referred']) {
       const body = patient(id);
-      await expect(records.update(operator, 'Patient', id, body, ifMatch)).rejects.toMatchObject({
+      await expect(
+        records.update(operator, { type: 'Patient', id }, body, { ifMatch }),
+      ).rejects.toMatchObject({
         status: 412,
       });
-      await expect(records.remove(operator, 'Patient', id, ifMatch)).rejects.toMatchObject({ status: 412 });
-      const entries: TransactionEntry[] = [
+      await expect(records.remove(operator, { type: 'Patient', id }, { ifMatch })).rejects.toMatchObject({
+        status: 412,
+      });
+      const entries: Entry[] = [
         { method: 'PUT', type: 'Patient', id, body, ifMatch },
         { method: 'DELETE', type: 'Patient', id, ifMatch },
       ];
@@ -111,7 +115,9 @@ describe('R4 binary.html', () => {
     const before = await blobs();
     const body = binary(',"data":"aGVsbG8="');
     await expect(it.records.create(caller, 'Binary', body)).rejects.toMatchObject({ status: 403 });
-    await expect(it.records.update(caller, 'Binary', 'b', body)).rejects.toMatchObject({ status: 403 });
+    await expect(it.records.update(caller, { type: 'Binary', id: 'b' }, body)).rejects.toMatchObject({
+      status: 403,
+    });
     const { operator } = it;
     for (const bad of [
       binary(',"data":"%%%"'),
@@ -119,7 +125,9 @@ describe('R4 binary.html', () => {
       binary(',"data":"aGVsbG8=","x":1'),
     ])
       await expect(it.records.create(operator, 'Binary', bad)).rejects.toMatchObject({ status: 400 });
-    await expect(it.records.update(operator, 'Binary', 'b', body)).rejects.toMatchObject({ status: 400 });
+    await expect(it.records.update(operator, { type: 'Binary', id: 'b' }, body)).rejects.toMatchObject({
+      status: 400,
+    });
     await expect(
       it.records.transaction(operator, [{ method: 'POST', type: 'Binary', body: binary(',"data":"%%%"') }]),
     ).rejects.toMatchObject({ status: 400 });
@@ -161,8 +169,14 @@ describe('R4 binary.html', () => {
     const { id } = await records.create(operator, 'Binary', binary(''));
     const media = (name: string): string =>
       `{"resourceType":"Media","id":"${name}","status":"completed","content":{"url":"Binary/${id}"}}`;
-    await records.update(operator, 'Media', 'other', media('other').replace(`Binary/${id}`, 'http://e/x'));
-    await expect(records.update(operator, 'Media', 'other', media('other'), 7)).rejects.toMatchObject({
+    await records.update(
+      operator,
+      { type: 'Media', id: 'other' },
+      media('other').replace(`Binary/${id}`, 'http://e/x'),
+    );
+    await expect(
+      records.update(operator, { type: 'Media', id: 'other' }, media('other'), { ifMatch: 7 }),
+    ).rejects.toMatchObject({
       status: 412,
     });
     const owners = async (): Promise<string[]> =>
@@ -173,8 +187,8 @@ describe('R4 binary.html', () => {
         )
       ).rows.map((row) => row.id);
     expect(await owners()).toEqual([]);
-    await records.update(operator, 'Media', 'first', media('first'));
-    await records.update(operator, 'Media', 'other', media('other'));
+    await records.update(operator, { type: 'Media', id: 'first' }, media('first'));
+    await records.update(operator, { type: 'Media', id: 'other' }, media('other'));
     expect(await owners()).toEqual(['first']);
   });
 });

@@ -30,11 +30,11 @@ beforeAll(async () => {
       valueQuantity: { value, code: '/min', system: 'http://unitsofmeasure.org' },
     });
   const { id } = await app.records.create(caller, 'Observation', body(60));
-  await app.records.update(caller, 'Observation', id, body(61, id));
+  await app.records.update(caller, { type: 'Observation', id }, body(61, id));
   const other = await app.records.create(caller, 'Observation', body(70));
-  await app.records.remove(caller, 'Observation', other.id);
-  await app.records.update(caller, 'Observation', other.id, body(71, other.id));
-  await app.records.remove(caller, 'Observation', other.id);
+  await app.records.remove(caller, { type: 'Observation', id: other.id });
+  await app.records.update(caller, { type: 'Observation', id: other.id }, body(71, other.id));
+  await app.records.remove(caller, { type: 'Observation', id: other.id });
 });
 afterAll(async () => {
   await app.close();

@@ -35,7 +35,7 @@ export function searching(opened: () => TestRecords): Searching {
     set: async (type, query) => (await ids(type, query)).sort(),
     async put(type, id, rest) {
       const { records, operator } = opened();
-      await records.update(operator, type, id, JSON.stringify({ resourceType: type, id, ...rest }));
+      await records.update(operator, { type, id }, JSON.stringify({ resourceType: type, id, ...rest }));
     },
     async count(type, query) {
       const { records, operator, definitions } = opened();

@@ -36,10 +36,10 @@ export function toRecords({ records, definitions }: App, caller: Caller): Send {
         id,
         fullUrl,
         body,
-        create: true,
+        ifNew: true,
       })),
     );
-    return results.map((result) => 'created' in result && result.created);
+    return results.map((result) => result.kind === 'written' && result.resource.created);
   };
 }
 

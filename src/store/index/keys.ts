@@ -18,6 +18,7 @@ const PAIR = 9;
 const OF_TYPE = 10;
 const LOCAL = 11;
 const COMPARTMENT = 12;
+const LOCK = 13;
 
 export interface Keys {
   /** of all resources of a type */
@@ -97,6 +98,9 @@ export const pairKey = (parameter: Key, first: Key, second?: Key): Key =>
 function halves({ high, low }: Key): string {
   return String.fromCharCode(high & 0xffff, high >>> 16, low & 0xffff, low >>> 16);
 }
+
+/** What writers of a value that identifies resources lock (store/locks.ts); it is not stored. */
+export const lockKey = (type: Key, value: string): Key => hash(type, LOCK, value);
 
 /** A key as PostgreSQL reads it. */
 export function keyText({ high, low }: Key): string {

@@ -1,8 +1,7 @@
 /** Reading current versions by type and id: reads under way at the same time share a statement. */
-import type pg from 'pg';
 import { int2Array, textArray } from '../arrays.ts';
 import { lane } from '../lane.ts';
-import { type Row, run } from '../pool.ts';
+import { type Executor, type Row, run } from '../pool.ts';
 
 /** A row of `resource`, and the epoch that was read along with it. */
 export interface Current {
@@ -35,13 +34,13 @@ interface Wanted {
 }
 
 /** Makes the function that reads one resource. */
-export function makeReader(pool: pg.Pool): (wanted: Wanted) => Promise<Current> {
+export function makeReader(executor: Executor): (wanted: Wanted) => Promise<Current> {
   return lane<Wanted, Current>({ width: 2, most: 64 }, async (batch) => {
     if (batch.length === 1) {
       const { type, id } = batch[0] as Wanted;
-      return (await run(pool, ONE, [type, id])).map(currentOf);
+      return (await run(executor, ONE, [type, id])).map(currentOf);
     }
-    const rows = await run(pool, MANY, [
+    const rows = await run(executor, MANY, [
       int2Array(batch.map(({ type }) => type)),
       textArray(batch.map(({ id }) => id)),
     ]);

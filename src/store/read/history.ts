@@ -1,7 +1,6 @@
 /** The versions of one resource, of a type, or of all, newest first (R4 http.html#history). */
-import type pg from 'pg';
 import { int2Array, int8Array } from '../arrays.ts';
-import { run } from '../pool.ts';
+import { type Executor, run } from '../pool.ts';
 import { contentColumns, type PageRow } from './page.ts';
 
 export interface HistoryWanted {
@@ -92,7 +91,7 @@ export function timestampText(milliseconds: number): string {
 }
 
 /** Versions of one page; at most `count`. */
-export async function readHistory(pool: pg.Pool, wanted: HistoryWanted): Promise<HistoryRow[]> {
+export async function readHistory(executor: Executor, wanted: HistoryWanted): Promise<HistoryRow[]> {
   const { before } = wanted;
   const values = [
     int2Array(wanted.types),
@@ -105,8 +104,8 @@ export async function readHistory(pool: pg.Pool, wanted: HistoryWanted): Promise
     before?.version ?? 0x7fffffff,
   ];
   const rows = wanted.rids
-    ? await run(pool, RESOURCES, [...values, int8Array(wanted.rids)])
-    : await run(pool, TYPES, values);
+    ? await run(executor, RESOURCES, [...values, int8Array(wanted.rids)])
+    : await run(executor, TYPES, values);
   return rows.map(
     ([epoch, rid, type, id, version, deleted, updated, size, content, blob, created]) =>
       ({ epoch, rid, type, id, version, deleted, updated, size, content, blob, created }) as HistoryRow,

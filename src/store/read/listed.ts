@@ -1,6 +1,5 @@
 /** The resources in a List, for `_list` (R4 search.html#list). */
-import type pg from 'pg';
-import { run } from '../pool.ts';
+import { type Executor, run } from '../pool.ts';
 
 const LISTED = {
   name: 'listed',
@@ -14,8 +13,8 @@ const LISTED = {
 
 /** Their numbers; none where there is no such List. */
 export async function readListed(
-  pool: pg.Pool,
+  executor: Executor,
   list: { readonly type: number; readonly id: string },
 ): Promise<number[]> {
-  return (await run(pool, LISTED, [list.type, list.id])).map(([target]) => target as number);
+  return (await run(executor, LISTED, [list.type, list.id])).map(([target]) => target as number);
 }

@@ -1,7 +1,6 @@
 /** Pages are bounded by bytes, too: contents are read whole, and each of a thousand may have megabytes. */
-import type pg from 'pg';
 import { int8Array } from '../arrays.ts';
-import { run } from '../pool.ts';
+import { type Executor, run } from '../pool.ts';
 
 const PAGE_BYTES = 32 * 2 ** 20;
 
@@ -40,7 +39,7 @@ const LARGE = {
  * fewer are left than were read, there is a next page.
  */
 export async function cutPage<Row extends PageRow>(
-  pool: pg.Pool,
+  executor: Executor,
   rows: readonly Row[],
   count: number,
 ): Promise<(Row & { readonly content: string })[]> {
@@ -53,7 +52,7 @@ export async function cutPage<Row extends PageRow>(
   }
   const large = page.filter(({ content }) => content === null);
   if (large.length === 0) return page as (Row & { readonly content: string })[];
-  const found = await run(pool, LARGE, [
+  const found = await run(executor, LARGE, [
     int8Array(large.map(({ rid }) => rid)),
     large.map(({ version }) => version),
   ]);

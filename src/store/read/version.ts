@@ -1,6 +1,5 @@
 /** One version of a resource, current or past. */
-import type pg from 'pg';
-import { run } from '../pool.ts';
+import { type Executor, run } from '../pool.ts';
 import type { Current } from './current.ts';
 
 // The current version stands in `resource`, deletions and past ones in `version`.
@@ -19,10 +18,10 @@ const VERSION = {
 
 /** Reads version `version` of a resource; its `version` is 0 where there is none. */
 export async function readVersion(
-  pool: pg.Pool,
+  executor: Executor,
   wanted: { readonly type: number; readonly id: string; readonly version: number },
 ): Promise<Current> {
-  const [row = []] = await run(pool, VERSION, [wanted.type, wanted.id, wanted.version]);
+  const [row = []] = await run(executor, VERSION, [wanted.type, wanted.id, wanted.version]);
   const [epoch, version, deleted, updated, content, blob] = row;
   return { epoch, version, deleted, updated, content, blob } as Current;
 }

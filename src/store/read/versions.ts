@@ -1,7 +1,6 @@
 /** The current versions behind numbers, without their contents. */
-import type pg from 'pg';
 import { int8Array } from '../arrays.ts';
-import { run } from '../pool.ts';
+import { type Executor, run } from '../pool.ts';
 
 const VERSIONS = {
   name: 'versions',
@@ -16,11 +15,11 @@ export interface VersionNumber {
 
 /** Of those that were ever written, by number. */
 export async function readVersions(
-  pool: pg.Pool,
+  executor: Executor,
   rids: readonly number[],
 ): Promise<ReadonlyMap<number, VersionNumber>> {
   if (rids.length === 0) return new Map();
-  const rows = await run(pool, VERSIONS, [int8Array(rids)]);
+  const rows = await run(executor, VERSIONS, [int8Array(rids)]);
   return new Map(
     rows.map(
       ([rid, version, updated, deleted]) => [rid, { version, updated, deleted }] as [number, VersionNumber],

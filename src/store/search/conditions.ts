@@ -4,7 +4,16 @@ import type { SearchParameter } from '../../fhir/definitions.ts';
 import { fold } from '../../fhir/fold.ts';
 import type { Filter, ReferenceValue, TokenValue } from '../../search/request.ts';
 import type { Key } from '../hash.ts';
-import { codeKey, type Keys, keyText, localKey, systemKey, tokenKey, uriKey } from '../index/keys.ts';
+import {
+  codeKey,
+  isWalked,
+  type Keys,
+  keyText,
+  localKey,
+  systemKey,
+  tokenKey,
+  uriKey,
+} from '../index/keys.ts';
 import { dateCondition } from './dates.ts';
 import type { Sql } from './sql.ts';
 
@@ -47,8 +56,9 @@ export function condition(sql: Sql, filter: Judged, setting: Setting): string {
       return `i.rid in (select v.rid from value_date v where v.key = ${sql.bind(key)} and ${either})`;
     }
     case 'token': {
-      const parameter = keys.parameter(type, filter.parameter);
-      return hasOneOf(sql, filter.values.flatMap((value) => tokenValueKeys(parameter, value)).map(keyText));
+      const parts = type === 'Observation' ? COMBINED[filter.parameter.code] : undefined;
+      if (parts) return or(parts.map((part) => tokenCondition(sql, part, filter.values, setting)));
+      return tokenCondition(sql, filter.parameter, filter.values, setting);
     }
     case 'uri': {
       const parameter = keys.parameter(type, filter.parameter);
@@ -112,6 +122,42 @@ function referenceCondition(
     union all select i.rid from resource_index i where ${or(found)})`;
 }
 
+/** Parameters that have no keys of their own: each is one of the resource or of its components (index/row.ts). */
+const COMBINED: Readonly<Record<string, readonly SearchParameter[]>> = Object.fromEntries(
+  ['code', 'data-absent-reason', 'value-concept'].map((code) => [
+    `combo-${code}`,
+    [code, `component-${code}`].map((part) => ({
+      code: part,
+      type: 'token',
+      base: ['Observation'],
+      url: '',
+    })),
+  ]),
+);
+
+/** A code or category has no key but that of system and code: by one alone it is found in the dictionary. */
+function tokenCondition(
+  sql: Sql,
+  parameter: SearchParameter,
+  values: readonly TokenValue[],
+  { type, keys }: Setting,
+): string {
+  const own = keys.parameter(type, parameter);
+  if (!isWalked(parameter))
+    return hasOneOf(sql, values.flatMap((value) => tokenValueKeys(own, value)).map(keyText));
+  const full: string[] = [];
+  const halves: string[] = [];
+  for (const { system, code } of values) {
+    if (code === undefined) halves.push(keyText(systemKey(own, system ?? '')));
+    else if (system === undefined) halves.push(keyText(codeKey(own, code)));
+    else full.push(keyText(tokenKey(own, system, code)));
+  }
+  const found = full.length > 0 ? [hasOneOf(sql, full)] : [];
+  if (halves.length > 0)
+    found.push(`i.keys && array(select key from code_key where code = any (${sql.bind(halves)}::bigint[]))`);
+  return or(found);
+}
+
 /** The keys that a value of a token search looks for, any of them. */
 function tokenValueKeys(parameter: Key, { system, code }: TokenValue): Key[] {
   if (code === undefined) return [systemKey(parameter, system ?? '')];
@@ -124,5 +170,6 @@ function hasOneOf(sql: Sql, keys: readonly string[]): string {
   return `i.keys ${keys.length === 1 ? '@>' : '&&'} ${texts}::bigint[]`;
 }
 
+/** Any of the conditions: nothing passes where there are none (an id, and no type that it could be of). */
 const or = (conditions: readonly string[]): string =>
-  conditions.length === 1 ? (conditions[0] as string) : `(${conditions.join(' or ')})`;
+  conditions.length === 1 ? (conditions[0] as string) : `(${conditions.join(' or ') || 'false'})`;

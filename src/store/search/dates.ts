@@ -1,4 +1,5 @@
-/** Prefixes on dates: the range searched for against the range that the resource's date stands for (R4 search.html#prefix). */
+/** Conditions on dates, from what their prefixes mean. */
+import { MEANING, searchedRange } from '../../search/dates.ts';
 import type { DateValue } from '../../search/request.ts';
 import { timestampText } from '../read/history.ts';
 import type { Sql } from './sql.ts';
@@ -9,37 +10,14 @@ import type { Sql } from './sql.ts';
  * @param low  SQL of the column with the inclusive beginning
  * @param high SQL of the column with the exclusive end
  */
-export function dateCondition(sql: Sql, { prefix, range }: DateValue, low: string, high: string): string {
-  const from = (): string => sql.bind(timestampText(range.low));
-  const to = (): string => sql.bind(timestampText(range.high));
-  switch (prefix) {
-    case 'eq':
-      return `(${low} >= ${from()} and ${high} <= ${to()})`;
-    case 'ne':
-      return `(${low} < ${from()} or ${high} > ${to()})`;
-    case 'gt':
-      return `${high} > ${to()}`;
-    case 'lt':
-      return `${low} < ${from()}`;
-    case 'ge':
-      return `(${low} >= ${from()} or ${high} > ${to()})`;
-    case 'le':
-      return `(${high} <= ${to()} or ${low} < ${from()})`;
-    case 'sa':
-      return `${low} >= ${to()}`;
-    case 'eb':
-      return `${high} <= ${from()}`;
-    case 'ap': {
-      const { low: least, high: most } = approximate(range, Date.now());
-      return `(${low} < ${sql.bind(timestampText(most))} and ${high} > ${sql.bind(timestampText(least))})`;
-    }
-  }
-}
-
-/** R4 recommends a tenth of the distance to now on either side. */
-function approximate({ low, high }: DateValue['range'], now: number): DateValue['range'] {
-  const gap = Math.round(Math.abs(now - low) / 10);
-  return { low: low - gap, high: high + gap };
+export function dateCondition(sql: Sql, value: DateValue, low: string, high: string): string {
+  const column = { low, high };
+  const range = searchedRange(value);
+  const { joined, comparisons } = MEANING[value.prefix];
+  const each = comparisons.map(
+    ({ end, is, than }) => `${column[end]} ${is} ${sql.bind(timestampText(range[than]))}`,
+  );
+  return `(${each.join(` ${joined} `)})`;
 }
 
 /**

@@ -3,7 +3,7 @@
  * key index finds and sort it. The first is the quicker where many match, the second where few do (ARCHITECTURE.md,
  * "Search plans").
  */
-import type pg from 'pg';
+import { createHash } from 'node:crypto';
 import { clinicalDate } from '../../fhir/clinical-date.ts';
 import type { Definitions } from '../../fhir/definitions.ts';
 import { patientParameters } from '../../fhir/patient-parameters.ts';
@@ -11,7 +11,7 @@ import type { Filter, SearchRequest } from '../../search/request.ts';
 import type { Catalog } from '../catalog.ts';
 import { codeKey, isWalked, type Keys, keyText, systemKey, tokenKey } from '../index/keys.ts';
 import type { Numbers } from '../numbers.ts';
-import { type Row, run } from '../pool.ts';
+import { type Executor, type Row, run } from '../pool.ts';
 import { timestampText } from '../read/history.ts';
 import { contentColumns, type PageRow } from '../read/page.ts';
 import { condition, type Judged, type Setting } from './conditions.ts';
@@ -46,13 +46,17 @@ const MOST_STRETCHES = 20;
 /** So many rows of a timeline are walked before the other plan is tried. */
 const PATIENCE = 2000;
 
-/** Makes the searches of this process. */
+/**
+ * Makes the searches of this process, or of one transaction.
+ *
+ * @param executor a pool that plans for the values at hand, or a connection set so
+ */
 export function makeSearcher(
-  pool: pg.Pool,
+  executor: Executor,
   definitions: Definitions,
   catalog: Catalog,
   keys: Keys,
-  numbers: Numbers,
+  numbers: Pick<Numbers, 'find'>,
 ): Searcher {
   const settingOf = (type: string): Setting => ({
     type,
@@ -115,7 +119,7 @@ export function makeSearcher(
       else halves.push(keyText(code === undefined ? systemKey(own, system ?? '') : codeKey(own, code)));
     }
     if (halves.length > 0)
-      for (const [key] of await run(pool, KEYS_OF_CODE, [halves])) full.push(key as string);
+      for (const [key] of await run(executor, KEYS_OF_CODE, [halves])) full.push(key as string);
     return [...new Set(full)];
   }
 
@@ -245,13 +249,13 @@ export function makeSearcher(
   // Plans made without the values are ten times slower on GIN: only walks of one stretch are prepared.
   const names = new Map<string, string>();
   async function query({ text, values, name }: Statement): Promise<Row[]> {
-    if (!name) return (await pool.query({ text, values, rowMode: 'array' })).rows;
+    if (!name) return (await executor.query({ text, values, rowMode: 'array' })).rows;
     let known = names.get(text);
     if (!known) {
-      known = `search_${names.size}`;
+      known = `search_${createHash('sha1').update(text).digest('base64url')}`;
       names.set(text, known);
     }
-    return run(pool, { name: known, text }, values);
+    return run(executor, { name: known, text }, values);
   }
 
   return { find, count };

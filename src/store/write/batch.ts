@@ -17,6 +17,8 @@ export interface Write {
   readonly check: boolean;
   /** Binaries that are claimed by their number: the first claim holds */
   readonly owns: readonly { readonly binary: number; readonly owner: number }[];
+  /** stripes of the values that identify it (locks.ts) */
+  readonly locks: readonly number[];
 }
 
 /** A write to what may already be there. */

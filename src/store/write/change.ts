@@ -1,4 +1,5 @@
 /** The statements that change resources which have a row in `resource`. */
+import { SHARE_LOCKS } from '../locks.ts';
 import { DATES, NUMBERS, STRINGS } from './batch.ts';
 import { type Named, named, when } from './statement.ts';
 
@@ -23,13 +24,14 @@ const ALL = NUMBERS | STRINGS | DATES;
  * @param tables the value tables that there are, or may have been, rows in
  * @param whole  with what revivals, creations and deletions need; else for updates alone, which thereby cost half
  * @param owned  whether Binaries are claimed
+ * @param locks  as of createStatement
  */
-export function changeStatement(tables: number, whole: boolean, owned: boolean): Named {
+export function changeStatement(tables: number, whole: boolean, owned: boolean, locks: boolean): Named {
   return named(
-    `change_${tables}${whole ? '_whole' : ''}${owned ? '_owned' : ''}`,
+    `change_${tables}${whole ? '_whole' : ''}${owned ? '_owned' : ''}${locks ? '_locks' : ''}`,
     `
-    with ok as materialized (
-      select from epoch where value = $epoch
+    with ${when(locks, SHARE_LOCKS)}ok as materialized (
+      select from epoch${when(locks, ', held')} where value = $epoch
     ), cur as materialized (
       -- in the order of numbers, as all writers lock, so that no two wait for each other
       select r.rid, r.version, r.deleted, r.updated, r.security

@@ -1,4 +1,5 @@
 /** The statements that create resources whose numbers and ids are new. */
+import { SHARE_LOCKS } from '../locks.ts';
 import { DATES, NUMBERS, STRINGS } from './batch.ts';
 import { type Named, named, when } from './statement.ts';
 
@@ -11,13 +12,15 @@ import { type Named, named, when } from './statement.ts';
  *
  * @param tables the value tables that there are rows for
  * @param owned  whether Binaries are claimed
+ * @param locks  whether it takes locks on what it writes: not where its transaction holds them, or there are none
  */
-export function createStatement(tables: number, owned: boolean): Named {
+export function createStatement(tables: number, owned: boolean, locks: boolean): Named {
   return named(
-    `create_${tables}${owned ? '_owned' : ''}`,
+    `create_${tables}${owned ? '_owned' : ''}${locks ? '_locks' : ''}`,
     `
-    with ok as materialized (
-      select date_trunc('milliseconds', clock_timestamp()) as stamp from epoch where value = $epoch
+    with ${when(locks, SHARE_LOCKS)}ok as materialized (
+      select date_trunc('milliseconds', clock_timestamp()) as stamp from epoch${when(locks, ', held')}
+      where value = $epoch
     ), resources as (
       insert into resource (rid, type, id, version, updated, content, security, blob)
       select e.rid, e.type, e.id, 1, stamp, e.content, e.security, e.blob

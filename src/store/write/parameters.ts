@@ -132,6 +132,7 @@ export function parametersOf(catalog: Catalog, writes: readonly (Write & Partial
     owned_rid: () => int8Array(owned.binary),
     owned_owner: () => int8Array(owned.owner),
     owned_n: () => int8Array(owned.n),
+    locks: () => int4Array(writes.flatMap(({ locks }) => locks)),
   };
 }
 

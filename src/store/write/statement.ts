@@ -45,6 +45,7 @@ const TYPES = {
   owned_rid: 'bigint[]',
   owned_owner: 'bigint[]',
   owned_n: 'bigint[]',
+  locks: 'integer[]',
 } as const;
 
 type Name = keyof typeof TYPES;

@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import type { Catalog } from '../catalog.ts';
 import { lane } from '../lane.ts';
+import { type Hold, takeLocks } from '../locks.ts';
 import { type Executor, type Row, run, transaction } from '../pool.ts';
 import { type Change, DATES, NUMBERS, STRINGS, tablesOf, type Write, weight } from './batch.ts';
 import { changeStatement } from './change.ts';
@@ -36,13 +37,26 @@ export interface Writer {
   /**
    * All or nothing. Where a change is not done, nothing is.
    *
+   * @param around what else belongs to the transaction
    * @returns of the creates lastUpdated, of the changes what came of them
-   * @throws  as create and change
+   * @throws  as create and change; what `before` and `after` throw
    */
-  together(
-    creates: readonly Write[],
-    changes: readonly Change[],
-  ): Promise<{ readonly created: string | undefined; readonly changed: readonly Changed[] }>;
+  together(creates: readonly Write[], changes: readonly Change[], around?: Around): Promise<Together>;
+}
+
+export interface Together {
+  /** PostgreSQL's text of lastUpdated of each; none where nothing was done */
+  readonly created: readonly string[];
+  readonly changed: readonly Changed[];
+}
+
+export interface Around {
+  /** of the conditions that led to it */
+  readonly holds: readonly Hold[];
+  /** runs when all locks are held, before anything is written; to throw is to give up */
+  readonly before?: (executor: Executor) => Promise<void>;
+  /** runs when all is written and not yet committed */
+  readonly after?: (executor: Executor) => Promise<void>;
 }
 
 /** Thrown where what allowed a write is out of date: nothing is written. */
@@ -75,8 +89,12 @@ const ATTEMPTS = 100;
 
 const ALL = NUMBERS | STRINGS | DATES;
 
-/** Makes the writer of this process. */
-export function makeWriter(pool: pg.Pool, catalog: Catalog): Writer {
+/**
+ * Makes the writer of this process.
+ *
+ * @param transacting for transactions of several statements
+ */
+export function makeWriter(pool: pg.Pool, transacting: pg.Pool, catalog: Catalog): Writer {
   const statements = { create: remembering(createStatement), change: remembering(changeStatement) };
 
   function runNamed(executor: Executor, statement: Named, writes: readonly Write[]): Promise<Row[]> {
@@ -88,11 +106,19 @@ export function makeWriter(pool: pg.Pool, catalog: Catalog): Writer {
     );
   }
 
-  async function create(executor: Executor, writes: readonly Write[]): Promise<string> {
-    const [row] = await runNamed(executor, statements.create(tablesOfAll(writes), claims(writes)), writes);
+  /** @param locked whether the locks are held already */
+  async function create(executor: Executor, writes: readonly Write[], locked = false): Promise<string> {
+    const statement = statements.create(tablesOfAll(writes), claims(writes), !locked && identified(writes));
+    const [row] = await runNamed(executor, statement, writes);
     if (!row) throw new StaleEpoch();
     if (writes[0]?.check) await checkTargets(executor, writes);
     return row[0] as string;
+  }
+
+  async function createAll(executor: Executor, writes: readonly Write[], locked: boolean): Promise<string[]> {
+    if (writes.length === 0) return [];
+    const stamp = await create(executor, writes, locked);
+    return writes.map(() => stamp);
   }
 
   /**
@@ -105,8 +131,10 @@ export function makeWriter(pool: pg.Pool, catalog: Catalog): Writer {
     executor: Executor,
     changes: readonly Change[],
     whole: boolean,
+    locked = false,
   ): Promise<readonly (Changed | 'again')[]> {
-    const statement = statements.change(whole ? ALL : tablesOfAll(changes), whole, claims(changes));
+    const locks = !locked && identified(changes);
+    const statement = statements.change(whole ? ALL : tablesOfAll(changes), whole, claims(changes), locks);
     const rows = await runNamed(executor, statement, changes);
     if (rows.length === 0) throw new StaleEpoch();
     if (changes[0]?.check) await checkTargets(executor, changes);
@@ -126,7 +154,7 @@ export function makeWriter(pool: pg.Pool, catalog: Catalog): Writer {
 
   /** Within a transaction: a second attempt holds the locks of the first, so it succeeds. */
   async function changeAll(executor: Executor, changes: readonly Change[]): Promise<readonly Changed[]> {
-    const changed = [...(await attempt(executor, changes, true))];
+    const changed = [...(await attempt(executor, changes, true, true))];
     const again = changes.filter((_, i) => changed[i] === 'again');
     if (again.length === 0) return changed as Changed[];
     const rest = await changeAll(executor, again);
@@ -134,34 +162,47 @@ export function makeWriter(pool: pg.Pool, catalog: Catalog): Writer {
     return changed.map((one) => (one === 'again' ? (rest[at++] as Changed) : one));
   }
 
+  async function change(change: Change): Promise<Changed> {
+    // Most changes are updates of what is there: what needs more is told so, and asked again.
+    let whole = change.content === null;
+    for (let n = 0; n < ATTEMPTS; n++) {
+      const changed = await changeOne({ change, whole });
+      if (changed !== 'again') return changed;
+      whole = true;
+    }
+    throw new Error('a resource is written too often at once');
+  }
+
   return {
-    create: lane<Write, string>({ ...LANE, weigh: weight, undone }, async (batch) => {
-      const stamp = batch[0]?.check
-        ? await transaction(pool, (executor) => create(executor, batch))
-        : await create(pool, batch);
-      return batch.map(() => stamp);
+    create: lane<Write, string>({ ...LANE, weigh: weight, undone }, (batch) => {
+      return batch[0]?.check
+        ? transaction(pool, (executor) => createAll(executor, batch, false))
+        : createAll(pool, batch, false);
     }),
-    async change(change) {
-      // Most changes are updates of what is there: what needs more is told so, and asked again.
-      let whole = change.content === null;
-      for (let n = 0; n < ATTEMPTS; n++) {
-        const changed = await changeOne({ change, whole });
-        if (changed !== 'again') return changed;
-        whole = true;
-      }
-      throw new Error('a resource is written too often at once');
-    },
-    async together(creates, changes) {
-      if (changes.length === 0 && !creates[0]?.check)
-        return { created: creates.length === 0 ? undefined : await create(pool, creates), changed: [] };
-      let changed: readonly Changed[] = [];
-      let created: string | undefined;
+    change,
+    async together(creates, changes, around) {
+      if (!around && changes.length === 0 && !creates[0]?.check && inOne(creates))
+        return { created: await createAll(pool, creates, false), changed: [] };
+      const [alone] = changes;
+      if (!around && creates.length === 0 && changes.length === 1 && alone)
+        return { created: [], changed: [await change(alone)] };
+      const changed: Changed[] = [];
+      const created: string[] = [];
+      // Locked in the order of numbers, as everywhere, also where they go in several statements.
+      const order = changes
+        .map((_, i) => i)
+        .sort((a, b) => (changes[a] as Change).rid - (changes[b] as Change).rid);
       try {
-        await transaction(pool, async (executor) => {
-          if (changes.length > 0) changed = await changeAll(executor, changes);
+        await transaction(transacting, async (executor) => {
+          await takeLocks(executor, [...stripes(creates), ...stripes(changes)], around?.holds ?? []);
+          await around?.before?.(executor);
+          let done = 0;
+          for (const chunk of chunksOf(order.map((i) => changes[i] as Change)))
+            for (const one of await changeAll(executor, chunk)) changed[order[done++] as number] = one;
           if (changed.some(({ status }) => status === 'other version' || status === 'labels'))
             throw new Undone();
-          if (creates.length > 0) created = await create(executor, creates);
+          for (const chunk of chunksOf(creates)) created.push(...(await createAll(executor, chunk, true)));
+          await around?.after?.(executor);
         });
       } catch (fault) {
         if (!(fault instanceof Undone)) throw fault;
@@ -170,6 +211,29 @@ export function makeWriter(pool: pg.Pool, catalog: Catalog): Writer {
     },
   };
 }
+
+/** Statements of bounded size: while one is under way, other requests have their turn. */
+function* chunksOf<W extends Write>(writes: readonly W[]): Generator<readonly W[]> {
+  let chunk: W[] = [];
+  let heavy = 0;
+  for (const write of writes) {
+    if (chunk.length > 0 && heavy + weight(write) > LANE.heaviest) {
+      yield chunk;
+      chunk = [];
+      heavy = 0;
+    }
+    chunk.push(write);
+    heavy += weight(write);
+  }
+  if (chunk.length > 0) yield chunk;
+}
+
+const inOne = (writes: readonly Write[]): boolean =>
+  writes.reduce((sum, write) => sum + weight(write), 0) <= LANE.heaviest;
+
+const stripes = (writes: readonly Write[]): readonly number[] => writes.flatMap(({ locks }) => locks);
+
+const identified = (writes: readonly Write[]): boolean => writes.some(({ locks }) => locks.length > 0);
 
 function changedOf([status, version, updated, existed, labels]: Row): Changed {
   return {

@@ -1,0 +1,118 @@
+/**
+ * A transaction (R4 http.html#transaction): all of it is written, in one database transaction, or nothing. It is
+ * prepared by what is seen before; then locks are taken, conditions looked at again, and where they still find the
+ * same, all is written. Where not, it is prepared anew.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { prepare } from '../../fhir/content.ts';
+import { parseJson } from '../../fhir/json.ts';
+import { type Refusal, refusal } from '../../fhir/outcome.ts';
+import type { Condition } from '../../search/condition.ts';
+import { isDeadlock } from '../../store/pool.ts';
+import { isTaken } from '../../store/write/writer.ts';
+import { takeIn } from '../binary.ts';
+import { type Resolution, resolve } from '../conditions.ts';
+import { checkId, draft, judge } from '../draft.ts';
+import type { Caller, Entry, Outcome } from '../records.ts';
+import type { Setting } from '../setting.ts';
+import { type Decisions, decide } from './decide.ts';
+import { look } from './look.ts';
+import { checkFullUrls, type Link, linksOf, makeValuesOf, namesOf } from './names.ts';
+import { type Decision, demandSteps, inTurns, type Step, stepsOf } from './steps.ts';
+import { Again, findExisting, writeAll } from './write.ts';
+
+/** What is known of a transaction before it is tried. */
+export interface Plan {
+  readonly entries: readonly Entry[];
+  readonly steps: readonly Step[];
+  readonly links: readonly Link[];
+  readonly conditions: readonly Condition[];
+}
+
+/** So often it is tried, with growing pauses: others win each time, but somebody does. */
+const ATTEMPTS = 12;
+const LONGEST_PAUSE = 250;
+
+/**
+ * Carries out entries.
+ *
+ * @param bundled false for an interaction that came alone, whose refusals name no entry
+ */
+export async function transaction(
+  setting: Setting,
+  caller: Caller,
+  entries: readonly Entry[],
+  bundled = true,
+): Promise<Outcome[]> {
+  const steps = stepsOf(entries, bundled, setting.nextId);
+  demandSteps(caller, steps);
+  if (steps.length === 0) return look(setting, caller, entries);
+  checkFullUrls(entries);
+  const links = bundled ? await linksOf(setting, caller, steps) : [];
+  const conditions = [
+    ...steps.flatMap(({ condition }) => condition ?? []),
+    ...links.map(({ condition }) => condition),
+  ];
+  const plan = { entries, steps, links, conditions };
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await attemptOnce(setting, caller, plan);
+    } catch (fault) {
+      // What was looked at has changed, an id was given away, or two writers waited for each other.
+      const passing = fault instanceof Again || isTaken(fault) || isDeadlock(fault);
+      if (!passing) throw isTimeout(fault) && bundled ? tooLong() : fault;
+      if (attempt === ATTEMPTS) throw overtaken();
+      await sleep(Math.random() * Math.min(LONGEST_PAUSE, 2 ** attempt));
+    }
+  }
+}
+
+const isTimeout = (fault: unknown): boolean => (fault as { code?: unknown }).code === '57014';
+
+function tooLong(): Refusal {
+  return refusal(
+    413,
+    'too-costly',
+    'This Bundle took longer than a transaction may, and nothing of it was done: split it into smaller ones',
+  );
+}
+
+function overtaken(): Refusal {
+  return refusal(
+    409,
+    'conflict',
+    'Others changed the same at the same time and went first, again and again: nothing was done, try again',
+  );
+}
+
+async function attemptOnce(setting: Setting, caller: Caller, plan: Plan): Promise<Outcome[]> {
+  const { steps, links, conditions } = plan;
+  const resolution: Resolution = await resolve(setting, conditions);
+  const existing = await findExisting(setting, steps);
+  let decisions: Decisions = new Map();
+  const valuesOf = makeValuesOf(setting, () => decisions);
+  decisions = await decide(setting, caller, steps, resolution, { valuesOf, existing });
+  const names = namesOf(setting, decisions, links, resolution, valuesOf);
+  await inTurns(steps, (step) => makeDraft(setting, step, decisions.get(step) as Decision, names));
+  return writeAll(setting, caller, plan, decisions, resolution);
+}
+
+async function makeDraft(
+  setting: Setting,
+  { entry }: Step,
+  decision: Decision,
+  names: ReadonlyMap<string, string>,
+): Promise<void> {
+  if (decision.act !== 'write') return;
+  const { type, id, patched } = decision;
+  const text = patched?.text ?? ('body' in entry ? entry.body : '');
+  const fullUrl = 'fullUrl' in entry ? entry.fullUrl : undefined;
+  const incoming = prepare(parseJson(text), text, (resource) =>
+    setting.rewrite(resource, names /* fullUrl */),
+  );
+  if (entry.method === 'PUT' && !entry.where && !entry.ifNew) checkId(incoming.resource, id);
+  if (type === 'Binary') judge(setting, incoming.resource, type);
+  const { incoming: kept, blob } =
+    type === 'Binary' ? await takeIn(setting, incoming) : { incoming, blob: null };
+  decision.made = draft(setting, kept, type, blob ?? patched?.blob ?? null);
+}

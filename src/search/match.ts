@@ -1,0 +1,137 @@
+/**
+ * Judges a search on one resource's values: what the store answers in SQL, but by the values themselves and not by
+ * their keys. For what is about to be written, and for what the index has found, as two values may have one key.
+ */
+import type { Extracted, SearchValue } from '../fhir/extract.ts';
+import { fold } from '../fhir/fold.ts';
+import { parseReference, withoutVersion } from '../fhir/reference.ts';
+import { dateMatches } from './dates.ts';
+import type { DateValue, Filter, ReferenceValue, TokenValue } from './request.ts';
+
+/** What is known of the resource that is judged. */
+export interface Facts {
+  readonly type: string;
+  readonly id: string;
+  /** milliseconds since the epoch */
+  readonly updated: number;
+  /** as the extractor gives them */
+  readonly values: readonly Extracted[];
+  /** this server's FHIR base, for absolute references to it */
+  readonly baseUrl: string;
+  readonly isResourceType: (type: string) => boolean;
+}
+
+/**
+ * Whether a resource passes all filters; no filter at all is passed by everything.
+ *
+ * @param filters of a search of the resource's type
+ */
+export function matches(filters: readonly Filter[], facts: Facts): boolean {
+  for (let i = 0; i < filters.length; i++) if (!passes(filters[i] as Filter, facts)) return false;
+  return true;
+}
+
+/** One of the filter's values is one of the resource's, within the parameter (R4 search.html#combining). */
+function passes(filter: Filter, facts: Facts): boolean {
+  switch (filter.kind) {
+    case 'id':
+      return filter.ids.includes(facts.id);
+    case 'updated':
+      // An instant in milliseconds lasts one.
+      return isDate(filter.values, { low: facts.updated, high: facts.updated + 1 });
+    case 'date':
+      return some(facts, filter.parameter.code, 'date', filter.values, isDate);
+    case 'token':
+      return some(facts, filter.parameter.code, 'token', filter.values, isToken);
+    case 'uri':
+      return some(facts, filter.parameter.code, 'uri', filter.values, isUri);
+    case 'string':
+      return some(facts, filter.parameter.code, 'string', filter.values.map(fold), isString);
+    case 'reference': {
+      const { code, target = [] } = filter.parameter;
+      return some(facts, code, 'reference', filter.values, (values, value) =>
+        isReference(values, value, target, facts),
+      );
+    }
+  }
+}
+
+type Value<Kind extends SearchValue['kind']> = Extract<SearchValue, { readonly kind: Kind }>;
+
+/** Whether one of the resource's values of a parameter is one of the wanted ones. */
+function some<Kind extends SearchValue['kind'], Wanted>(
+  { values }: Facts,
+  code: string,
+  kind: Kind,
+  wanted: readonly Wanted[],
+  is: (wanted: readonly Wanted[], value: Value<Kind>) => boolean,
+): boolean {
+  for (let i = 0; i < values.length; i++) {
+    const { parameter, value } = values[i] as Extracted;
+    if (value.kind === kind && parameter.code === code && is(wanted, value as Value<Kind>)) return true;
+  }
+  return false;
+}
+
+function isDate(
+  wanted: readonly DateValue[],
+  date: { readonly low: number; readonly high: number },
+): boolean {
+  for (let i = 0; i < wanted.length; i++) if (dateMatches(wanted[i] as DateValue, date)) return true;
+  return false;
+}
+
+/** An absent system is what `|code` asks for; `system|` asks for any code (R4 search.html#token). */
+function isToken(wanted: readonly TokenValue[], token: Value<'token'>): boolean {
+  for (let i = 0; i < wanted.length; i++) {
+    const { system, code } = wanted[i] as TokenValue;
+    if (code === undefined) {
+      if (token.system === system) return true;
+    } else if (token.code === code && (system === undefined || (token.system ?? '') === system)) return true;
+  }
+  return false;
+}
+
+/** Uris are the same or not: no case, no beginning (R4 search.html#uri). */
+const isUri = (wanted: readonly string[], { uri }: Value<'uri'>): boolean => wanted.includes(uri);
+
+/** @param beginnings folded */
+function isString(beginnings: readonly string[], { text }: Value<'string'>): boolean {
+  const folded = fold(text);
+  // What is only white space or marks is no text to be found.
+  if (folded === '') return false;
+  for (let i = 0; i < beginnings.length; i++) if (folded.startsWith(beginnings[i] as string)) return true;
+  return false;
+}
+
+function isReference(
+  wanted: readonly ReferenceValue[],
+  { reference }: Value<'reference'>,
+  targets: readonly string[],
+  facts: Facts,
+): boolean {
+  if (reference === undefined) return false;
+  for (let i = 0; i < wanted.length; i++) {
+    const value = wanted[i] as ReferenceValue;
+    if (value.kind === 'absolute') {
+      if (isUrl(reference, value.url)) return true;
+    } else if (reference.includes(value.id) && isLocal(reference, value, targets, facts)) return true;
+  }
+  return false;
+}
+
+/** A url of another server as it is written; of a canonical also without its version. */
+const isUrl = (reference: string, url: string): boolean =>
+  reference.startsWith(url) && (reference.length === url.length || withoutVersion(reference) === url);
+
+/** A reference to a resource of this server, relative or not, to whichever version. */
+function isLocal(
+  reference: string,
+  { type, id }: Extract<ReferenceValue, { readonly kind: 'local' }>,
+  targets: readonly string[],
+  { baseUrl, isResourceType }: Facts,
+): boolean {
+  const parsed = parseReference(withoutVersion(reference), baseUrl, isResourceType);
+  if (parsed.kind !== 'local' || parsed.id !== id) return false;
+  return type === undefined ? targets.includes(parsed.type) : parsed.type === type;
+}
