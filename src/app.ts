@@ -9,6 +9,7 @@ import type { Config } from './config.ts';
 import { type Definitions, loadDefinitions } from './fhir/definitions.ts';
 import { loadValidator } from './fhir/validate.ts';
 import { createServer } from './http/server.ts';
+import { openJobs } from './jobs/jobs.ts';
 import { openRecords } from './records/open.ts';
 import type { Records } from './records/records.ts';
 import { makeRoutes } from './rest/routes.ts';
@@ -55,17 +56,21 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
   try {
     const blobs = await openDiskBlobs(join(config.dataDir, 'blobs'));
     const store = await openStore(pools, definitions, blobs);
-    const records = openRecords(store, definitions, validator, {
+    const jobs = openJobs(pool);
+    const options = {
       baseUrl: `${config.baseUrl}/fhir`,
       checkReferences: config.references === 'check',
       mostDeleted: config.deleteMatches,
       maxContent: config.maxBody,
-    });
+      readOnly: config.readOnly,
+    };
+    const records = openRecords(store, definitions, validator, options, jobs);
     const context = { config, definitions, records, log, version };
     const routes = makeRoutes(context);
     const ready = () => pool.query('select 1');
-    const { server, close } = createServer({ ...context, routes, log, ready });
+    const { server, perform, close } = createServer({ ...context, routes, log, ready });
     const sweeping = setInterval(() => {
+      if (config.readOnly) return;
       sweepBlobs(pool, blobs).catch((fault) => log.warn({ code: fault.code }, 'could not sweep the blobs'));
     }, HOUR).unref();
     return {
@@ -76,6 +81,8 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       async listen() {
         server.listen(config.port, config.host);
         await once(server, 'listening');
+        // Another process, or this one later, does what is asked for meanwhile.
+        if (!config.readOnly) jobs.start(perform, log);
         return { port: (server.address() as AddressInfo).port };
       },
       issueToken: ({ scope, client, minutes }) => issueToken(pool, { scope, client, seconds: minutes * 60 }),
@@ -84,7 +91,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
           .empty,
       async close() {
         clearInterval(sweeping);
-        await close();
+        await Promise.all([close(), jobs.close()]);
         await pools.end();
       },
     };

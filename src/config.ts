@@ -103,6 +103,18 @@ export const settings = {
     'resources that one conditional delete may delete; where more match, none is',
     whole(1, 1, 100),
   ),
+  quota: setting(
+    'QUOTA',
+    '0',
+    'requests a minute that each access token may make of each process, and each address with tokens that are none; beyond it 429. 0 for no limit',
+    whole(0, 0, 1_000_000),
+  ),
+  readOnly: setting(
+    'READ_ONLY',
+    'false',
+    'true is for maintenance: reads go on, all that writes is answered with 503',
+    (given) => oneOf<'true' | 'false'>('false', 'true', 'false')(given) === 'true',
+  ),
   references: setting(
     'REFERENCES',
     'accept',

@@ -79,6 +79,7 @@ async function destination<T>(
 ): Promise<T> {
   if (url) return into(toServer(url.replace(/\/+$/, ''), token), parallel ?? 4);
   const config = configuration();
+  if (config.readOnly) throw new Error('READ_ONLY is set, for maintenance: unset it to load');
   // What the server tells its operator in passing would stand in the way of the progress bar.
   const log = await logger({ logLevel: 'error' });
   return withDatabase(config, (database) =>

@@ -78,7 +78,7 @@ function serveHere(config: Config, database: Database, log: Logger, sample: bool
 
 /** Loads the sample patients into an empty store, and makes the token that the welcome shows. */
 async function prepareSample(config: Config, app: App): Promise<string> {
-  if (await app.isEmpty()) {
+  if (!config.readOnly && (await app.isEmpty())) {
     const { usualParallel } = await import('./load.ts');
     const { runLoad } = await import('./load/run.ts');
     const { findSources } = await import('./load/sources.ts');

@@ -33,20 +33,26 @@ export function readIncoming(text: string): Incoming {
   return prepare(parseJson(text), text);
 }
 
+/** Texts in a resource that others have taken the place of, each so many times. */
+export type Replaced = ReadonlyMap<string, { readonly to: string; readonly times: number }>;
+
+const NOTHING: Replaced = new Map();
+
 /**
  * Makes the kept text of a parsed resource.
  *
  * @param text what it was parsed from
- * @param edit changes the resource, in place; says whether it did
+ * @param edit replaces texts in the resource, in place
  */
 export function prepare(
   { value, riskyNumber, compact }: ParsedJson,
   text: string,
-  edit: (resource: Resource) => boolean = () => false,
+  edit: (resource: Resource) => Replaced = () => NOTHING,
 ): Incoming {
   const resource = value as unknown as Resource;
-  const edited = edit(resource);
-  const content = compact && !edited ? asWritten(resource, text) : undefined;
+  const replaced = edit(resource);
+  const edited = compact ? withReplaced(text, replaced) : undefined;
+  const content = edited === undefined ? undefined : asWritten(resource, edited);
   if (content !== undefined) {
     const labels = resource.meta?.security;
     return { resource, content, security: labels?.length ? JSON.stringify(labels) : null };
@@ -54,9 +60,23 @@ export function prepare(
   let printed = value;
   if (riskyNumber) {
     printed = parseKeepingNumbers(text);
-    if (edited) edit(printed as unknown as Resource);
+    edit(printed as unknown as Resource);
   }
   return { resource, ...contentOf(printed) };
+}
+
+/**
+ * The text with what was replaced, and else as the client wrote it. Undefined where a text stands elsewhere too, or is
+ * written with other escapes: then only the resource itself tells what was meant.
+ */
+function withReplaced(text: string, replaced: Replaced): string | undefined {
+  let edited = text;
+  for (const [from, { to, times }] of replaced) {
+    const pieces = edited.split(JSON.stringify(from));
+    if (pieces.length - 1 !== times) return undefined;
+    edited = pieces.join(JSON.stringify(to));
+  }
+  return edited;
 }
 
 /**

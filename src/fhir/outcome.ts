@@ -60,3 +60,26 @@ export function operationOutcome(issues: readonly Issue[]): OperationOutcome {
     ),
   };
 }
+
+/**
+ * A refusal of an entry of a Bundle, with expressions from the Bundle on.
+ *
+ * @param type  of the resource that expressions begin with
+ * @param place where there is no expression
+ */
+export function inBundleEntry(
+  fault: Refusal,
+  index: number,
+  type?: string,
+  place = `Bundle.entry[${index}]`,
+): Refusal {
+  const resource = `Bundle.entry[${index}].resource`;
+  const issues = fault.issues.map((issue) => {
+    const { expression = '' } = issue;
+    if (expression.startsWith('Bundle.entry[')) return issue;
+    // the resource's own elements, or those of a patch
+    const root = [type, 'Parameters'].find((name) => name && expression.startsWith(`${name}.`));
+    return { ...issue, expression: root ? resource + expression.slice(root.length) : place };
+  });
+  return new Refusal(fault.status, issues, fault.headers);
+}

@@ -1,5 +1,6 @@
 /** What entries of a transaction call each other becomes what the server calls them (R4 http.html#trules). */
 import type { Resource } from 'fhir/r4.js';
+import type { Replaced } from './content.ts';
 import type { Definitions } from './definitions.ts';
 import { compileWalk, type LinkType, withIndexes } from './walk.ts';
 
@@ -10,9 +11,9 @@ export type NewNames = ReadonlyMap<string, string>;
  * Puts the new names into a resource, in place.
  *
  * @param fullUrl of the resource's own entry: relative links are resolved against it
- * @returns       whether anything changed
+ * @returns       what was replaced; nothing where nothing was
  */
-export type Rewrite = (resource: Resource, names: NewNames, fullUrl?: string) => boolean;
+export type Rewrite = (resource: Resource, names: NewNames, fullUrl?: string) => Replaced;
 
 /** A conditional reference. */
 export interface ConditionalReference {
@@ -36,18 +37,25 @@ export interface ConditionalReference {
 export function compileRewrite(definitions: Definitions): Rewrite {
   const walk = compileWalk(definitions);
   return (resource, names, fullUrl) => {
-    if (names.size === 0) return false;
+    if (names.size === 0) return NOTHING;
     const renaming = { definitions, names, root: rootOf(definitions, fullUrl) };
-    let changed = false;
+    let replaced: Map<string, { to: string; times: number }> | undefined;
     walk(resource, (link, type) => {
       if (type === 'canonical') return link;
       const renamed = type === 'xhtml' ? renameInNarrative(renaming, link) : rename(renaming, link, type);
-      if (renamed !== link) changed = true;
+      if (renamed === link) return link;
+      replaced ??= new Map();
+      const known = replaced.get(link);
+      if (!known) replaced.set(link, { to: renamed, times: 1 });
+      // the same text for two things: no count tells which is which
+      else known.times += known.to === renamed ? 1 : Number.NaN;
       return renamed;
     });
-    return changed;
+    return replaced ?? NOTHING;
   };
 }
+
+const NOTHING: Replaced = new Map();
 
 /**
  * Makes the function that lists a resource's conditional references, each text once: `Type?…` in
@@ -125,12 +133,14 @@ function isConditional(definitions: Definitions, reference: string): boolean {
 // name of the tag on, and hold no "<" (XML 1.0 §3.1).
 const LINK_TAG = /<(a|img)(\s[^<]*)/g;
 const ATTRIBUTE = /(\s+)([^\s=<>"'/]+)(\s*=\s*)("[^"]*"|'[^']*')/gy;
+// What a url needs escaped in XHTML is its "&" alone; one with more is left as it is.
+const OTHER_ENTITY = /&(?!amp;)/;
 
 function renameInNarrative(renaming: Renaming, div: string): string {
   return div.replace(LINK_TAG, (_tag, element: string, attributes: string) => {
     const linking = element === 'a' ? 'href' : 'src';
     const renamed = attributes.replace(ATTRIBUTE, (written, space, name, equals, value: string) => {
-      if (name !== linking) return written;
+      if (name !== linking || OTHER_ENTITY.test(value)) return written;
       const url = value.slice(1, -1).replaceAll('&amp;', '&');
       const wanted = rename(renaming, url, 'xhtml');
       if (wanted === url) return written;

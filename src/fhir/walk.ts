@@ -131,6 +131,7 @@ function step(
     follow(course, value, member.shape, path, depth + 1);
   } else if (member.leads === 'to a resource') {
     const { resourceType } = value as { resourceType?: unknown };
-    if (typeof resourceType === 'string') follow(course, value, course.shapeOf(resourceType), path, depth + 1);
+    if (typeof resourceType === 'string')
+      follow(course, value, course.shapeOf(resourceType), path, depth + 1);
   }
 }

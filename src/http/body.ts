@@ -28,11 +28,11 @@ export async function readText(request: IncomingMessage, max: number): Promise<s
 /** As readText, but bytes. */
 export async function readBytes(request: IncomingMessage, max: number): Promise<Buffer> {
   const encoding = request.headers['content-encoding']?.trim().toLowerCase() ?? 'identity';
-  if (encoding === 'identity') return collect(request, max);
+  if (encoding === 'identity') return readSent(request, max);
   const unpack = UNPACK[encoding as keyof typeof UNPACK] as (typeof UNPACK)['gzip'] | undefined;
   if (!Object.hasOwn(UNPACK, encoding) || !unpack)
     throw refusal(415, 'not-supported', 'This Content-Encoding is not read: send gzip, br, deflate, or none');
-  const packed = await collect(request, max);
+  const packed = await readSent(request, max);
   try {
     return await unpack(packed, { maxOutputLength: max });
   } catch (fault) {
@@ -55,8 +55,13 @@ export function decodeText(bytes: Buffer): string {
 /** Bytes for what comes in more than one piece, to begin with. */
 const LEAST = 64 * 1024;
 
-/** Copied together, pieces of one byte take one byte each, not a Buffer object of a hundred. */
-function collect(request: IncomingMessage, max: number): Promise<Buffer> {
+/**
+ * Reads a body as it was sent, still packed. Copied together, pieces of one byte take one byte each, not a Buffer
+ * object of a hundred.
+ *
+ * @throws Refusal 413 naming the limit; Aborted
+ */
+export function readSent(request: IncomingMessage, max: number): Promise<Buffer> {
   if (Number(request.headers['content-length'] ?? 0) > max) return Promise.reject(tooLarge(max));
   return new Promise((resolve, reject) => {
     let held: Buffer = Buffer.alloc(0);

@@ -10,6 +10,7 @@ const EXPOSED = [
   'Location',
   'Retry-After',
   'WWW-Authenticate',
+  'X-Progress',
   'X-Request-Id',
   'X-Security-Context',
 ].join(', ');

@@ -3,18 +3,19 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { error, Refusal } from '../fhir/outcome.ts';
+import type { Caller } from '../records/records.ts';
 import { readParameters } from '../search/query-string.ts';
 import { answerEmpty } from './answer.ts';
 import { Aborted, drain } from './body.ts';
 import { preflight } from './cors.ts';
-import { enter } from './door.ts';
-import type { Context, Interaction, Method, Reply, Routes } from './exchange.ts';
+import type { Context, Exchange, Interaction, Method, Reply, Routes } from './exchange.ts';
 import { answerFault, faultOf, tracesOf } from './faults.ts';
 import type { Meters } from './meters.ts';
 import { negotiate, notAcceptable, PLAIN } from './negotiation.ts';
 import { type FhirPath, readPath } from './path.ts';
+import { prefersAsync } from './prefer.ts';
 
-export interface FhirOptions extends Pick<Context, 'definitions' | 'records'> {
+export interface FhirOptions extends Pick<Context, 'definitions'> {
   readonly routes: Routes;
   readonly log: Logger;
   readonly meters: Meters;
@@ -31,13 +32,26 @@ export function isFhirUrl(url: string): boolean {
   return next === SLASH || next === QUESTION || Number.isNaN(next);
 }
 
-/** Makes what answers requests under the FHIR base, in full and whatever goes wrong. */
-export function makeFhir(
-  options: FhirOptions,
-): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
+/** How a request comes in. */
+export interface Entrance {
+  /** @throws Refusal where nobody may come in so */
+  enter(request: IncomingMessage): Promise<Caller>;
+  /** answers, and has the request done later, where that is preferred */
+  readonly defer?: (exchange: Exchange) => Promise<void>;
+}
+
+/** Answers a request under the FHIR base, in full and whatever goes wrong. */
+export type Handle = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  entrance: Entrance,
+) => Promise<void>;
+
+/** Makes it for these routes. */
+export function makeFhir(options: FhirOptions): Handle {
   const { log, meters, definitions } = options;
   const newId = makeIds();
-  return async (request, response) => {
+  return async (request, response, entrance) => {
     const started = performance.now();
     const reply: Reply = { request, response, id: ownId(request) ?? newId(), format: PLAIN };
     const url = request.url as string;
@@ -48,7 +62,7 @@ export function makeFhir(
       const pathText = mark < 0 ? url.slice(BASE.length) : url.slice(BASE.length, mark);
       const path = readPath(pathText, request.method, definitions);
       route = BASE + path.pattern;
-      await dispatch(options, reply, path, mark < 0 ? '' : url.slice(mark + 1));
+      await dispatch(options.routes, entrance, reply, path, mark < 0 ? '' : url.slice(mark + 1));
     } catch (thrown) {
       aborted = thrown instanceof Aborted || response.destroyed || request.socket.destroyed;
       if (!aborted) await refuse(log, reply, thrown);
@@ -74,8 +88,13 @@ async function refuse(log: Logger, reply: Reply, thrown: unknown): Promise<void>
   drain(reply.request);
 }
 
-async function dispatch(options: FhirOptions, reply: Reply, path: FhirPath, query: string): Promise<void> {
-  const { routes, records } = options;
+async function dispatch(
+  routes: Routes,
+  entrance: Entrance,
+  reply: Reply,
+  path: FhirPath,
+  query: string,
+): Promise<void> {
   const { request } = reply;
   const routed = routes[path.pattern];
   if (request.method === 'OPTIONS') {
@@ -88,12 +107,17 @@ async function dispatch(options: FhirOptions, reply: Reply, path: FhirPath, quer
   const interaction = routed[method as Method];
   if (!interaction) throw wrongMethod(request.method, path, allowed(routed));
 
-  const caller = 'run' in interaction ? await enter(records, request) : undefined;
+  const caller = 'run' in interaction ? await entrance.enter(request) : undefined;
   const { format, parameters } = negotiate(request.headers.accept, query === '' ? [] : readParameters(query));
   // a Binary is read in the form it has, and answers to Accept by itself
   if (!format && path.type !== 'Binary') throw notAcceptable();
   const visit = { ...reply, format: format ?? PLAIN, path, parameters };
-  await ('open' in interaction ? interaction.open(visit) : interaction.run({ ...visit, caller: caller! }));
+  if ('open' in interaction) return interaction.open(visit);
+  const exchange = { ...visit, caller: caller! };
+  const { defer } = entrance;
+  // Clients send the same headers with all of their requests; how far one is, is told at once.
+  if (defer && path.pattern !== '/_async/:id' && prefersAsync(request.headers.prefer)) return defer(exchange);
+  return interaction.run(exchange);
 }
 
 function allowed(routed: Partial<Record<Method, Interaction>>): string {

@@ -9,6 +9,7 @@ export type Pattern =
   | '/'
   | '/metadata'
   | '/_history'
+  | '/_async/:id'
   | '/:type'
   | '/:type/_search'
   | '/:type/_history'
@@ -40,6 +41,7 @@ export function readPath(text: string, method: string | undefined, definitions: 
 
   if (length === 1 && (type === 'metadata' || type === '_history'))
     return { pattern: `/${type}`, type: '', id: '', version: '' };
+  if (length === 2 && type === '_async') return { pattern: '/_async/:id', type: '', id, version: '' };
   const last = length === 1 ? type : length === 2 ? id : (history ?? '');
   if (last.startsWith('$')) throw noOperation(last, definitions);
   if (!definitions.isResourceType(type)) throw noType(type, definitions);

@@ -16,3 +16,8 @@ export function readReturn(prefer: string | undefined, fallback: Return = 'repre
   if (word === 'operationoutcome') return 'OperationOutcome';
   return (word as Return | undefined) ?? fallback;
 }
+
+/** Whether a client would rather be told later what came of its request (RFC 7240 §4.1; R4 async.html). */
+export function prefersAsync(prefer: string | string[] | undefined): boolean {
+  return prefer !== undefined && /(?:^|[,\s])respond-async\s*(?:[,;]|$)/i.test(String(prefer));
+}

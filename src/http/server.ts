@@ -3,11 +3,16 @@ import { createServer as createHttpServer, maxHeaderSize, type Server, STATUS_CO
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { error, type IssueType, operationOutcome } from '../fhir/outcome.ts';
+import type { Perform } from '../records/records.ts';
+import { defer } from './async.ts';
+import { enter } from './door.ts';
 import type { Context, Routes } from './exchange.ts';
-import { isFhirUrl, makeFhir } from './fhir.ts';
+import { type Entrance, isFhirUrl, makeFhir } from './fhir.ts';
 import { makeMeters } from './meters.ts';
 import { FHIR_JSON } from './negotiation.ts';
 import { makePages } from './pages.ts';
+import { makePerform } from './perform.ts';
+import { makeQuota } from './quota.ts';
 
 export interface ServerOptions extends Context {
   /** what is done under /fhir */
@@ -20,6 +25,8 @@ export interface ServerOptions extends Context {
 export interface RunningServer {
   /** not listening yet */
   readonly server: Server;
+  /** does what was to be done later */
+  readonly perform: Perform;
   /** Takes no more connections, answers what is under way and ends. */
   close(): Promise<void>;
 }
@@ -31,8 +38,15 @@ export function createServer({ routes, log, ready, ...context }: ServerOptions):
   const meters = makeMeters();
   const pages = makePages({ log, meters, ready });
   const fhir = makeFhir({ ...context, routes, log, meters });
+  const { config, records } = context;
+  const quota = config.quota > 0 ? makeQuota(config.quota) : undefined;
+  const entrance: Entrance = {
+    enter: (request) => enter(records, request, quota),
+    // To keep a request is to write: then it is done at once, as a preference is no demand.
+    defer: config.readOnly ? undefined : (exchange) => defer({ ...context, log }, exchange),
+  };
   const server = createHttpServer((request, response) => {
-    if (isFhirUrl(request.url as string)) void fhir(request, response);
+    if (isFhirUrl(request.url as string)) void fhir(request, response, entrance);
     else pages(request, response);
   });
 
@@ -43,7 +57,7 @@ export function createServer({ routes, log, ready, ...context }: ServerOptions):
   server.requestTimeout = 3600 * SECOND;
   server.timeout = 120 * SECOND;
   server.on('clientError', answerMalformed);
-  return { server, close: () => close(server) };
+  return { server, perform: makePerform(fhir, records), close: () => close(server) };
 }
 
 /** What is no HTTP request gets as much of an answer as can be given without one. */

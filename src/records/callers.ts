@@ -4,15 +4,18 @@
  */
 import { type Access, readScopes } from '../access/access.ts';
 import { Refusal, refusal } from '../fhir/outcome.ts';
+import type { Claim } from '../jobs/job.ts';
 import { cache } from '../store/cache.ts';
 import { lane } from '../store/lane.ts';
 import type { Executor } from '../store/pool.ts';
-import { currentEpoch, lookUpToken } from '../store/tokens.ts';
+import { currentEpoch, lookUpToken, lookUpTokenNumber } from '../store/tokens.ts';
 import type { Caller } from './records.ts';
 
 export interface Callers {
   authenticate(token: string): Promise<Caller | undefined>;
   operator(): Promise<Caller>;
+  /** The caller of a request that is done later, with the rights that its access token has now. */
+  ofJob(job: Claim, agent: number): Promise<Caller | undefined>;
   /**
    * Does `work` for a caller, and does it again where it turns out that its epoch has passed.
    *
@@ -67,10 +70,15 @@ export function makeCallers(executor: Executor, isResourceType: (name: string) =
     return fault instanceof Refusal && fault.status === 403 && caller.epoch !== (await ask(null));
   }
 
+  async function ofJob(job: Claim | undefined, agent: number): Promise<Caller | undefined> {
+    const row = await lookUpTokenNumber(executor, agent);
+    return row && { agent, access: readScopes(row.scope, isResourceType), epoch: row.epoch, job };
+  }
+
   async function renew(caller: Caller): Promise<Caller> {
     if (caller.agent === 0) return { ...caller, epoch: await currentEpoch(executor) };
     const token = tokens.get(caller);
-    const renewed = token === undefined ? undefined : await look(token);
+    const renewed = token === undefined ? await ofJob(caller.job, caller.agent) : await look(token);
     if (!renewed)
       throw refusal(401, 'login', 'The access token has expired or was revoked: ask for a new one');
     return renewed;
@@ -82,6 +90,7 @@ export function makeCallers(executor: Executor, isResourceType: (name: string) =
       if (known && known.expires > Date.now()) return known.caller;
       return look(token);
     },
+    ofJob,
     operator: async () => ({ agent: 0, access: everything, epoch: await currentEpoch(executor) }),
     async asOf(caller, work) {
       let current = caller;

@@ -20,9 +20,13 @@ export interface Draft extends Incoming {
  * @throws Refusal 400 with all that is wrong
  */
 export function draft(setting: Setting, incoming: Incoming, type: string, blob: string | null = null): Draft {
-  const { resource } = incoming;
-  judge(setting, resource, type);
-  return { ...incoming, blob, analysis: setting.store.indexer.analyse(resource, setting.baseUrl) };
+  judge(setting, incoming.resource, type);
+  return analysed(setting, incoming, blob);
+}
+
+/** Takes out what the index needs of a resource that was judged. */
+export function analysed({ store, baseUrl }: Setting, incoming: Incoming, blob: string | null): Draft {
+  return { ...incoming, blob, analysis: store.indexer.analyse(incoming.resource, baseUrl) };
 }
 
 /** @throws Refusal 400 with all that is wrong with a resource's structure */

@@ -1,17 +1,19 @@
 /** Opens the door: everything of records.ts over a store. */
 
-import { compileConditions } from '../fhir/conditional-references.ts';
 import { readIncoming } from '../fhir/content.ts';
 import type { Definitions } from '../fhir/definitions.ts';
 import { error, Refusal } from '../fhir/outcome.ts';
-import { compileRewrite } from '../fhir/rewrite.ts';
+import { compileConditions, compileRewrite } from '../fhir/rewrite.ts';
 import type { Validator } from '../fhir/validate.ts';
+import { type Jobs, openJobs } from '../jobs/jobs.ts';
 import type { Store } from '../store/store.ts';
 import { openBlob, writeBinary, writeBinaryResource } from './binary.ts';
 import { makeCallers } from './callers.ts';
+import { note, openDeferred } from './deferred.ts';
 import { history } from './history.ts';
 import { makeIds } from './ids.ts';
 import { read, vread } from './read.ts';
+import { readOnly } from './read-only.ts';
 import type { Caller, Entry, Outcome, Records, Stored, Written } from './records.ts';
 import { search } from './search.ts';
 import type { Setting } from './setting.ts';
@@ -24,7 +26,8 @@ export function openRecords(
   definitions: Definitions,
   validator: Validator,
   options: Pick<Setting, 'baseUrl' | 'checkReferences'> &
-    Partial<Pick<Setting, 'mostDeleted' | 'maxContent'>>,
+    Partial<Pick<Setting, 'mostDeleted' | 'maxContent'>> & { readonly readOnly?: boolean },
+  jobs: Jobs = openJobs(store.pool),
 ): Records {
   const callers = makeCallers(store.pool, definitions.isResourceType);
   const setting: Setting = {
@@ -47,6 +50,13 @@ export function openRecords(
     return outcome as Outcome;
   }
 
+  /** For what is written in several transactions, or past `transaction`: the job can only know that it was begun. */
+  async function begun(caller: Caller): Promise<Caller> {
+    if (!caller.job) return caller;
+    await note(caller, store.pool, 'begun');
+    return { ...caller, job: undefined };
+  }
+
   const records: Records = {
     authenticate: callers.authenticate,
     operator: callers.operator,
@@ -54,14 +64,15 @@ export function openRecords(
     vread: (caller, type, id, version) =>
       asOf(caller, (current) => vread(setting, current, type, id, version)),
     async create(caller, type, body, ifNoneExist) {
-      if (ifNoneExist) return writtenOf(await alone(caller, { method: 'POST', type, body, ifNoneExist }));
+      if (ifNoneExist || caller.job)
+        return writtenOf(await alone(caller, { method: 'POST', type, body, ifNoneExist }));
       const incoming = readIncoming(body);
       if (type === 'Binary') return writeBinaryResource(setting, caller, undefined, incoming);
       return asOf(caller, (current) => create(setting, current, type, incoming));
     },
     async update(caller, target, body, provided = {}) {
       const { type, id, where } = target;
-      if (where || provided.ifNew) {
+      if (where || provided.ifNew || caller.job) {
         const outcome = await alone(caller, { method: 'PUT', ...target, ...provided, body });
         if (provided.ifNew && outcome.kind === 'unchanged') throw alreadyThere(outcome.resource);
         return writtenOf(outcome);
@@ -73,7 +84,7 @@ export function openRecords(
     patch: async (caller, target, patch, provided = {}) =>
       writtenOf(await alone(caller, { method: 'PATCH', ...target, ...provided, patch })),
     async remove(caller, target, provided = {}) {
-      if (target.where) {
+      if (target.where || caller.job) {
         const outcome = await alone(caller, { method: 'DELETE', ...target, ...provided });
         return outcome.kind === 'removed' ? outcome.removed : { existed: false };
       }
@@ -81,7 +92,8 @@ export function openRecords(
     },
     history: (caller, request) => asOf(caller, (current) => history(setting, current, request)),
     search: (caller, request) => asOf(caller, (current) => search(setting, current, request)),
-    async carryOut(caller, entry) {
+    async carryOut(who, entry) {
+      const caller = entry.method === 'GET' ? who : await begun(who);
       // What waits together shares statements, so entries of a batch go the ways of interactions that come alone.
       switch (entry.method) {
         case 'POST': {
@@ -105,10 +117,12 @@ export function openRecords(
       }
     },
     transaction: (caller, entries) => asOf(caller, (current) => transaction(setting, current, entries)),
-    writeBinary: (caller, id, bytes, { ifMatch } = {}) => writeBinary(setting, caller, id, bytes, ifMatch),
+    writeBinary: async (caller, id, bytes, { ifMatch } = {}) =>
+      writeBinary(setting, await begun(caller), id, bytes, ifMatch),
     openBlob: (blob, range) => openBlob(setting, blob, range),
+    deferred: openDeferred(jobs, callers),
   };
-  return records;
+  return options.readOnly ? readOnly(records) : records;
 }
 
 function writtenOf(outcome: Outcome): Written {

@@ -6,8 +6,11 @@ import type { Readable } from 'node:stream';
 import type { Access } from '../access/access.ts';
 import type { Range } from '../fhir/date.ts';
 import type { Patch } from '../fhir/patch/patch.ts';
+import type { Claim, JobProgress, JobRequest } from '../jobs/job.ts';
 import type { Condition } from '../search/condition.ts';
 import type { SearchRequest } from '../search/request.ts';
+
+export type { JobAnswer, JobRequest, Perform } from '../jobs/job.ts';
 
 /** Who is asking. */
 export interface Caller {
@@ -16,6 +19,8 @@ export interface Caller {
   readonly access: Access;
   /** epoch of the decisions behind `access`; records asks anew where it has passed */
   readonly epoch: number;
+  /** of a request that is done later: what it writes is noted there */
+  readonly job?: Claim;
 }
 
 /** One version of a resource as it is kept: fhir/content.ts renders it. */
@@ -194,6 +199,25 @@ export interface Records {
    * @param range first and last byte, inclusive
    */
   openBlob(blob: string, range?: { readonly start: number; readonly end: number }): Promise<BlobContent>;
+
+  readonly deferred: Deferred;
+}
+
+/** Requests that are done later (Prefer: respond-async), each for whoever asked only. */
+export interface Deferred {
+  /**
+   * Keeps a request; when this resolves, it will be done.
+   *
+   * @returns its id
+   * @throws  Refusal 429 where the caller has too many
+   */
+  add(caller: Caller, request: JobRequest, body: Buffer): Promise<string>;
+  /** How far it is; undefined where the caller has none of that id. */
+  look(caller: Caller, id: string): Promise<JobProgress | undefined>;
+  /** Cancels it, or forgets its answer; whether there was one. */
+  forget(caller: Caller, id: string): Promise<boolean>;
+  /** Who has it done: undefined where the access token has expired or was revoked since. */
+  callerOf(job: Claim, agent: number): Promise<Caller | undefined>;
 }
 
 export interface BlobContent {

@@ -1,8 +1,7 @@
 /** What all of the door's rooms are handed. */
 
-import type { compileConditions } from '../fhir/conditional-references.ts';
 import type { Definitions } from '../fhir/definitions.ts';
-import type { compileRewrite } from '../fhir/rewrite.ts';
+import type { compileConditions, compileRewrite } from '../fhir/rewrite.ts';
 import type { Validator } from '../fhir/validate.ts';
 import type { Reading, Store } from '../store/store.ts';
 import type { Callers } from './callers.ts';

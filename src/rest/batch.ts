@@ -1,10 +1,10 @@
 /** batch (R4 http.html#brules): each entry for itself. */
 import type { SplitEntry } from '../fhir/entries.ts';
-import { type Refusal, refusal } from '../fhir/outcome.ts';
+import { inBundleEntry, Refusal } from '../fhir/outcome.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { faultOf, tracesOf } from '../http/faults.ts';
 import type { Return } from '../http/prefer.ts';
-import type { Outcome } from '../records/records.ts';
+import { lengthOf, MOST_READ, tooMuch } from '../records/transaction/look.ts';
 import type { BundleEntry } from './bundle.ts';
 import { type Asked, readEntry } from './entries.ts';
 import { entryOf, refusedEntry } from './responses.ts';
@@ -12,9 +12,6 @@ import type { RestContext } from './selection.ts';
 
 /** So many entries are under way at once: they share statements, and other requests have their turn. */
 const ABREAST = 8;
-
-/** What is read for one answer, in characters. */
-const MOST = 64 * 2 ** 20;
 
 /** Changes come before reads, in the order of a transaction; within each kind entries go side by side. */
 const WAVES: readonly (readonly string[])[] = [['DELETE'], ['POST'], ['PUT', 'PATCH'], ['GET', 'HEAD']];
@@ -36,19 +33,20 @@ export async function batch(
     try {
       asked[i] = await readEntry(context, entry, `Bundle.entry[${i}]`);
     } catch (thrown) {
-      answers[i] = refused(context, exchange, thrown);
+      answers[i] = refused(context, exchange, thrown, i);
     }
   }
   let read = 0;
   const one = async (i: number): Promise<void> => {
     const each = asked[i] as Asked;
     try {
-      if (read > MOST) throw tooMuch();
+      if (read > MOST_READ) throw tooMuch();
       const outcome = await context.records.carryOut(exchange.caller, each.entry);
       read += lengthOf(outcome);
       answers[i] = entryOf(context, each, outcome, wanted);
     } catch (thrown) {
-      answers[i] = refused(context, exchange, thrown);
+      const { entry } = each;
+      answers[i] = refused(context, exchange, thrown, i, entry.method === 'GET' ? undefined : entry.type);
     }
   };
   for (const methods of WAVES) {
@@ -63,19 +61,15 @@ export async function batch(
   return answers;
 }
 
-function refused({ log }: RestContext, { id }: Exchange, thrown: unknown): BundleEntry {
-  const { status, issues, own } = faultOf(thrown, id);
+function refused(
+  { log }: RestContext,
+  { id }: Exchange,
+  thrown: unknown,
+  index: number,
+  type?: string,
+): BundleEntry {
+  const placed = thrown instanceof Refusal ? inBundleEntry(thrown, index, type) : thrown;
+  const { status, issues, own } = faultOf(placed, id);
   if (own) log.error({ id, status, fault: tracesOf(thrown) }, 'failed');
   return refusedEntry(status, issues);
-}
-
-function lengthOf(outcome: Outcome): number {
-  if (outcome.kind === 'read') return outcome.resource.content.length;
-  if (outcome.kind === 'search' || outcome.kind === 'history')
-    return outcome.page.entries.reduce((sum, { content }) => sum + content.length, 0);
-  return 0;
-}
-
-function tooMuch(): Refusal {
-  return refusal(413, 'too-costly', 'This batch reads too much at once: ask for less, or in several batches');
 }

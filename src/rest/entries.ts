@@ -243,6 +243,12 @@ function splitUrl(
   if (typeof url !== 'string') throw invalid('required', `${where} is missing`, where);
   const base = `${fhirBase(context)}/`;
   const text = url.startsWith(base) ? url.slice(base.length) : url.replace(/^\//, '');
+  if (/^[a-z][a-z0-9+.-]*:/i.test(text))
+    throw invalid(
+      'value',
+      `${where} must be relative, or begin with ${base}: this server has no other resources`,
+      where,
+    );
   const mark = text.indexOf('?');
   return mark < 0 ? [text, undefined] : [text.slice(0, mark), text.slice(mark + 1)];
 }

@@ -1,10 +1,10 @@
 /** The two languages of PATCH (R4 http.html#patch). */
 
+import type { Definitions } from '../fhir/definitions.ts';
 import { error, Refusal } from '../fhir/outcome.ts';
 import { compileFhirPathPatch } from '../fhir/patch/fhirpath-patch.ts';
 import { readJsonPatch } from '../fhir/patch/json-patch.ts';
 import type { Patch } from '../fhir/patch/patch.ts';
-import type { RestContext } from './selection.ts';
 
 export const JSON_PATCH = 'application/json-patch+json';
 
@@ -17,7 +17,7 @@ export interface PatchReaders {
   readonly fhirPath: ReadPatch;
 }
 
-export function makePatchReaders({ definitions }: Pick<RestContext, 'definitions'>): PatchReaders {
+export function makePatchReaders(definitions: Definitions): PatchReaders {
   return { json: readJsonPatch, fhirPath: compileFhirPathPatch(definitions) };
 }
 
@@ -26,7 +26,7 @@ export function makePatchReaders({ definitions }: Pick<RestContext, 'definitions
  *
  * @throws Refusal 415 naming those there are (RFC 5789 §2.2)
  */
-export function patchReader({ patches }: RestContext, contentType: string | undefined): ReadPatch {
+export function patchReader(patches: PatchReaders, contentType: string | undefined): ReadPatch {
   const type = contentType?.split(';')[0]?.trim().toLowerCase();
   if (type === JSON_PATCH) return patches.json;
   if (type === 'application/fhir+json' || type === 'application/json') return patches.fhirPath;

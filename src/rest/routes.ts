@@ -1,6 +1,7 @@
 /** What is routed under /fhir: the table that requests, the CapabilityStatement and openapi.yaml's test read. */
 
 import { compileSubset } from '../fhir/subset.ts';
+import { cancel, progress } from '../http/async.ts';
 import type { Context, Exchange, Interaction, Routes } from '../http/exchange.ts';
 import { makeCapabilities } from './capabilities.ts';
 import { history } from './history.ts';
@@ -16,7 +17,7 @@ export function makeRoutes(options: Context): Routes {
   const context: RestContext = {
     ...options,
     subset: compileSubset(options.definitions),
-    patches: makePatchReaders(options),
+    patches: makePatchReaders(options.definitions),
   };
   const done = (
     name: string,
@@ -27,6 +28,7 @@ export function makeRoutes(options: Context): Routes {
     '/': { POST: done('transaction', transaction) },
     '/metadata': { GET: { name: 'capabilities', open: (visit) => capabilities(visit) } },
     '/_history': { GET: done('history-system', history) },
+    '/_async/:id': { GET: done('async-status', progress), DELETE: done('async-cancel', cancel) },
     '/:type': {
       GET: done('search-type', search),
       POST: done('create', create),

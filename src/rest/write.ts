@@ -46,7 +46,7 @@ export async function patch(context: RestContext, exchange: Exchange): Promise<v
   const target = readTarget(context, exchange);
   if (!target.where) once(parameters, []);
   const ifMatch = await readIfMatch(context, exchange, target);
-  const read = patchReader(context, request.headers['content-type']);
+  const read = patchReader(context.patches, request.headers['content-type']);
   const body = await readText(request, context.config.maxBody);
   const written = await context.records.patch(caller, target, await read(body), { ifMatch });
   return answerWritten(context, exchange, written);

@@ -1,6 +1,6 @@
 /** Access tokens, opaque to clients: the database keeps their hashes only. */
 import { createHash, randomBytes } from 'node:crypto';
-import { type Executor, run } from './pool.ts';
+import { type Executor, type Row, run } from './pool.ts';
 
 export interface TokenRow {
   readonly number: number;
@@ -20,6 +20,10 @@ const LOOK = {
   name: 'look_up_token',
   text: `select t.number, t.scope, (extract(epoch from t.expires) * 1000)::bigint, epoch.value
          from token t, epoch where t.hash = $1 and t.expires > now()`,
+};
+const LOOK_BY_NUMBER = {
+  name: 'look_up_token_number',
+  text: LOOK.text.replace('t.hash = $1', 't.number = $1'),
 };
 const EPOCH = { name: 'epoch', text: 'select value from epoch' };
 
@@ -42,7 +46,15 @@ export async function issueToken(
 
 /** What a token stands for; undefined where it is none or has expired. */
 export async function lookUpToken(executor: Executor, token: string): Promise<TokenRow | undefined> {
-  const [row] = await run(executor, LOOK, [hashOf(token)]);
+  return rowOf(await run(executor, LOOK, [hashOf(token)]));
+}
+
+/** The same of a token that was shown before, by its number. */
+export async function lookUpTokenNumber(executor: Executor, number: number): Promise<TokenRow | undefined> {
+  return rowOf(await run(executor, LOOK_BY_NUMBER, [number]));
+}
+
+function rowOf([row]: readonly Row[]): TokenRow | undefined {
   if (!row) return undefined;
   const [number, scope, expires, epoch] = row;
   return { number, scope, expires, epoch } as TokenRow;

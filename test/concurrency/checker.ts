@@ -29,6 +29,11 @@ export interface Trial {
   readonly history: History;
   readonly tell: Tell;
   eventOf(placed: Placed): number;
+  /**
+   * The event of seeing what stays as it is. Where a transaction only reads, that is itself; where it writes, each
+   * step sees at a moment of its own within the call: nothing keeps others from changing it before the commit.
+   */
+  sightOf(placed: Placed): number;
   edge(before: number, after: number): void;
   /** Whether an event may, by the times of requests and answers, lie after one and before another. */
   mayMeet(event: number, from: number | undefined, to: number | undefined): boolean;
@@ -98,9 +103,10 @@ function checkOrder(history: History, makers: Makers, tell: Tell): void {
       tell('order', 'these follow each other in a ring', ...of(settled.ring));
       return;
     }
-    const { decided, left } = decide(settled, open, ({ kind, text, event, alternatives }) =>
-      tell(kind, text, ...of([event, ...alternatives.flat(2)])),
-    );
+    const { decided, left } = decide(settled, open, ({ kind, text, event, alternatives }) => {
+      const all = [event, ...alternatives.flat(2)];
+      tell(kind, text, ...of([...all, ...all.flatMap(settled.bounding)]));
+    });
     for (const [before, after] of decided) trial.edge(before, after);
     open = left;
     if (decided.length > 0) continue;
@@ -140,21 +146,20 @@ function makeTrial(
   const places = new Map<Step, { readonly resource: string; readonly version: number }>();
   for (const [resource, made] of makers)
     for (const [i, maker] of made.entries()) if (maker) places.set(maker.step, { resource, version: i + 1 });
-  // A transaction is one moment. Beside its writes, what it reads of others is seen before they see its writes: at a
-  // moment of its own.
-  const keyOf = ({ operation, step }: Placed): Step | Operation => {
-    if (operation.kind !== 'transaction') return step;
-    return isRead(step) && !operation.steps.every(isRead) ? step : operation;
+  const eventOf = (key: Step | Operation, operation: Operation): number => {
+    const event = events.get(key) ?? order.event(operation);
+    events.set(key, event);
+    return event;
   };
   const trial: Trial = {
     ...order,
     history,
     tell,
-    eventOf(placed) {
-      const key = keyOf(placed);
-      const event = events.get(key) ?? order.event(placed.operation);
-      events.set(key, event);
-      return event;
+    eventOf: ({ operation, step }) => eventOf(operation.kind === 'transaction' ? operation : step, operation),
+    sightOf(placed) {
+      const { operation, step } = placed;
+      const writes = operation.kind === 'transaction' && !operation.steps.every(isRead);
+      return writes ? eventOf(step, operation) : trial.eventOf(placed);
     },
     madeAt(resource, version) {
       const maker = makers.get(resource)?.[version - 1];

@@ -1,4 +1,5 @@
 /** A run: clients work while servers are restarted, and the history is judged. */
+import { randomBytes } from 'node:crypto';
 import { type Fault, judge, told } from './checker.ts';
 import { letClientsWork } from './clients.ts';
 import type { Cluster } from './cluster.ts';
@@ -27,7 +28,7 @@ export interface Report {
 
 export async function concurrency(cluster: Cluster, options: RunOptions): Promise<Report> {
   const { seconds, clients, restartEvery, pause = 20, ports = cluster.ports } = options;
-  const run = `c${Date.now().toString(36)}`;
+  const run = `c${randomBytes(4).toString('hex')}`;
   const over = new AbortController();
   const restarting = restartEvery ? cluster.restartEvery(restartEvery * 1000, over.signal) : 0;
   const { token } = cluster;

@@ -122,7 +122,7 @@ function matching(
   condition: string,
   resource: string,
 ): Choice {
-  const event = trial.eventOf(placed);
+  const event = trial.sightOf(placed);
   const alternatives = (periods.get(condition) ?? [])
     .filter((period) => period.resource === resource && trial.mayMeet(event, period.from, period.to))
     .map((period) => within(event, period));

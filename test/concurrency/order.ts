@@ -15,6 +15,8 @@ export interface Settled {
   /** the bounds of each event's moment that those before and after it leave */
   readonly earliest: Float64Array;
   readonly latest: Float64Array;
+  /** The events that bound the moment of one: those that it follows, and those that follow it. */
+  readonly bounding: (event: number) => number[];
   /** Chains of events, each following the one before it, whose first was asked for after the last was answered. */
   readonly late: readonly (readonly number[])[];
   /** events that follow each other in a ring, one such ring */
@@ -57,10 +59,16 @@ export function settle(graph: Graph): Settled {
         cause[next] = event;
       }
   }
+  const limit = new Int32Array(invoked.length).fill(-1);
   for (const event of order.toReversed())
     for (const next of followers[event]!)
-      latest[event] = Math.max(invoked[event]!, Math.min(latest[event]!, latest[next]!));
-  return { earliest, latest, late, ring: order.length < invoked.length ? ringOf(graph, order) : undefined };
+      if (latest[next]! < latest[event]!) {
+        latest[event] = Math.max(invoked[event]!, latest[next]!);
+        limit[event] = next;
+      }
+  const bounding = (event: number) => [...chain(cause, event), ...chain(limit, event)];
+  const ring = order.length < invoked.length ? ringOf(graph, order) : undefined;
+  return { earliest, latest, bounding, late, ring };
 }
 
 /** The events in an order that has each after those that it follows; those in rings, and after them, are missing. */
@@ -79,6 +87,7 @@ function sorted({ invoked, followers }: Graph): number[] {
   return order;
 }
 
+/** From the first cause to the event itself. */
 function chain(cause: Int32Array, last: number): number[] {
   const events: number[] = [];
   for (let event = last; event >= 0; event = cause[event]!) events.push(event);

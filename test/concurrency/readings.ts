@@ -41,7 +41,7 @@ function readingOfRefused(trial: Trial, placed: Placed): Choice[] {
   const event = trial.eventOf(placed);
   const { status, version } = answer!;
   if (status === 404)
-    return [choice(trial, placed, [[[event, trial.madeAt(resource, action === 'vread' ? wanted! : 1)]]])];
+    return [choice(event, placed, [[[event, trial.madeAt(resource, action === 'vread' ? wanted! : 1)]]])];
   if (status === 410 && action === 'vread') exists(trial, placed, resource, wanted!);
   else if (status === 410 && version !== undefined) sees(trial, placed, resource, version);
   else if (status === 410) return [absent(trial, placed, resource)];
@@ -53,7 +53,7 @@ function readingOfRefused(trial: Trial, placed: Placed): Choice[] {
   if (ifMatch === undefined || !trial.contentAt(resource, ifMatch)) return [];
   const after = trial.madeAt(resource, ifMatch + 1);
   const before: Loose[] = [[event, trial.madeAt(resource, ifMatch)]];
-  return [choice(trial, placed, after === undefined ? [before] : [before, [[after, event]]])];
+  return [choice(event, placed, after === undefined ? [before] : [before, [[after, event]]])];
 }
 
 /** The version was the current one. */
@@ -70,7 +70,7 @@ export function sees(trial: Trial, placed: Placed, resource: string, version: nu
       operation,
     );
   const next = trial.madeAt(resource, version + 1);
-  if (next !== undefined) trial.edge(trial.eventOf(placed), next);
+  if (next !== undefined) trial.edge(trial.sightOf(placed), next);
 }
 
 /** The version was there. @returns false where there is no such */
@@ -85,13 +85,13 @@ function exists(trial: Trial, placed: Placed, resource: string, version: number)
   const { status, content: seen } = step.answer!;
   if ((status === 410) !== (content === undefined) || (content && seen && !sameContent(content, seen)))
     trial.tell('content', `${resource} at ${version} is ${JSON.stringify(content)}`, operation);
-  trial.edge(maker, trial.eventOf(placed));
+  trial.edge(maker, trial.sightOf(placed));
   return true;
 }
 
 /** Nothing was there: before the first version, or after a deletion. */
 function absent(trial: Trial, placed: Placed, resource: string): Choice {
-  const event = trial.eventOf(placed);
+  const event = trial.sightOf(placed);
   const alternatives: Loose[][] = [];
   const versions = trial.history.resources.get(resource) ?? [];
   if (placed.step.answer?.status !== 410) alternatives.push([[event, trial.madeAt(resource, 1)]]);
@@ -104,21 +104,22 @@ function absent(trial: Trial, placed: Placed, resource: string): Choice {
         [event, to],
       ]);
   }
-  return choice(trial, placed, alternatives);
+  return choice(event, placed, alternatives);
 }
 
 /** Something was written before. */
 function everThere(trial: Trial, placed: Placed, resource: string): Choice {
+  const event = trial.sightOf(placed);
   const first = trial.madeAt(resource, 1);
-  return choice(trial, placed, first === undefined ? [] : [[[first, trial.eventOf(placed)]]]);
+  return choice(event, placed, first === undefined ? [] : [[[first, event]]]);
 }
 
 type Loose = readonly [before: number | undefined, after: number | undefined];
 
 /** What is not known to have happened orders nothing. */
-function choice(trial: Trial, placed: Placed, alternatives: readonly (readonly Loose[])[]): Choice {
+function choice(event: number, placed: Placed, alternatives: readonly (readonly Loose[])[]): Choice {
   return {
-    event: trial.eventOf(placed),
+    event,
     kind: 'order',
     text: `${describe(placed.step)} does not fit to what was there`,
     alternatives: alternatives.map((edges) =>

@@ -1,6 +1,7 @@
 /**
- * `npm run test:concurrency -- [--minutes 10] [--clients 16] [--pause 20]`: random clients over two servers that are
- * killed and started again; whether what they were told, and what is there, can come of one thing after the other.
+ * `npm run test:concurrency -- [--minutes 10] [--clients 16] [--pause 20] [--restart 10]`: random clients over two
+ * servers that are killed and started again; whether what they were told, and what is there, can come of doing one
+ * thing after the other. `--users 5,20,50 [--seconds 10]`: users who post overlapping Bundles, and how they get on.
  */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,8 +9,9 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startEmbedded } from '../../src/store/embedded.ts';
 import { migrate } from '../../src/store/migrate.ts';
-import { startCluster } from './cluster.ts';
+import { type Cluster, startCluster } from './cluster.ts';
 import { concurrency, describe } from './concurrency.ts';
+import { describeUsers, letUsersPost } from './users.ts';
 
 const { values } = parseArgs({
   options: {
@@ -17,6 +19,8 @@ const { values } = parseArgs({
     clients: { type: 'string', default: '16' },
     pause: { type: 'string', default: '20' },
     restart: { type: 'string', default: '10' },
+    users: { type: 'string' },
+    seconds: { type: 'string', default: '10' },
   },
 });
 const dataDir = mkdtempSync(join(tmpdir(), 'consilium-concurrency-'));
@@ -26,19 +30,35 @@ try {
   await migrate(embedded.url);
   const cluster = await startCluster({ DATABASE_URL: embedded.url, DATA_DIR: dataDir });
   try {
-    const report = await concurrency(cluster, {
-      seconds: Number(values.minutes) * 60,
-      clients: Number(values.clients),
-      pause: Number(values.pause),
-      restartEvery: Number(values.restart),
-    });
-    for (const line of describe(report)) console.log(line);
+    process.exitCode = values.users ? await users(cluster, values.users.split(',')) : await work(cluster);
     if (cluster.complaints()) console.log(`the servers complained:\n${cluster.complaints().slice(0, 5000)}`);
-    process.exitCode = report.faults.length === 0 ? 0 : 1;
   } finally {
     await cluster.stop();
   }
 } finally {
   await embedded.release();
   rmSync(dataDir, { recursive: true, force: true });
+}
+
+/** @returns the exit code */
+async function work(cluster: Cluster): Promise<number> {
+  const report = await concurrency(cluster, {
+    seconds: Number(values.minutes) * 60,
+    clients: Number(values.clients),
+    pause: Number(values.pause),
+    restartEvery: Number(values.restart),
+  });
+  for (const line of describe(report)) console.log(line);
+  return report.faults.length === 0 ? 0 : 1;
+}
+
+/** @returns the exit code: any answer but 200 is a fault here */
+async function users(cluster: Cluster, numbers: readonly string[]): Promise<number> {
+  let faults = 0;
+  for (const number of numbers) {
+    const report = await letUsersPost(cluster, Number(number), Number(values.seconds));
+    console.log(describeUsers(report));
+    faults += report.astray === 0 && report.statuses.keys().every((status) => status === 200) ? 0 : 1;
+  }
+  return Math.min(1, faults);
 }

@@ -217,7 +217,9 @@ describe('the examples', () => {
 
   test.each(order)('$method $path works as it stands', async ({ path, method, operations }) => {
     const operation = operations[method] as Operation;
-    const [contentType, content] = Object.entries(operation.requestBody?.content ?? {})[0] ?? [];
+    const requestBody =
+      operation.requestBody && resolved<Operation['requestBody'] & object>(operation.requestBody);
+    const [contentType, content] = Object.entries(requestBody?.content ?? {})[0] ?? [];
     const example = Object.values(content?.examples ?? {}).map((one) => resolved<{ value: Json }>(one))[0];
     const sent = send(method, filled(path, parametersOf(operations, operation)));
     if (contentType) sent.type(contentType).send((example?.value ?? content?.example) as object);
@@ -239,7 +241,7 @@ describe('the examples', () => {
     ['NotFound', 'get', '/Patient/nobody', undefined],
     ['UnknownType', 'get', '/Observaton', undefined],
     ['NotAcceptable', 'get', '/Patient/thomas-muller?_format=xml', undefined],
-    ['WrongMethod', 'patch', '/Patient/thomas-muller', undefined],
+    ['WrongMethod', 'post', '/Patient/thomas-muller', undefined],
   ] as const)('the OperationOutcome %s is what is answered', async (name, method, path, body) => {
     const answer = await send(method, `/fhir${path}`, body);
     expect(answer.body).toEqual(description.components.examples[name]?.value);

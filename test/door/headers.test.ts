@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { once } from '../../src/http/parameters.ts';
-import { readParameters, writeParameters } from '../../src/search/query-string.ts';
 import { readReturn } from '../../src/http/prefer.ts';
 import { readRange } from '../../src/http/range.ts';
 import { httpDate, NO_VERSION, notModified, readTags } from '../../src/http/versions.ts';
+import { readParameters, writeParameters } from '../../src/search/query-string.ts';
 
 test('RFC 9110 5.6.7: the HTTP date of every instant is that of Date', () => {
   const time = fc.integer({ min: Date.parse('0001-01-01'), max: Date.parse('9999-12-31') });

@@ -87,7 +87,8 @@ function apply(course: Course, operation: Operation, find: Find): void {
     throw unfit(`The path finds ${places.length} elements; it must find one (R4 fhirpatch.html).`, where);
   else if (places.length === 1) changeElement(course, operation, places[0]!);
   // "Except for the delete operation, it is an error if no element matches the specified path"
-  else if (operation.type !== 'delete') throw unfit('The path finds nothing in this resource.', where);
+  else if (operation.type !== 'delete')
+    throw unfit(`${operation.path} finds nothing in this resource.`, where);
 }
 
 type OfType<T extends Operation['type']> = Extract<Operation, { readonly type: T }>;
@@ -133,7 +134,10 @@ function changeList(course: Course, operation: OfType<'insert' | 'move'>, places
   const { where } = operation;
   const [place] = places;
   if (!place)
-    throw unfit('The path finds nothing in this resource; add puts the first element into a list.', where);
+    throw unfit(
+      `${operation.path} finds nothing in this resource; add puts the first element into a list.`,
+      where,
+    );
   const list = wholeList(plain, places);
   if (!list) throw unfit(`The path must find all elements of one list, to ${operation.type} in it.`, where);
   const { member, length } = list;

@@ -197,7 +197,8 @@ function checkDepth({ name, path }: Operation, value: unknown): void {
 }
 
 function nowhere(operation: Operation, pointer: Pointer): Refusal {
-  const what = pointer === operation.path ? 'the path' : '"from"';
+  const text = pointer.map((token) => `/${token.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+  const what = pointer === operation.path ? 'the path' : `"from" ${shown(text)}`;
   return unfit(`${operation.name}: ${what} leads nowhere in this resource.`);
 }
 

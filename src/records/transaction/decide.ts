@@ -213,8 +213,14 @@ async function current(setting: Setting, caller: Caller, type: string, id: strin
 function patched(
   { maxContent }: Setting,
   { type, ifMatch, patch }: OfMethod<'PATCH'>['entry'],
-  { id, version, updated, content, blob }: Matched,
+  { id, version, updated, content }: Matched,
 ): Decision {
+  if (type === 'Binary')
+    throw refusal(
+      405,
+      'not-supported',
+      'A Binary is not patched (R4 binary.html): replace it as a whole, with PUT',
+    );
   if (ifMatch !== undefined && ifMatch !== version)
     throw otherVersion(type, id, ifMatch, { version, existed: true });
   const text = applyPatch(patch, render(content, { type, id, version, updated: instantOf(updated) }));
@@ -224,7 +230,7 @@ function patched(
       'too-long',
       `The patch makes ${type}/${id} longer than ${maxContent} characters, the limit of this server (MAX_BODY)`,
     );
-  return { act: 'write', type, id, expected: version, patched: { text, blob } };
+  return { act: 'write', type, id, expected: version, patched: { text } };
 }
 
 /** @throws Refusal 409 where a conditional update would create under an id that is taken */

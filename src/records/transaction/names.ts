@@ -1,6 +1,7 @@
 /** What entries call each other, and what conditional references find (R4 http.html#trules). */
 import type { Resource } from 'fhir/r4.js';
 import { error, invalid, Refusal } from '../../fhir/outcome.ts';
+import { nearest } from '../../fhir/validation/nearest.ts';
 import { type Condition, parseCondition } from '../../search/condition.ts';
 import { MOST_CANDIDATES } from '../../store/read/candidates.ts';
 import { demandConditions, type Resolution } from '../conditions.ts';
@@ -21,7 +22,7 @@ export interface Link {
 }
 
 // Few resources have one: the others are not walked.
-const MAY_HAVE_LINKS = /"reference"\s*:\s*"[A-Za-z]+\?/;
+const MAY_BE_LINK = /"reference"\s*:\s*"([A-Za-z]+)(?:\?|\\u003[fF])/g;
 
 /**
  * The conditional references of all resources that come in, each text once.
@@ -36,13 +37,25 @@ export async function linksOf(
   const links = new Map<string, Link>();
   await inTurns(steps, (step) => {
     const { entry } = step;
-    if (!('body' in entry) || !MAY_HAVE_LINKS.test(entry.body)) return;
+    if (!('body' in entry)) return;
+    const types = [...entry.body.matchAll(MAY_BE_LINK)].map(([, type]) => type as string);
+    if (types.length === 0) return;
+    for (const type of types) checkType(setting, type);
     for (const { text, path } of setting.conditionalReferences(step.resource())) {
       if (links.has(text)) continue;
       links.set(text, { text, path, step, condition: readLink(setting, caller, text, path) });
     }
   });
   return [...links.values()];
+}
+
+function checkType({ definitions }: Setting, type: string): void {
+  if (definitions.isResourceType(type)) return;
+  const meant = nearest(type, definitions.resourceTypes);
+  throw invalid(
+    'not-supported',
+    `The conditional reference ${type}?… names no resource type${meant ? `: did you mean ${meant}?` : ''}`,
+  );
 }
 
 function readLink({ definitions, baseUrl }: Setting, caller: Caller, text: string, path: string): Condition {
@@ -66,7 +79,7 @@ export function checkFullUrls(entries: readonly Entry[]): void {
     if (seen.has(entry.fullUrl))
       throw invalid(
         'invalid',
-        'Another entry has this fullUrl: give each its own',
+        `Another entry has the fullUrl ${entry.fullUrl.slice(0, 100)}, too: give each its own`,
         `Bundle.entry[${i}].fullUrl`,
       );
     seen.add(entry.fullUrl);

@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Resource } from 'fhir/r4.js';
 import { demand } from '../../access/access.ts';
 import { parseJson } from '../../fhir/json.ts';
-import { invalid, Refusal } from '../../fhir/outcome.ts';
+import { inBundleEntry, invalid, Refusal } from '../../fhir/outcome.ts';
 import type { Condition } from '../../search/condition.ts';
 import { demandConditions } from '../conditions.ts';
 import type { Draft } from '../draft.ts';
@@ -42,8 +42,8 @@ export interface Decision {
   readonly also?: readonly { readonly id: string; readonly rid: number; readonly version: number }[];
   /** the entry that already does what this one asks for */
   readonly as?: Step;
-  /** the text that a patch makes, and the bytes that stay */
-  readonly patched?: { readonly text: string; readonly blob: string | null };
+  /** what a patch makes */
+  readonly patched?: { readonly text: string };
   /** whether nothing may be there yet */
   readonly fresh?: boolean;
   made?: Draft;
@@ -89,28 +89,7 @@ export function inEntry(fault: Refusal, { index, entry, condition }: Step): Refu
   if (index === undefined) return fault;
   const place = `Bundle.entry[${index}]`;
   const asked = entry.method === 'POST' ? 'ifNoneExist' : 'url';
-  return inBundle(fault, index, entry.type, condition ? `${place}.request.${asked}` : place);
-}
-
-/**
- * @param type  of the resource that expressions begin with
- * @param place where there is no expression
- */
-export function inBundle(
-  fault: Refusal,
-  index: number,
-  type?: string,
-  place = `Bundle.entry[${index}]`,
-): Refusal {
-  const resource = `Bundle.entry[${index}].resource`;
-  const issues = fault.issues.map((issue) => {
-    const { expression = '' } = issue;
-    if (expression.startsWith('Bundle.entry[')) return issue;
-    // the resource's own elements, or those of a patch
-    const root = [type, 'Parameters'].find((name) => name && expression.startsWith(`${name}.`));
-    return { ...issue, expression: root ? resource + expression.slice(root.length) : place };
-  });
-  return new Refusal(fault.status, issues, fault.headers);
+  return inBundleEntry(fault, index, entry.type, condition ? `${place}.request.${asked}` : place);
 }
 
 /** @throws Refusal 403 for what the caller may not do whatever is found */

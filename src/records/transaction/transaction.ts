@@ -4,30 +4,23 @@
  * same, all is written. Where not, it is prepared anew.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Resource } from 'fhir/r4.js';
 import { prepare } from '../../fhir/content.ts';
 import { parseJson } from '../../fhir/json.ts';
 import { type Refusal, refusal } from '../../fhir/outcome.ts';
-import type { Condition } from '../../search/condition.ts';
 import { isDeadlock } from '../../store/pool.ts';
 import { isTaken } from '../../store/write/writer.ts';
 import { takeIn } from '../binary.ts';
 import { type Resolution, resolve } from '../conditions.ts';
-import { checkId, draft, judge } from '../draft.ts';
+import { analysed, checkId, judge } from '../draft.ts';
 import type { Caller, Entry, Outcome } from '../records.ts';
 import type { Setting } from '../setting.ts';
 import { type Decisions, decide } from './decide.ts';
 import { look } from './look.ts';
-import { checkFullUrls, type Link, linksOf, makeValuesOf, namesOf } from './names.ts';
+import { checkFullUrls, linksOf, makeValuesOf, namesOf } from './names.ts';
+import type { Plan } from './plan.ts';
 import { type Decision, demandSteps, inTurns, type Step, stepsOf } from './steps.ts';
 import { Again, findExisting, writeAll } from './write.ts';
-
-/** What is known of a transaction before it is tried. */
-export interface Plan {
-  readonly entries: readonly Entry[];
-  readonly steps: readonly Step[];
-  readonly links: readonly Link[];
-  readonly conditions: readonly Condition[];
-}
 
 /** So often it is tried, with growing pauses: others win each time, but somebody does. */
 const ATTEMPTS = 12;
@@ -106,13 +99,14 @@ async function makeDraft(
   if (decision.act !== 'write') return;
   const { type, id, patched } = decision;
   const text = patched?.text ?? ('body' in entry ? entry.body : '');
-  const fullUrl = 'fullUrl' in entry ? entry.fullUrl : undefined;
-  const incoming = prepare(parseJson(text), text, (resource) =>
-    setting.rewrite(resource, names /* fullUrl */),
-  );
+  // What a patch makes is mostly this server's own, whose relative references are its own too.
+  const fullUrl = 'body' in entry ? entry.fullUrl : undefined;
+  const parsed = parseJson(text);
+  // Judged as it was sent: a new name may stand where only a uuid or an oid may.
+  judge(setting, parsed.value as unknown as Resource, type);
+  const incoming = prepare(parsed, text, (resource) => setting.rewrite(resource, names, fullUrl));
   if (entry.method === 'PUT' && !entry.where && !entry.ifNew) checkId(incoming.resource, id);
-  if (type === 'Binary') judge(setting, incoming.resource, type);
   const { incoming: kept, blob } =
     type === 'Binary' ? await takeIn(setting, incoming) : { incoming, blob: null };
-  decision.made = draft(setting, kept, type, blob ?? patched?.blob ?? null);
+  decision.made = analysed(setting, kept, blob);
 }

@@ -7,14 +7,15 @@ import { Dangling } from '../../store/write/check.ts';
 import type { Changed, Together } from '../../store/write/writer.ts';
 import { checkEpoch } from '../callers.ts';
 import { holdsOf, type Resolution, resolve } from '../conditions.ts';
+import { note } from '../deferred.ts';
 import { type Draft, dangling, writeOf } from '../draft.ts';
 import type { Caller, Outcome, Written } from '../records.ts';
 import type { Setting } from '../setting.ts';
 import { deletion, otherVersion, removedOf, translated, withLabels, writtenOf } from '../write.ts';
 import type { Decisions } from './decide.ts';
 import { look, lookInside } from './look.ts';
+import type { Plan } from './plan.ts';
 import { type Decision, inEntry, inTurns, type Step } from './steps.ts';
-import type { Plan } from './transaction.ts';
 
 /** Thrown where what was looked up has changed before it was written: the attempt is made again. */
 export class Again extends Error {}
@@ -80,6 +81,7 @@ export async function writeAll(
     },
     after: async (executor: Executor): Promise<void> => {
       if (reads) await lookInside(setting, caller, entries, executor, written, found);
+      await note(caller, executor, 'done');
     },
   };
   const done: Together =
@@ -89,7 +91,7 @@ export async function writeAll(
           store.writer.together(
             creates.map(({ write }) => write),
             changes.map(({ change }) => change),
-            conditions.length > 0 || reads ? around : undefined,
+            conditions.length > 0 || reads || caller.job ? around : undefined,
           ),
         ).catch((fault) => {
           throw danglingIn(steps, decisions, placesOf, fault) ?? fault;
