@@ -50,11 +50,12 @@ const SWEEP = 600_000;
 const ATTEMPTS = 3;
 
 /** The largest answer that is kept, in bytes. */
-export const MOST_ANSWER = 256 * 1024 * 1024;
+const MOST_ANSWER = 256 * 1024 * 1024;
 
 class TooLarge extends Error {}
 
-export function openJobs(pool: pg.Pool): Jobs {
+/** @param mostAnswer bytes of the largest answer that is kept */
+export function openJobs(pool: pg.Pool, mostAnswer = MOST_ANSWER): Jobs {
   const running = new Map<Claimed, AbortController>();
   const ends = new Set<Promise<void>>();
   let timers: NodeJS.Timeout[] = [];
@@ -79,7 +80,7 @@ export function openJobs(pool: pg.Pool): Jobs {
         const how = perform;
         const job = await claimJob(pool).catch(told('could not look for jobs'));
         if (!job) break;
-        const end = doJob(pool, job, how, running).catch(told('could not finish a job'));
+        const end = doJob({ pool, mostAnswer, running }, job, how).catch(told('could not finish a job'));
         ends.add(end);
         end.finally(() => {
           ends.delete(end);
@@ -139,18 +140,19 @@ export function openJobs(pool: pg.Pool): Jobs {
   };
 }
 
-async function doJob(
-  pool: pg.Pool,
-  job: Claimed,
-  perform: Perform,
-  running: Map<Claimed, AbortController>,
-): Promise<void> {
+interface Doing {
+  readonly pool: pg.Pool;
+  readonly mostAnswer: number;
+  readonly running: Map<Claimed, AbortController>;
+}
+
+async function doJob({ pool, mostAnswer, running }: Doing, job: Claimed, perform: Perform): Promise<void> {
   const stop = new AbortController();
   running.set(job, stop);
   const kept = { parts: 0, size: 0 };
   const put = async (piece: Buffer): Promise<void> => {
     if (stop.signal.aborted) throw new Lost();
-    if (kept.size + piece.length > MOST_ANSWER) throw new TooLarge();
+    if (kept.size + piece.length > mostAnswer) throw new TooLarge();
     for (let at = 0; at < piece.length; at += PIECE)
       await addPart(pool, job, kept.parts++, piece.subarray(at, at + PIECE));
     kept.size += piece.length;
@@ -163,7 +165,7 @@ async function doJob(
           if (!(fault instanceof TooLarge)) throw fault;
           await discardAnswer(pool, job);
           Object.assign(kept, { parts: 0, size: 0 });
-          return tell(tooLarge(await hasWritten(pool, job)), put);
+          return tell(tooLarge(mostAnswer, await hasWritten(pool, job)), put);
         });
     await finishJob(pool, job, answer, kept);
   } catch (fault) {
@@ -208,8 +210,8 @@ function interrupted({ mark, attempt }: Claimed): OwnAnswer | undefined {
   return undefined;
 }
 
-function tooLarge(written: boolean): OwnAnswer {
-  const what = `the answer is larger than ${MOST_ANSWER} bytes, and was not kept`;
+function tooLarge(most: number, written: boolean): OwnAnswer {
+  const what = `the answer is larger than ${most} bytes, and was not kept`;
   if (!written) return { status: 413, issue: error('too-costly', `Ask for less: ${what}`) };
   return {
     status: 200,

@@ -4,7 +4,7 @@
  */
 import type { Resource } from 'fhir/r4.js';
 import { demand } from '../access/access.ts';
-import { error, Refusal } from '../fhir/outcome.ts';
+import { error, Refusal, refusal } from '../fhir/outcome.ts';
 import type { Condition } from '../search/condition.ts';
 import { type Facts, matches } from '../search/match.ts';
 import type { Filter } from '../search/request.ts';
@@ -12,7 +12,7 @@ import type { Key } from '../store/hash.ts';
 import { codeKey, tokenKey, uriKey } from '../store/index/keys.ts';
 import { type Hold, holdOf } from '../store/locks.ts';
 import { type Executor, instantOf, PLAN_EACH, PLAN_ONCE } from '../store/pool.ts';
-import { type Candidate, MOST_CANDIDATES, readCandidates } from '../store/read/candidates.ts';
+import { type Candidate, MOST_CANDIDATES, readCandidates, TooMuch } from '../store/read/candidates.ts';
 import { cutPage } from '../store/read/page.ts';
 import type { Reading } from '../store/store.ts';
 import type { Caller } from './records.ts';
@@ -28,6 +28,9 @@ export type Resolution = ReadonlyMap<string, readonly Matched[]>;
 export function demandConditions({ access }: Caller, conditions: Iterable<Condition>): void {
   for (const { type } of conditions) demand(access, type, 's');
 }
+
+/** So many conditions that name no identifier are searched for, one by one. */
+const MOST_SEARCHED = 500;
 
 /** The locks that keep others from bringing in a match. */
 export function holdsOf({ store }: Setting, conditions: readonly Condition[]): readonly Hold[] {
@@ -52,23 +55,27 @@ export async function resolve(
   const wanted = probed.flatMap(({ condition, keys = [] }) =>
     keys.map((key) => ({ key, type: store.catalog.typeNumber(condition.type) })),
   );
-  const found = await readCandidates(inside ?? store.pool, wanted);
+  const found = await readCandidates(inside ?? store.pool, wanted).catch((fault) => {
+    throw fault instanceof TooMuch ? tooMuch() : fault;
+  });
   const resolution = new Map<string, readonly Matched[]>();
   const searched: Condition[] = [];
+  const valuesOf = makeValuesOf(setting);
   let at = 0;
   for (const { condition, keys } of probed) {
     const lists = found.slice(at, at + (keys?.length ?? 0));
     at += keys?.length ?? 0;
     // Values that very many share are looked for as any others.
     if (!keys || lists.some((list) => list.length > MOST_CANDIDATES)) searched.push(condition);
-    else resolution.set(condition.key, judged(setting, condition, lists.flat()));
+    else resolution.set(condition.key, judged(setting, condition, lists.flat(), valuesOf));
   }
+  if (searched.length > MOST_SEARCHED) throw tooMuch();
   if (searched.length > 0) {
     if (inside) await inside.query(PLAN_EACH);
     const reading: Reading = inside ? store.inside(inside, new Map()) : store;
     for (const condition of searched) {
       const candidates = await search(reading, condition);
-      resolution.set(condition.key, judged(setting, condition, candidates));
+      resolution.set(condition.key, judged(setting, condition, candidates, valuesOf));
     }
     if (inside) await inside.query(PLAN_ONCE);
   }
@@ -114,22 +121,34 @@ function keysOfFilter(
   return found;
 }
 
+type ValuesOf = (candidate: Candidate) => Facts['values'];
+
+/** Many conditions may be judged on one resource, which is read once. */
+function makeValuesOf({ store, baseUrl }: Setting): ValuesOf {
+  const known = new Map<number, Facts['values']>();
+  return ({ rid, content }) => {
+    let values = known.get(rid);
+    if (!values) {
+      values = store.indexer.analyse(JSON.parse(content) as Resource, baseUrl).extracted;
+      known.set(rid, values);
+    }
+    return values;
+  };
+}
+
 function judged(
   setting: Setting,
   { type, filters }: Condition,
   candidates: readonly Candidate[],
+  valuesOf: ValuesOf,
 ): readonly Matched[] {
   const seen = new Set<number>();
-  return candidates.filter(({ rid, id, content, updated }) => {
+  return candidates.filter((candidate) => {
+    const { rid, id, updated } = candidate;
     if (seen.has(rid)) return false;
     seen.add(rid);
-    const { extracted } = setting.store.indexer.analyse(JSON.parse(content) as Resource, setting.baseUrl);
-    return meetsValues(setting, filters, {
-      type,
-      id,
-      values: extracted,
-      updated: Date.parse(instantOf(updated)),
-    });
+    const values = valuesOf(candidate);
+    return meetsValues(setting, filters, { type, id, values, updated: Date.parse(instantOf(updated)) });
   });
 }
 
@@ -154,4 +173,12 @@ export function severalMatch({ text }: Condition, count: number): Refusal {
       `${many} resources match ${text}: make the condition more exact, so that it means one`,
     ),
   ]);
+}
+
+function tooMuch(): Refusal {
+  return refusal(
+    413,
+    'too-costly',
+    'The conditions are met by more than can be looked at together: make them more exact, or split the Bundle',
+  );
 }

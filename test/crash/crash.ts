@@ -105,7 +105,7 @@ async function kill(
   process.kill(backends[Math.floor(Math.random() * backends.length)] ?? postmaster, 'SIGKILL');
   // The server itself brings its database up again; then there is more writing.
   await sleep(100);
-  await answersAgain(port, token);
+  await answersAgain(server, token);
   await sleep(300);
   return { report: await ask<Report>(writer, { stop: true }), after: server };
 }
@@ -135,10 +135,12 @@ function isBackend(pid: number, postmaster: number): boolean {
   }
 }
 
-async function answersAgain(port: number, token: string): Promise<void> {
+async function answersAgain(server: Running, token: string): Promise<void> {
   let answer: Answer | undefined;
   for (const until = Date.now() + RECOVERY; Date.now() < until; await sleep(50)) {
-    [answer] = await get({ port, token }, ['/fhir/Patient/nobody']);
+    if (server.process.exitCode !== null)
+      throw new Error(`the server ended when its database died: ${server.complaints()}`);
+    [answer] = await get({ port: server.port, token }, ['/fhir/Patient/nobody']).catch(() => []);
     if (answer?.status === 404) return;
   }
   throw new Error(`no answer for ${RECOVERY} ms after the database died: ${answer?.head}`);

@@ -71,7 +71,7 @@ export const MOST_READ = 64 * 2 ** 20;
 
 /** What an outcome holds of resources that were read, in characters. */
 export function lengthOf(outcome: Outcome): number {
-  if (outcome.kind === 'read') return outcome.resource.content.length;
+  if (outcome.kind === 'read' || outcome.kind === 'unchanged') return outcome.resource.content.length;
   if (outcome.kind === 'search' || outcome.kind === 'history')
     return outcome.page.entries.reduce((sum, { content }) => sum + content.length, 0);
   return 0;

@@ -36,17 +36,34 @@ export async function linksOf(
 ): Promise<readonly Link[]> {
   const links = new Map<string, Link>();
   await inTurns(steps, (step) => {
-    const { entry } = step;
-    if (!('body' in entry)) return;
-    const types = [...entry.body.matchAll(MAY_BE_LINK)].map(([, type]) => type as string);
-    if (types.length === 0) return;
-    for (const type of types) checkType(setting, type);
-    for (const { text, path } of setting.conditionalReferences(step.resource())) {
-      if (links.has(text)) continue;
-      links.set(text, { text, path, step, condition: readLink(setting, caller, text, path) });
-    }
+    if ('body' in step.entry) addLinks(setting, caller, links, step, step.entry.body, step.resource);
   });
   return [...links.values()];
+}
+
+/** Those that patches bring. */
+export function patchedLinks(setting: Setting, caller: Caller, decisions: Decisions): readonly Link[] {
+  const links = new Map<string, Link>();
+  for (const [step, { patched }] of decisions)
+    if (patched)
+      addLinks(setting, caller, links, step, patched.text, () => JSON.parse(patched.text) as Resource);
+  return [...links.values()];
+}
+
+function addLinks(
+  setting: Setting,
+  caller: Caller,
+  links: Map<string, Link>,
+  step: Step,
+  written: string,
+  resource: () => Resource,
+): void {
+  const types = [...written.matchAll(MAY_BE_LINK)].map(([, type]) => type as string);
+  if (types.length === 0) return;
+  for (const type of types) checkType(setting, type);
+  for (const { text, path } of setting.conditionalReferences(resource()))
+    if (!links.has(text))
+      links.set(text, { text, path, step, condition: readLink(setting, caller, text, path) });
 }
 
 function checkType({ definitions }: Setting, type: string): void {
@@ -141,17 +158,16 @@ function unresolved({ condition, step, path }: Link, count: number): Refusal {
 }
 
 /** The search values of what steps bring, each worked out once for one attempt. */
-export function makeValuesOf(
-  { store, baseUrl, definitions: _definitions }: Setting,
-  decisions: () => Decisions,
-): ValuesOf {
+export function makeValuesOf({ store, baseUrl }: Setting, decisions: () => Decisions): ValuesOf {
   const known = new Map<Step, ReturnType<ValuesOf>>();
   return (step) => {
     let values = known.get(step);
     if (!values) {
       const patched = decisions().get(step)?.patched;
       const resource = patched ? (JSON.parse(patched.text) as Resource) : step.resource();
-      values = store.indexer.analyse(resource, baseUrl).extracted;
+      // What is no such resource has none, and is refused when it is judged.
+      const sound = resource.resourceType === step.entry.type;
+      values = sound ? store.indexer.analyse(resource, baseUrl).extracted : [];
       known.set(step, values);
     }
     return values;

@@ -11,13 +11,13 @@ import { type Refusal, refusal } from '../../fhir/outcome.ts';
 import { isDeadlock } from '../../store/pool.ts';
 import { isTaken } from '../../store/write/writer.ts';
 import { takeIn } from '../binary.ts';
-import { type Resolution, resolve } from '../conditions.ts';
+import { resolve } from '../conditions.ts';
 import { analysed, checkId, judge } from '../draft.ts';
 import type { Caller, Entry, Outcome } from '../records.ts';
 import type { Setting } from '../setting.ts';
 import { type Decisions, decide } from './decide.ts';
 import { look } from './look.ts';
-import { checkFullUrls, linksOf, makeValuesOf, namesOf } from './names.ts';
+import { checkFullUrls, linksOf, makeValuesOf, namesOf, patchedLinks } from './names.ts';
 import type { Plan } from './plan.ts';
 import { type Decision, demandSteps, inTurns, type Step, stepsOf } from './steps.ts';
 import { Again, findExisting, writeAll } from './write.ts';
@@ -79,15 +79,26 @@ function overtaken(): Refusal {
 }
 
 async function attemptOnce(setting: Setting, caller: Caller, plan: Plan): Promise<Outcome[]> {
-  const { steps, links, conditions } = plan;
-  const resolution: Resolution = await resolve(setting, conditions);
+  const { steps } = plan;
+  const resolution = await resolve(setting, plan.conditions);
   const existing = await findExisting(setting, steps);
   let decisions: Decisions = new Map();
   const valuesOf = makeValuesOf(setting, () => decisions);
   decisions = await decide(setting, caller, steps, resolution, { valuesOf, existing });
-  const names = namesOf(setting, decisions, links, resolution, valuesOf);
+  // What patches bring is known only now.
+  const brought = steps[0]?.index === undefined ? [] : patchedLinks(setting, caller, decisions);
+  const links = [...plan.links, ...brought];
+  const conditions = [...plan.conditions, ...brought.map(({ condition }) => condition)];
+  const found = new Map([
+    ...resolution,
+    ...(await resolve(
+      setting,
+      brought.map(({ condition }) => condition),
+    )),
+  ]);
+  const names = namesOf(setting, decisions, links, found, valuesOf);
   await inTurns(steps, (step) => makeDraft(setting, step, decisions.get(step) as Decision, names));
-  return writeAll(setting, caller, plan, decisions, resolution);
+  return writeAll(setting, caller, { ...plan, links, conditions }, decisions, found);
 }
 
 async function makeDraft(

@@ -150,6 +150,25 @@ describe('R4 http 3.1.0.11: each entry is processed as if it were an individual 
     expect(all?.resource.entry).toHaveLength(1);
   });
 
+  test('parameters of reads and searches, and links of what they answer', async () => {
+    const value = fresh();
+    const id = await it.created(patient(value, { gender: 'male' }));
+    await it.created(patient(value));
+    const [part, count, page] = await it.each([
+      getting(`Patient/${id}?_elements=gender`),
+      getting(`Patient?${identified(value)}&_summary=count`),
+      getting(`Patient?${identified(value)}&_count=1`),
+    ]);
+    expect(part?.resource).toMatchObject({ id, gender: 'male' });
+    expect(part?.resource.identifier).toBeUndefined();
+    expect(count?.resource).toMatchObject({ type: 'searchset', total: 2 });
+    expect(page?.resource.entry).toHaveLength(1);
+    const next = page?.resource.link.find(({ relation }: { relation: string }) => relation === 'next').url;
+    expect(next.startsWith(`${app.base}/Patient?`)).toBe(true);
+    const { body } = await app.send('get', next.slice(app.base.length)).expect(200);
+    expect(body.entry).toHaveLength(1);
+  });
+
   test('conditional read (3.1.0.1.7): 304, without the resource', async () => {
     const id = await it.created(patient(fresh()));
     const { meta } = await it.read(`Patient/${id}`);

@@ -98,6 +98,44 @@ describe('R4 http 3.1.0.8.1: the condition is a search', () => {
     await it.post(body, ifNoneExist(later)).expect(201);
   });
 
+  test.each([
+    (value: string) => `identifier=${value}`,
+    (value: string) => `identifier=|${value}`,
+    (_value: string) => `identifier=${SYSTEM}|`,
+    (value: string) => `identifier=${SYSTEM}|${value},${SYSTEM}|${value}2`,
+    (value: string) => `identifier:not=${SYSTEM}|${value}`,
+    (value: string) => `${identified(value)}&gender:missing=true`,
+    (value: string) => `${identified(value)}&_lastUpdated=gt2020-01-01`,
+    (value: string) => `${identified(value)}&_lastUpdated=lt2020-01-01`,
+    (value: string) => `family:exact=Ash&given=${value.slice(0, 8)}`,
+    (value: string) => `given:contains=${value.slice(4, 8).toUpperCase()}&birthdate=ge1980`,
+    (value: string) => `given=${value}&birthdate=1981`,
+    (value: string) => `active=true&given=${value}`,
+    (value: string) => `organization=Organization/${value}`,
+    (value: string) => `organization=${value}&general-practitioner=Practitioner/1`,
+    (value: string) => `_tag=http://example.org/tag|${value}`,
+    (value: string) => `email=${value}@example.org`,
+  ])('what it finds is what a search finds: %s', async (conditionOf) => {
+    const value = fresh();
+    const more = {
+      active: true,
+      name: [{ family: 'Ash', given: [value] }],
+      birthDate: '1980-02-03',
+      managingOrganization: { reference: `Organization/${value}` },
+      telecom: [{ system: 'email', value: `${value}@example.org` }],
+      meta: { tag: [{ system: 'http://example.org/tag', code: value }] },
+    };
+    for (const there of [0, 1, 2]) {
+      const condition = conditionOf(value);
+      const search = await app.send('get', `/Patient?${condition}&_summary=count`);
+      const { status } = await it.post(patient(fresh()), ifNoneExist(condition));
+      // what cannot be searched for is no condition either
+      const wanted = search.status === 200 ? ([201, 200][search.body.total] ?? 412) : 400;
+      expect({ there, status }).toEqual({ there, status: wanted });
+      await it.created(patient(value, more));
+    }
+  });
+
   test('the url of a canonical resource', async () => {
     const url = `http://example.org/ValueSet/${fresh()}`;
     const body = { resourceType: 'ValueSet', status: 'draft', url };

@@ -3,6 +3,7 @@ import { startApp, type TestApp } from '../app.ts';
 import {
   exchanging,
   FHIR,
+  fhirPathPatch,
   fresh,
   identified,
   observation,
@@ -64,6 +65,25 @@ describe('R4 http 3.1.0.11.2: "if there is a single match, the server replaces t
     const escaped = `Patient?identifier=${encodeURIComponent(`${SYSTEM}|${value.replace('|', '\\|')}`)}&birthdate=1980`;
     const [made] = await it.done([posting(observation(escaped))]);
     expect((await it.read(placeOf(made!))).subject.reference).toBe(`Patient/${id}`);
+  });
+
+  test('in what a FHIRPath Patch brings', async () => {
+    const [value, other] = [fresh(), fresh()];
+    const id = await it.created(patient(value));
+    const patched = await it.created(patient(other));
+    const operation = fhirPathPatch({
+      type: 'add',
+      path: 'Patient',
+      name: 'link',
+      value: {
+        part: [
+          { name: 'other', valueReference: { reference: where(value) } },
+          { name: 'type', valueCode: 'seealso' },
+        ],
+      },
+    });
+    await it.done([{ resource: operation, request: { method: 'PATCH', url: where(other) } }]);
+    expect((await it.read(`Patient/${patched}`)).link[0].other.reference).toBe(`Patient/${id}`);
   });
 
   test('to what is itself referred to so: nothing has to come first', async () => {

@@ -7,6 +7,7 @@ import {
   type Entry,
   exchanging,
   FHIR,
+  fhirPathPatch,
   fresh,
   getting,
   identified,
@@ -15,6 +16,7 @@ import {
   patient,
   posting,
   putting,
+  statusesOf,
   urn,
 } from './bundles.ts';
 
@@ -238,6 +240,86 @@ describe('R4 http 3.1.0.11.2: after a failed transaction nothing of it is there'
   test('what the store keeps agrees', async () => {
     expect(await inconsistencies(app.app.pool, app.app.definitions, { baseUrl: app.base })).toEqual([]);
   });
+});
+
+describe('RFC 9110 §15.5: what is wrong with a request is never told as 5xx', () => {
+  const JUNK = [
+    null,
+    7,
+    -1,
+    1e300,
+    true,
+    '',
+    'x',
+    '?',
+    'Patient?',
+    '\u0000',
+    '😀'.repeat(99),
+    [],
+    [[]],
+    {},
+    { a: 1 },
+    'POST',
+    'Patient/a',
+    undefined,
+  ];
+  const valid = () => [
+    posting(patient(fresh(), { managingOrganization: { reference: 'Organization?identifier=1' } }), {
+      fullUrl: urn(),
+      ifNoneExist: 'identifier=x|y',
+    }),
+    putting(patient(fresh(), { id: 'a' }), { ifMatch: 'W/"1"', ifNoneMatch: '*' }),
+    putting(patient(fresh()), { url: where('z') }),
+    patching('Patient/a', [{ op: 'add', path: '/gender', value: 'male' }], { ifMatch: 'W/"1"' }),
+    {
+      resource: fhirPathPatch({
+        type: 'add',
+        path: 'Patient',
+        name: 'active',
+        value: { valueBoolean: true },
+      }),
+      request: { method: 'PATCH', url: where('z') },
+    },
+    posting({ resourceType: 'Binary', contentType: 'text/plain', data: 'eA==' }),
+    getting('Patient/a', { ifNoneMatch: 'W/"1"', ifModifiedSince: '2026-01-01T00:00:00Z' }),
+    getting('Patient?identifier=1&_count=2'),
+    deleting(where('z')),
+  ];
+
+  /** Every place of a JSON value, but the whole. */
+  function placesOf(value: unknown): [holder: Record<string, unknown>, name: string][] {
+    if (typeof value !== 'object' || value === null) return [];
+    const holder = value as Record<string, unknown>;
+    return Object.keys(holder).flatMap((name) => [[holder, name], ...placesOf(holder[name])]) as [
+      Record<string, unknown>,
+      string,
+    ][];
+  }
+
+  test.each(['transaction', 'batch'])(
+    'a %s with any one thing in it left out, or exchanged for another',
+    async (type) => {
+      const failing: string[] = [];
+      const copyOf = (nth: number) =>
+        JSON.parse(JSON.stringify({ resourceType: 'Bundle', type, entry: [valid()[nth]] }));
+      for (const nth of valid().keys())
+        for (const at of placesOf(copyOf(nth).entry).keys())
+          for (const junk of JUNK) {
+            const bundle = copyOf(nth);
+            const [holder, name] = placesOf(bundle.entry)[at]!;
+            holder[name] = junk;
+            const { status, body } = await send(bundle);
+            const statuses = [
+              String(status),
+              ...(body.type === 'batch-response' ? statusesOf(body.entry) : []),
+            ];
+            if (statuses.some((each) => each >= '500'))
+              failing.push(`${statuses}: ${JSON.stringify(bundle.entry[0])}`);
+          }
+      expect(failing).toEqual([]);
+    },
+    60_000,
+  );
 });
 
 describe('R4 http 3.1.0.11: SMART scopes', () => {

@@ -98,10 +98,11 @@ describe('R4 http 3.1.0.11.2: a resource can only appear in a transaction once (
     await app.send('get', `/Patient/${id}`).expect(404);
   });
 
-  test('two deletions of one resource, one of them by a condition', async () => {
+  test('two deletions of one resource, by conditions', async () => {
     const id = fresh();
     await it.put(`Patient/${id}`, patient(id, { id })).expect(201);
     await it.failed([deleting(`Patient/${id}`), deleting(where(id))], 400);
+    await it.failed([deleting(where(id)), deleting(`${where(id)}&_id=${id}`)], 400);
     await it.read(`Patient/${id}`);
   });
 
@@ -165,6 +166,14 @@ describe('issue: two entries with the same ifNoneExist', () => {
     for (const made of [toA, toB])
       expect((await it.read(placeOf(made!))).subject.reference).toBe(placeOf(a!));
     expect(await it.count(where(value))).toBe(1);
+  });
+
+  test('return=representation: both answers have the resource', async () => {
+    const value = fresh();
+    const entry = posting(patient(value), { ifNoneExist: identified(value) });
+    const [one, two] = await it.done([entry, entry], 'representation');
+    expect(one?.resource).toEqual(await it.read(placeOf(one!)));
+    expect(two?.resource).toEqual(one?.resource);
   });
 
   test('both find what is there', async () => {
