@@ -24,6 +24,7 @@ const CODES: Readonly<Record<string, string>> = {
   Media: 'created',
   MedicationAdministration: 'effective-time',
   MedicationDispense: 'whenhandedover',
+  MedicationRequest: 'authoredon',
   MedicationStatement: 'effective',
   NutritionOrder: 'datetime',
   Patient: 'birthdate',

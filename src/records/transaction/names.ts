@@ -61,7 +61,9 @@ function addLinks(
   const types = [...written.matchAll(MAY_BE_LINK)].map(([, type]) => type as string);
   if (types.length === 0) return;
   for (const type of types) checkType(setting, type);
-  for (const { text, path } of setting.conditionalReferences(resource()))
+  const made = resource();
+  if (made.resourceType !== step.entry.type) return;
+  for (const { text, path } of setting.conditionalReferences(made))
     if (!links.has(text))
       links.set(text, { text, path, step, condition: readLink(setting, caller, text, path) });
 }

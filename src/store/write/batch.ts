@@ -1,5 +1,5 @@
 /** Writes on their way to PostgreSQL. */
-import type { IndexRow } from '../index/row.ts';
+import type { IndexRow } from '../index/values.ts';
 
 /** A resource to write; without content and row a deletion. */
 export interface Write {

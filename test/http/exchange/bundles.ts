@@ -112,6 +112,29 @@ export const placeOf = ({ response }: Answered): string =>
 export const statusesOf = (entries: readonly Answered[]): string[] =>
   entries.map(({ response }) => response.status.slice(0, 3));
 
+const JUNK = [undefined, null, -1, true, '', '?', 'Patient/a', 'Patient?', '\u0000', [], [[]], {}, { a: 1 }];
+
+/** Copies of a JSON value, each with one thing in it left out or exchanged for something else. */
+export function spoiled<T extends object>(value: T): T[] {
+  const copy = (): T => JSON.parse(JSON.stringify(value));
+  return placesOf(copy()).flatMap((_, at) =>
+    JUNK.map((junk) => {
+      const spoilt = copy();
+      const [holder, name] = placesOf(spoilt)[at] as Place;
+      holder[name] = junk;
+      return spoilt;
+    }),
+  );
+}
+
+type Place = readonly [holder: Record<string, unknown>, name: string];
+
+function placesOf(value: unknown): Place[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const holder = value as Record<string, unknown>;
+  return Object.keys(holder).flatMap((name): Place[] => [[holder, name], ...placesOf(holder[name])]);
+}
+
 export interface Exchanging {
   /** POST [base]/[type] */
   post(resource: Body, headers?: Readonly<Record<string, string>>): Test;

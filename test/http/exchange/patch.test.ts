@@ -10,6 +10,7 @@ import {
   observation,
   patient,
   SYSTEM,
+  spoiled,
 } from './bundles.ts';
 
 let app: TestApp;
@@ -299,6 +300,63 @@ describe('R4 http 3.1.0.6: the request', () => {
     expect(body.patchFormat).toEqual(expect.arrayContaining([FHIR, JSON_PATCH]));
     const { interaction } = body.rest[0].resource.find(({ type }: { type: string }) => type === 'Patient');
     expect(interaction.map(({ code }: { code: string }) => code)).toContain('patch');
+  });
+});
+
+describe('RFC 9110 §15.5: what is wrong with a patch is never told as 5xx', () => {
+  const person = () => patient(fresh(), { gender: 'female', name: [{ family: 'Ash', given: ['A', 'B'] }] });
+
+  test('a JSON Patch with any one thing in it left out, or exchanged for another', async () => {
+    const id = await it.created(person());
+    const operations = [
+      { op: 'add', path: '/name/0/given/-', value: { a: ['b'] } },
+      { op: 'replace', path: '/gender', value: 'male' },
+      { op: 'move', from: '/name/0', path: '/name/-' },
+      { op: 'test', path: '/name/0/given', value: ['A', 'B'] },
+    ];
+    for (const operation of operations)
+      for (const spoilt of spoiled([operation])) {
+        const { status } = await it.patch(`Patient/${id}`, spoilt);
+        expect({ status: status >= 500 ? status : 'less', spoilt }).toEqual({ status: 'less', spoilt });
+      }
+  });
+
+  test('a FHIRPath Patch with any one thing in it left out, or exchanged for another', async () => {
+    const id = await it.created(person());
+    const operations: Record<string, string | object>[] = [
+      { type: 'insert', path: 'Patient.name.given', index: { valueInteger: 1 }, value: { valueString: 'X' } },
+      {
+        type: 'add',
+        path: 'Patient',
+        name: 'contact',
+        value: { part: [{ name: 'name', valueHumanName: { text: 'x' } }] },
+      },
+      {
+        type: 'move',
+        path: 'Patient.name.given',
+        source: { valueInteger: 1 },
+        destination: { valueInteger: 0 },
+      },
+    ];
+    for (const operation of operations)
+      for (const spoilt of spoiled(fhirPathPatch(operation))) {
+        const { status } = await fhirPath(`Patient/${id}`, spoilt);
+        expect({ status: status >= 500 ? status : 'less', spoilt }).toEqual({ status: 'less', spoilt });
+      }
+  });
+
+  test.each([
+    'Patient.name.where(',
+    '%resource',
+    'now()',
+    "Patient.trace('x')",
+    'Patient.repeat(name)',
+    'a'.repeat(10_000),
+    '('.repeat(5000),
+  ])('the path %.30s', async (path) => {
+    const id = await it.created(person());
+    const { status } = await fhirPath(`Patient/${id}`, fhirPathPatch({ type: 'delete', path }));
+    expect([200, 400, 422]).toContain(status);
   });
 });
 

@@ -16,6 +16,7 @@ import {
   patient,
   posting,
   putting,
+  spoiled,
   statusesOf,
   urn,
 } from './bundles.ts';
@@ -243,27 +244,7 @@ describe('R4 http 3.1.0.11.2: after a failed transaction nothing of it is there'
 });
 
 describe('RFC 9110 §15.5: what is wrong with a request is never told as 5xx', () => {
-  const JUNK = [
-    null,
-    7,
-    -1,
-    1e300,
-    true,
-    '',
-    'x',
-    '?',
-    'Patient?',
-    '\u0000',
-    '😀'.repeat(99),
-    [],
-    [[]],
-    {},
-    { a: 1 },
-    'POST',
-    'Patient/a',
-    undefined,
-  ];
-  const valid = () => [
+  const valid = (): Entry[] => [
     posting(patient(fresh(), { managingOrganization: { reference: 'Organization?identifier=1' } }), {
       fullUrl: urn(),
       ifNoneExist: 'identifier=x|y',
@@ -286,36 +267,18 @@ describe('RFC 9110 §15.5: what is wrong with a request is never told as 5xx', (
     deleting(where('z')),
   ];
 
-  /** Every place of a JSON value, but the whole. */
-  function placesOf(value: unknown): [holder: Record<string, unknown>, name: string][] {
-    if (typeof value !== 'object' || value === null) return [];
-    const holder = value as Record<string, unknown>;
-    return Object.keys(holder).flatMap((name) => [[holder, name], ...placesOf(holder[name])]) as [
-      Record<string, unknown>,
-      string,
-    ][];
-  }
-
   test.each(['transaction', 'batch'])(
     'a %s with any one thing in it left out, or exchanged for another',
     async (type) => {
       const failing: string[] = [];
-      const copyOf = (nth: number) =>
-        JSON.parse(JSON.stringify({ resourceType: 'Bundle', type, entry: [valid()[nth]] }));
-      for (const nth of valid().keys())
-        for (const at of placesOf(copyOf(nth).entry).keys())
-          for (const junk of JUNK) {
-            const bundle = copyOf(nth);
-            const [holder, name] = placesOf(bundle.entry)[at]!;
-            holder[name] = junk;
-            const { status, body } = await send(bundle);
-            const statuses = [
-              String(status),
-              ...(body.type === 'batch-response' ? statusesOf(body.entry) : []),
-            ];
-            if (statuses.some((each) => each >= '500'))
-              failing.push(`${statuses}: ${JSON.stringify(bundle.entry[0])}`);
-          }
+      for (const entry of valid())
+        await Promise.all(
+          spoiled({ entry: [entry] }).map(async (spoilt) => {
+            const { status, body } = await send({ resourceType: 'Bundle', type, ...spoilt });
+            const each = body.type === 'batch-response' ? statusesOf(body.entry ?? []) : [];
+            if ([String(status), ...each].some((one) => one >= '500')) failing.push(JSON.stringify(spoilt));
+          }),
+        );
       expect(failing).toEqual([]);
     },
     60_000,
