@@ -4,7 +4,8 @@ import type pg from 'pg';
 import type { Definitions } from '../../src/fhir/definitions.ts';
 import { type Catalog, openCatalog } from '../../src/store/catalog.ts';
 import { keyText, makeKeys } from '../../src/store/index/keys.ts';
-import { type Indexer, type IndexRow, makeIndexer } from '../../src/store/index/row.ts';
+import { type Indexer, makeIndexer } from '../../src/store/index/row.ts';
+import type { IndexRow } from '../../src/store/index/values.ts';
 
 export interface ConsistencyOptions {
   /** the FHIR base that references were read under */
