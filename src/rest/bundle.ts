@@ -74,8 +74,11 @@ function hasBytes({ entries }: Bundle, selection: Selection): boolean {
   );
 }
 
+/** What an entry has beside its resource, roughly. */
+const ENTRY = 256;
+
 function lengthOf({ entries }: Bundle): number {
-  let length = 0;
+  let length = entries.length * ENTRY;
   for (const { resource, inner } of entries)
     length += (resource?.content.length ?? 0) + (inner ? lengthOf(inner.bundle) : 0);
   return length;

@@ -1,4 +1,5 @@
 /** batch and transaction (R4 http.html#transaction): both are posted to the base. */
+import { setImmediate as turn } from 'node:timers/promises';
 import { readBundle, type SplitEntry } from '../fhir/entries.ts';
 import { parseJson } from '../fhir/json.ts';
 import { invalid, Refusal, refusal } from '../fhir/outcome.ts';
@@ -54,8 +55,11 @@ async function together(
   wanted: ReturnType<typeof readReturn>,
 ): Promise<BundleEntry[]> {
   const asked: Asked[] = [];
-  for (const [i, entry] of entries.entries())
+  for (const [i, entry] of entries.entries()) {
+    // other requests have their turn
+    if (i % 100 === 99) await turn();
     asked.push(await readEntry(context, entry, `Bundle.entry[${i}]`));
+  }
   const outcomes = await context.records.transaction(
     caller,
     asked.map(({ entry }) => entry),

@@ -57,6 +57,8 @@ export function openPool({ databaseUrl, size = 6, plans = 'once' }: PoolOptions)
   });
   // A connection that breaks while idle is replaced at the next use; the error has no other receiver.
   pool.on('error', () => {});
+  // So does one that breaks between two statements of a transaction: the next statement tells.
+  pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }
 

@@ -65,7 +65,7 @@ export function stepsOf(entries: readonly Entry[], bundled: boolean, nextId: () 
 }
 
 /** So many entries are worked on before other requests have their turn. */
-const CHUNK = 25;
+export const CHUNK = 25;
 
 /** Runs over the steps, yields between chunks, and says which entry a refusal is about. */
 export async function inTurns(

@@ -1,4 +1,5 @@
 /** Writing what was decided: one statement each for all that is new and all that changes. */
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Refusal } from '../../fhir/outcome.ts';
 import type { Executor } from '../../store/pool.ts';
 import { readVersions, type VersionNumber } from '../../store/read/versions.ts';
@@ -15,7 +16,7 @@ import { deletion, otherVersion, removedOf, translated, withLabels, writtenOf } 
 import type { Decisions } from './decide.ts';
 import { look, lookInside } from './look.ts';
 import type { Plan } from './plan.ts';
-import { type Decision, inEntry, inTurns, type Step } from './steps.ts';
+import { CHUNK, type Decision, inEntry, inTurns, type Step } from './steps.ts';
 
 /** Thrown where what was looked up has changed before it was written: the attempt is made again. */
 export class Again extends Error {}
@@ -98,10 +99,10 @@ export async function writeAll(
         });
   for (const [i, { step, change }] of changes.entries())
     checkChanged(step, decisions, change, done.changed[i] as Changed);
-  for (const step of fresh) {
+  await inTurns([...fresh], (step) => {
     const { type, id, rid } = decisions.get(step) as Decision;
     store.numbers.remember(type, id, rid as number);
-  }
+  });
   const results = new Map<Step, Outcome>();
   creates.forEach(({ step }, i) => {
     const decision = decisions.get(step) as Decision;
@@ -212,12 +213,15 @@ async function placesFor({ store }: Setting, decisions: Decisions): Promise<Plac
   for (const { type, id, rid } of decisions.values()) if (rid !== undefined) rids.set(`${type}/${id}`, rid);
   const outside = new Map<string, { readonly type: string; readonly id: string }>();
   const paths = new Map<string, number>();
-  for (const { made } of decisions.values())
+  let n = 0;
+  for (const { made } of decisions.values()) {
+    if (++n % CHUNK === 0) await turn();
     for (const { type, id, path } of made?.analysis.edges ?? []) {
       const name = `${type}/${id}`;
       if (!rids.has(name)) outside.set(name, { type, id });
       paths.set(path, 0);
     }
+  }
   const found = await store.numbers.resolve([...outside.values()]);
   [...outside.keys()].forEach((name, i) => {
     rids.set(name, found[i] as number);
