@@ -88,8 +88,6 @@ async function search({ searcher, pool }: Reading, { type, filters }: Condition)
     filters,
     sort: { by: '_lastUpdated', descending: true },
     count: MOST_CANDIDATES,
-    total: false,
-    parameters: [],
   });
   return cutPage(pool, found, MOST_CANDIDATES);
 }

@@ -5,7 +5,7 @@ import { invalid } from '../fhir/outcome.ts';
 import type { SearchRequest } from '../search/request.ts';
 import { instantOf } from '../store/pool.ts';
 import { cutPage } from '../store/read/page.ts';
-import type { After, Match } from '../store/search/search.ts';
+import type { After, Match, Sought } from '../store/search/search.ts';
 import { checkEpoch } from './callers.ts';
 import type { Caller, SearchPage } from './records.ts';
 import type { ReadSetting } from './setting.ts';
@@ -15,15 +15,16 @@ export async function search(
   caller: Caller,
   request: SearchRequest,
 ): Promise<SearchPage> {
-  const { type, count } = request;
+  const { types, filters, count, total: wanted } = request;
+  const [type] = types as readonly [string];
   demand(caller.access, type, 's');
   const after = request.after === undefined ? undefined : readPosition(request.after);
   const [found, total] = await Promise.all([
-    count === 0 ? [] : store.searcher.find(request, after),
-    request.total ? store.searcher.count(request) : undefined,
+    count === 0 ? [] : store.searcher.find({ type, filters, sort: orderOf(request), count }, after),
+    wanted === 'none' ? undefined : store.searcher.count({ type, filters }),
   ]);
   // Read along with a page's matches; after a count, and where nothing matches, asked for.
-  checkEpoch(caller, (request.total ? undefined : found[0]?.epoch) ?? (await callers.epoch()));
+  checkEpoch(caller, (wanted === 'none' ? found[0]?.epoch : undefined) ?? (await callers.epoch()));
   const page = await cutPage(store.pool, found, count);
   const last = page[page.length - 1];
   return {
@@ -39,6 +40,12 @@ export async function search(
     total,
     next: found.length > page.length && last ? writePosition(last) : undefined,
   };
+}
+
+/** The one order that an index has. */
+function orderOf({ sort: [key] }: SearchRequest): Sought['sort'] {
+  if (key?.by === 'date' || key?.by === '_lastUpdated') return { by: key.by, descending: key.descending };
+  return { by: 'date', descending: true };
 }
 
 function writePosition({ at, rid }: Match): string {

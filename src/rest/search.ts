@@ -35,7 +35,7 @@ export function searchBundle(
   return {
     type: 'searchset',
     total: page.total,
-    links: pageLinks(`${base}/${request.type}`, own, request.after, page.next),
+    links: pageLinks(`${base}/${request.types[0]}`, own, request.after, page.next),
     entries: page.entries.map((resource) => ({
       fullUrl: `${base}/${resource.type}/${resource.id}`,
       resource,

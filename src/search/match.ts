@@ -53,6 +53,8 @@ function passes(filter: Filter, facts: Facts): boolean {
         isReference(values, value, target, facts),
       );
     }
+    default:
+      throw new Error(`no judgement of ${filter.kind} yet`);
   }
 }
 

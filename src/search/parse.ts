@@ -42,11 +42,12 @@ export function parseSearch(
   baseUrl: string,
 ): SearchRequest {
   const request: Making = {
-    type,
+    types: [type],
     filters: [],
-    sort: { by: 'date', descending: true },
+    sort: [],
+    includes: [],
     count: DEFAULT_COUNT,
-    total: false,
+    total: 'none',
     parameters: [],
   };
   const once = new Set<string>();
@@ -62,7 +63,7 @@ export function parseSearch(
     } else {
       const filter = readFilter(definitions, type, name, value, baseUrl);
       request.filters.push(filter);
-      values += filter.kind === 'id' ? filter.ids.length : filter.values.length;
+      values += valuesIn(filter);
       if (request.filters.length > MAX_FILTERS)
         throw tooCostly(`This search has too many parameters: at most ${MAX_FILTERS} are taken`);
       if (values > MAX_ALL_VALUES)
@@ -90,24 +91,24 @@ const RESULT: Readonly<Record<string, (request: Making, value: string, definitio
   _count(request, value) {
     if (!/^\d{1,9}$/.test(value)) throw parameterFault('_count', 'must be a whole number, such as 20');
     request.count = Math.min(Number(value), MAX_COUNT);
-    if (request.count === 0) request.total = true;
+    if (request.count === 0) request.total = 'accurate';
   },
   _sort(request, value, definitions) {
     const by = value.replace(/^-/, '');
-    const date = clinicalDate(definitions, request.type)?.code;
+    const date = clinicalDate(definitions, request.types[0] as string)?.code;
     if (by !== date && by !== '_lastUpdated')
       throw parameterFault(
         '_sort',
-        `can be ${date ? `${date}, ` : ''}_lastUpdated, or these with - before them, for ${request.type}`,
+        `can be ${date ? `${date}, ` : ''}_lastUpdated, or these with - before them, for ${request.types[0]}`,
       );
-    request.sort = { by: by === '_lastUpdated' ? by : 'date', descending: value.startsWith('-') };
+    request.sort = [{ by: by === '_lastUpdated' ? by : 'date', descending: value.startsWith('-') }];
   },
   _summary(request, value) {
     if (!['true', 'text', 'data', 'count', 'false'].includes(value))
       throw parameterFault('_summary', 'must be true, text, data, count or false');
     request.summary = value as Summary;
     if (value === 'count') {
-      request.total = true;
+      request.total = 'accurate';
       request.count = 0;
     }
   },
@@ -117,12 +118,18 @@ const RESULT: Readonly<Record<string, (request: Making, value: string, definitio
   _total(request, value) {
     if (!['none', 'estimate', 'accurate'].includes(value))
       throw parameterFault('_total', 'must be none, estimate or accurate');
-    if (value !== 'none') request.total = true;
+    if (value !== 'none') request.total = 'accurate';
   },
   _after(request, value) {
     request.after = value;
   },
 };
+
+/** How many alternatives a filter has. */
+function valuesIn(filter: Filter): number {
+  if (filter.kind === 'id') return filter.ids.length;
+  return 'values' in filter ? filter.values.length : 1;
+}
 
 /** Whether a parameter shapes the result, and selects nothing. */
 export const isResultParameter = (name: string): boolean => Object.hasOwn(RESULT, name);

@@ -1,26 +1,94 @@
-/** What a search asks for, as data: made by parse.ts from a query, run by the store. */
+/** What a search asks for, as data: made by parse.ts from a query, run by the store, judged in memory by match.ts. */
 import type { Range } from '../fhir/date.ts';
 import type { SearchParameter } from '../fhir/definitions.ts';
 
-/** One parameter of a query: the values are alternatives. */
+/** One parameter of a query, as a condition on a resource; the values of one are alternatives. */
 export type Filter =
   | { readonly kind: 'id'; readonly ids: readonly string[] }
   | { readonly kind: 'updated'; readonly values: readonly DateValue[] }
   | { readonly kind: 'date'; readonly parameter: SearchParameter; readonly values: readonly DateValue[] }
+  | { readonly kind: 'number'; readonly parameter: SearchParameter; readonly values: readonly NumberValue[] }
+  | {
+      readonly kind: 'quantity';
+      readonly parameter: SearchParameter;
+      readonly values: readonly QuantityValue[];
+    }
   | { readonly kind: 'token'; readonly parameter: SearchParameter; readonly values: readonly TokenValue[] }
+  /** `:of-type`: an identifier with a coding of its type */
+  | { readonly kind: 'of-type'; readonly parameter: SearchParameter; readonly values: readonly TypedValue[] }
+  /** `:text` of a token: the beginning of its display, text or type's text */
+  | { readonly kind: 'token-text'; readonly parameter: SearchParameter; readonly values: readonly string[] }
   | {
       readonly kind: 'reference';
       readonly parameter: SearchParameter;
       readonly values: readonly ReferenceValue[];
     }
-  | { readonly kind: 'string'; readonly parameter: SearchParameter; readonly values: readonly string[] }
-  | { readonly kind: 'uri'; readonly parameter: SearchParameter; readonly values: readonly string[] };
+  /** `:identifier`: a logical reference */
+  | {
+      readonly kind: 'reference-identifier';
+      readonly parameter: SearchParameter;
+      readonly values: readonly TokenValue[];
+    }
+  | {
+      readonly kind: 'string';
+      readonly parameter: SearchParameter;
+      readonly modifier?: 'exact' | 'contains';
+      readonly values: readonly string[];
+    }
+  | {
+      readonly kind: 'uri';
+      readonly parameter: SearchParameter;
+      readonly modifier?: 'above' | 'below';
+      readonly values: readonly string[];
+    }
+  | {
+      readonly kind: 'composite';
+      readonly parameter: SearchParameter;
+      readonly values: readonly CompositeValue[];
+    }
+  /** `near` of a Location: within a distance */
+  | { readonly kind: 'near'; readonly parameter: SearchParameter; readonly values: readonly NearValue[] }
+  /** `:missing` */
+  | { readonly kind: 'missing'; readonly parameter: SearchParameter; readonly missing: boolean }
+  /** `_text` and `_content`: words in the narrative, or in all texts */
+  | { readonly kind: 'words'; readonly where: 'narrative' | 'content'; readonly words: string }
+  /** a chain: the parameter refers to a resource of one of these types, which passes that type's filter */
+  | { readonly kind: 'chain'; readonly parameter: SearchParameter; readonly targets: readonly ChainTarget[] }
+  /** `_has`: a resource of a type refers to it by a parameter and passes the filter */
+  | {
+      readonly kind: 'has';
+      readonly type: string;
+      readonly parameter: SearchParameter;
+      readonly filter: Filter;
+    }
+  /** `_list`: in the List of this id */
+  | { readonly kind: 'list'; readonly id: string }
+  /** in the compartment of a resource */
+  | { readonly kind: 'compartment'; readonly type: string; readonly id: string }
+  | { readonly kind: 'not'; readonly filter: Filter }
+  | { readonly kind: 'all'; readonly filters: readonly Filter[] }
+  | { readonly kind: 'any'; readonly filters: readonly Filter[] };
 
 export type Prefix = 'eq' | 'ne' | 'gt' | 'lt' | 'ge' | 'le' | 'sa' | 'eb' | 'ap';
 
 export interface DateValue {
   readonly prefix: Prefix;
   readonly range: Range;
+}
+
+export interface NumberValue {
+  readonly prefix: Prefix;
+  /** as it is written */
+  readonly exact: number;
+  /** what its precision stands for: 100 is [99.5, 100.5); `eq` and `ne` mean all of it */
+  readonly range: Range;
+}
+
+export interface QuantityValue extends NumberValue {
+  /** undefined: any; '': none */
+  readonly system?: string;
+  /** code with a system, code or unit without; undefined: any */
+  readonly code?: string;
 }
 
 export interface TokenValue {
@@ -30,20 +98,67 @@ export interface TokenValue {
   readonly code?: string;
 }
 
+/** `system|code|value` */
+export interface TypedValue {
+  readonly system: string;
+  readonly code: string;
+  readonly value: string;
+}
+
 export type ReferenceValue =
-  | { readonly kind: 'local'; readonly type?: string; readonly id: string }
+  | { readonly kind: 'local'; readonly type?: string; readonly id: string; readonly version?: string }
   | { readonly kind: 'absolute'; readonly url: string };
 
-export interface SearchRequest {
+/** One value for each component, in the parameter's order. */
+export type CompositeValue = readonly ComponentValue[];
+
+export type ComponentValue =
+  | { readonly kind: 'token'; readonly value: TokenValue }
+  | { readonly kind: 'date'; readonly value: DateValue }
+  | { readonly kind: 'number'; readonly value: NumberValue }
+  | { readonly kind: 'quantity'; readonly value: QuantityValue }
+  | { readonly kind: 'string'; readonly value: string }
+  | { readonly kind: 'uri'; readonly value: string }
+  | { readonly kind: 'reference'; readonly value: ReferenceValue };
+
+export interface NearValue {
+  readonly latitude: number;
+  readonly longitude: number;
+  readonly meters: number;
+}
+
+export interface ChainTarget {
   readonly type: string;
+  readonly filter: Filter;
+}
+
+/** `_include` and `_revinclude`: references to follow from matches, or, by `iterate`, from what was included too. */
+export interface Include {
+  readonly reverse: boolean;
+  /** the type that refers; '*' any */
+  readonly source: string;
+  /** undefined: all references (`*`) */
+  readonly parameter?: SearchParameter;
+  /** only targets of this type */
+  readonly target?: string;
+  readonly iterate: boolean;
+}
+
+export type SortKey =
+  /** `date` is the type's clinical date, whatever its parameter is called */
+  | { readonly by: 'date' | '_lastUpdated' | '_id'; readonly descending: boolean }
+  | { readonly by: 'parameter'; readonly parameter: SearchParameter; readonly descending: boolean };
+
+export interface SearchRequest {
+  /** one, or several in a search of the system or a compartment */
+  readonly types: readonly string[];
   /** all of them must hold */
   readonly filters: readonly Filter[];
-  /** `date` is the type's clinical date, whatever its parameter is called */
-  readonly sort: { readonly by: 'date' | '_lastUpdated'; readonly descending: boolean };
+  readonly sort: readonly SortKey[];
+  readonly includes: readonly Include[];
   /** entries on a page, 0 to 1000 */
   readonly count: number;
-  /** whether the number of all matches is wanted */
-  readonly total: boolean;
+  readonly total: 'none' | 'estimate' | 'accurate';
   readonly summary?: Summary;
   readonly elements?: readonly string[];
   /** where the page begins, from `next` of the one before */

@@ -80,6 +80,8 @@ export function condition(sql: Sql, filter: Judged, setting: Setting): string {
       );
       return `i.rid in (select s.rid from value_string s where s.key = ${key} and ${either})`;
     }
+    default:
+      throw new Error(`no condition of ${filter.kind} yet`);
   }
 }
 

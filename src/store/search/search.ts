@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { clinicalDate } from '../../fhir/clinical-date.ts';
 import type { Definitions } from '../../fhir/definitions.ts';
 import { patientParameters } from '../../fhir/patient-parameters.ts';
-import type { Filter, SearchRequest } from '../../search/request.ts';
+import type { Filter } from '../../search/request.ts';
 import type { Catalog } from '../catalog.ts';
 import { codeKey, isWalked, type Keys, keyText, systemKey, tokenKey } from '../index/keys.ts';
 import type { Numbers } from '../numbers.ts';
@@ -35,10 +35,20 @@ export interface After {
   readonly rid: number;
 }
 
+/** What is looked for: resources of one type, in one of the orders that an index has. */
+export interface Sought {
+  readonly type: string;
+  /** all of them must hold */
+  readonly filters: readonly Filter[];
+  readonly sort: { readonly by: 'date' | '_lastUpdated'; readonly descending: boolean };
+  /** matches on a page */
+  readonly count: number;
+}
+
 export interface Searcher {
   /** One match more than the page holds, where there are that many. */
-  find(request: SearchRequest, after?: After): Promise<Match[]>;
-  count(request: SearchRequest): Promise<number>;
+  find(request: Sought, after?: After): Promise<Match[]>;
+  count(request: Pick<Sought, 'type' | 'filters'>): Promise<number>;
 }
 
 /** Patients and codes may be many, and a system has thousands of codes: so many stretches are walked side by side. */
@@ -67,7 +77,7 @@ export function makeSearcher(
   });
 
   /** The stretch of the timeline that holds all matches, and the filters that remain to be judged. */
-  async function walkOf(request: SearchRequest): Promise<Walk> {
+  async function walkOf(request: Pick<Sought, 'type' | 'filters'>): Promise<Walk> {
     const { type, filters } = request;
     const setting = settingOf(type);
     const rest: Judged[] = [];
@@ -123,7 +133,7 @@ export function makeSearcher(
     return [...new Set(full)];
   }
 
-  async function find(request: SearchRequest, after?: After): Promise<Match[]> {
+  async function find(request: Sought, after?: After): Promise<Match[]> {
     const limit = request.count + 1;
     const walk = await walkOf(request);
     if (findsNothing(walk)) return [];
@@ -225,7 +235,7 @@ export function makeSearcher(
     }
   }
 
-  async function count(request: SearchRequest): Promise<number> {
+  async function count(request: Pick<Sought, 'type' | 'filters'>): Promise<number> {
     const walk = await walkOf(request);
     if (findsNothing(walk)) return 0;
     const setting = settingOf(request.type);
@@ -326,7 +336,7 @@ function boundsIn(sql: Sql, { from, to }: Walk): string {
 }
 
 /** All conditions of a search on `resource_index i`, patients and timeline keys included. */
-function candidates(sql: Sql, walk: Walk, request: SearchRequest, setting: Setting): string {
+function candidates(sql: Sql, walk: Walk, request: Pick<Sought, 'type'>, setting: Setting): string {
   const conditions = judged(sql, walk, setting);
   if (walk.patients) {
     const stretches = stretchesOf(sql, walk, request.type, setting.keys);

@@ -200,6 +200,25 @@ describe('issue: a condition is held by locks on the identifiers, not on the tex
     }
   });
 
+  test.each([
+    ['a name', (value: string) => `family=${value}`],
+    ['a name, which the search folds', (value: string) => `name=${value.toUpperCase()}`],
+    ['a reference', (value: string) => `organization=Organization/${value}`],
+    ['an identifier without its system', (value: string) => `identifier=${value}`],
+  ])('eight with a condition on %s: one creates', async (_what, conditionOf) => {
+    for (let round = 0; round < 3; round++) {
+      const value = fresh();
+      const body = patient(value, {
+        name: [{ family: value }],
+        managingOrganization: { reference: `Organization/${value}` },
+      });
+      const answers = await Promise.all(
+        Array.from({ length: 8 }, () => it.post(body, ifNoneExist(conditionOf(value)))),
+      );
+      expect(answers.map(({ status }) => status).sort()).toEqual([...Array(7).fill(200), 201]);
+    }
+  });
+
   test('conditions on other values, one of which the other creates too', async () => {
     for (let round = 0; round < 10; round++) {
       const [one, two] = [fresh(), fresh()];

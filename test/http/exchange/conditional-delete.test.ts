@@ -106,6 +106,18 @@ describe('R4 http 3.1.0.7.1: what does not narrow down deletes nothing', () => {
   });
 });
 
+test('SMART scopes: who may delete but not search does not learn what is there', async () => {
+  const value = fresh();
+  await it.created(patient(value));
+  const token = await app.app.issueToken({ scope: 'system/Patient.d', client: 'test', minutes: 5 });
+  const as = `Bearer ${token}`;
+  await app
+    .send('delete', `/${where(value)}`)
+    .set('Authorization', as)
+    .expect(403);
+  expect(await it.count(where(value))).toBe(1);
+});
+
 describe('R4 http 3.1.0.5: contention', () => {
   test('If-Match beside a condition is judged on what matches', async () => {
     const value = fresh();

@@ -149,6 +149,27 @@ describe('R4 http 3.1.0.5: contention', () => {
     expect(await it.versions(`Patient/${id}`)).toBe(1);
   });
 
+  test('RFC 9110 §13.1.2: what was deleted has no current representation, so that If-None-Match: * holds', async () => {
+    const id = fresh();
+    await it.put(`Patient/${id}`, patient(fresh(), { id })).expect(201);
+    await app.send('delete', `/Patient/${id}`).expect(204);
+    const answer = await it
+      .put(`Patient/${id}`, patient(fresh(), { id }), { 'If-None-Match': '*' })
+      .expect(201);
+    expect(answer.body.meta.versionId).toBe('3');
+  });
+
+  test('what If-Match says that no version has is told as it was written', async () => {
+    const id = fresh();
+    const { body } = await it.put(`Patient/${id}`, patient(fresh(), { id }), { 'If-Match': '*' }).expect(412);
+    expect(body.issue[0].diagnostics).not.toMatch(/\s-1\b/);
+    await it.put(`Patient/${id}`, patient(fresh(), { id })).expect(201);
+    for (const path of [`Patient/${id}`, where('nobody')]) {
+      const other = await it.put(path, patient(fresh(), { id }), { 'If-Match': 'W/"abc"' }).expect(412);
+      expect(other.body.issue[0].diagnostics).not.toMatch(/\s-1\b/);
+    }
+  });
+
   test('of many with If-None-Match: * at once exactly one creates', async () => {
     const id = fresh();
     const answers = await Promise.all(
