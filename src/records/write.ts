@@ -183,21 +183,24 @@ export function otherVersion(
   expected: number | undefined,
   changed: Pick<Changed, 'version' | 'existed'> | undefined,
 ): Refusal {
+  // What no version can have has no number to be told by.
+  const version = expected === undefined || expected < 0 ? 'that version' : `version ${expected}`;
   if (!changed?.existed)
     return refusal(
       412,
       'conflict',
-      `${type}/${id} is not there, so it has no version ${expected}: write it without If-Match`,
+      `${type}/${id} is not there, so it does not have ${version}: write it without If-Match`,
     );
+  const { version: current } = changed;
   return new Refusal(
     412,
     [
       error(
         'conflict',
-        `${type}/${id} is at version ${changed.version}, not ${expected}: read it again and repeat the change with If-Match: W/"${changed.version}"`,
+        `${type}/${id} is at version ${current}, not ${expected === undefined || expected < 0 ? 'at one that If-Match names' : expected}: read it again and repeat the change with If-Match: W/"${current}"`,
       ),
     ],
-    { ETag: `W/"${changed.version}"` },
+    { ETag: `W/"${current}"` },
   );
 }
 

@@ -317,12 +317,22 @@ describe('what is refused says what is possible', () => {
   test.each([
     ['Patient', 'nmae=x', /did you mean "name"/],
     ['Patient', 'code=x', /no search parameter "code"/],
-    ['Patient', 'name:exact=x', /":exact".*not supported yet/],
-    ['Observation', 'subject.name=x', /chain/],
-    ['Observation', '_has:Provenance:target:agent=x', /chain/],
-    ['Observation', 'value-quantity=5', /quantity.*not supported yet/],
+    [
+      'Patient',
+      'name:fuzzy=x',
+      /":fuzzy", which is none of its type, string: possible are :missing, :exact, :contains/,
+    ],
+    ['Patient', 'name:exact:missing=x', /two modifiers/],
+    ['Patient', 'name:missing=maybe', /true or false/],
+    ['Observation', 'subject:Practitioner.name=x', /cannot lead to Practitioner: possible are/],
+    ['Observation', 'code.name=x', /is a chain, and code is no reference but a token/],
+    ['Observation', 'subject.shoe=x', /no search parameter "shoe"/],
+    ['Observation', '_has:Nothing:target:agent=x', /_has:Type:reference:parameter/],
+    ['Observation', 'value-quantity=5|6', /number\|system\|code/],
+    ['RiskAssessment', 'probability=low', /must be a number/],
+    ['Location', 'near=95|0', /latitude\|longitude\|distance\|units/],
     ['Observation', 'subject=Practitioner/1', /cannot refer to Practitioner: possible are/],
-    ['Observation', 'subject=a/b/c', /an id, Type\/id or a url/],
+    ['Observation', 'subject=a/b/c', /an id, Type\/id, Type\/id\/_history\/version or a url/],
     ['Observation', 'code=|', /code, system\|code/],
     ['Observation', '_count=ten', /whole number/],
     ['Observation', '_count=1&_count=2', /twice/],
@@ -332,7 +342,7 @@ describe('what is refused says what is possible', () => {
     ['Observation', '_summary=all', /_summary must be/],
     ['Observation', '__proto__=1', /no search parameter/],
     ['Observation', 'constructor=1', /no search parameter/],
-    ['Observation', '_content=x', /no search parameter/],
+    ['Observation', '_query=x', /no search parameter/],
   ])('%s?%s', (type, query, says) => {
     const parse = () => parseSearch(it.definitions, type, new URLSearchParams(query), BASE_URL);
     expect(parse).toThrow(says);

@@ -72,12 +72,10 @@ export async function decide(
   const puts = of(steps, 'PUT');
   await each([...puts, ...of(steps, 'PATCH')], async (step) => {
     const existing = known.existing.get(step);
-    const { type, id = '' } = step.entry;
+    const { id = '' } = step.entry;
     decisions.set(
       step,
-      existing
-        ? { act: 'none', type, id, matched: { ...existing, content: '', blob: null } }
-        : await decideUpdate(setting, caller, step, world),
+      existing ? decideExisting(step, id, existing) : await decideUpdate(setting, caller, step, world),
     );
   });
   for (const step of puts) updated.add(step);
@@ -116,6 +114,13 @@ function decideDelete({ mostDeleted }: Setting, { entry }: OfMethod<'DELETE'>, w
   if (ifMatch !== undefined && found.some(({ version }) => version !== ifMatch))
     throw otherVersion(type, first.id, ifMatch, { version: first.version, existed: true });
   return { act: 'delete', type, id: first.id, expected: first.version, also };
+}
+
+/** A PUT that may only create. By itself it may bring back what was deleted, whose version is no current one. */
+function decideExisting({ index, entry: { type } }: Step, id: string, existing: VersionNumber): Decision {
+  const { version, deleted } = existing;
+  if (deleted && index === undefined) return { act: 'write', type, id, revives: version };
+  return { act: 'none', type, id, matched: { ...existing, content: '', blob: null } };
 }
 
 /**
@@ -194,7 +199,11 @@ async function decideUpdate(
   }
   demand(caller.access, type, 'c');
   if (ifMatch !== undefined)
-    throw refusal(412, 'conflict', `Nothing matches ${where.text}, so it has no version ${ifMatch}`);
+    throw refusal(
+      412,
+      'conflict',
+      `Nothing matches ${where.text}, so it does not have the version that If-Match names`,
+    );
   if (own === undefined) return { act: 'write', type, id: step.newId };
   await checkFree(setting, type, own, where);
   return { act: 'write', type, id: own };

@@ -31,6 +31,8 @@ export interface Decision {
   readonly id: string;
   /** the version that it must have, by the client's word or because it was looked at */
   readonly expected?: number;
+  /** the version of the deletion that it undoes, and that must be the last */
+  readonly revives?: number;
   /** what a condition found */
   readonly matched?: {
     readonly version: number;
@@ -110,6 +112,8 @@ function demandStep({ access }: Caller, entry: Step['entry'], bundled: boolean):
   if (entry.method === 'DELETE') demand(access, type, 'd');
   else if (entry.method === 'POST' || (entry.method === 'PUT' && entry.ifNew)) demand(access, type, 'c');
   else demand(access, type, 'u');
+  // A patch tells what was there, by what it makes and by what it refuses.
+  if (entry.method === 'PATCH') demand(access, type, 'r');
   // Whether a PUT creates is known only in the end, and a transaction is not refused half-way for want of leave.
   if (entry.method === 'PUT' && !entry.where && bundled) demand(access, type, 'c');
 }

@@ -177,9 +177,15 @@ async function batchOf(
   return batch;
 }
 
-function changeOf(setting: Setting, step: Step, { expected, fresh, made }: Decision, write: Write): Change {
+function changeOf(
+  setting: Setting,
+  step: Step,
+  { expected, fresh, made, revives }: Decision,
+  write: Write,
+): Change {
   // Version 0 is what is referred to but was never written.
-  const change = { ...write, expected: fresh ? 0 : (expected ?? null), labels: null };
+  const wanted = revives === undefined ? (expected ?? null) : -revives;
+  const change = { ...write, expected: fresh ? 0 : wanted, labels: null };
   return step.labels === undefined ? change : withLabels(setting, change, made as Draft, step.labels);
 }
 
@@ -257,8 +263,8 @@ function checkChanged(
     throw new Again();
   }
   if (status !== 'other version') return;
-  const { type, id, fresh } = decisions.get(step) as Decision;
-  if (fresh || wasLookedUp(step)) throw new Again();
+  const { type, id, fresh, revives } = decisions.get(step) as Decision;
+  if (fresh || revives !== undefined || wasLookedUp(step)) throw new Again();
   throw inEntry(otherVersion(type, id, change.expected ?? undefined, { version, existed }), step);
 }
 

@@ -23,7 +23,7 @@ export interface Write {
 
 /** A write to what may already be there. */
 export interface Change extends Write {
-  /** the version that it must have */
+  /** the version that it must have; as a negative number, that of its deletion */
   readonly expected: number | null;
   /** labels as they were read, where these are meant to be replaced */
   readonly labels: string | null;

@@ -46,7 +46,8 @@ export function changeStatement(tables: number, whole: boolean, owned: boolean, 
         -- after the wait: a version is never older than the one before
         greatest(date_trunc('milliseconds', clock_timestamp()), cur.updated) as stamp,
         case when cur.version <> seen.version then 'x'
-             when e.expected is not null and (e.expected <> cur.version or cur.deleted) then 'm'
+             when e.expected is not null and case when e.expected < 0 then -e.expected <> cur.version or not cur.deleted
+                  else e.expected <> cur.version or cur.deleted end then 'm'
              when e.content is null and (cur.version = 0 or cur.deleted) then 'g'
              when e.content is not null and not cur.deleted and cur.security is not null
                and cur.security is distinct from e.security and cur.security is distinct from e.labels then 's'

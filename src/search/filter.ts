@@ -1,0 +1,270 @@
+/** One parameter of a query as a filter: its modifiers, chains and `_has` (R4 search.html#modifiers, #chaining, #has). */
+import type { Definitions, SearchParameter } from '../fhir/definitions.ts';
+import { isId } from '../fhir/reference.ts';
+import { alternatives, withoutEscapes } from './escapes.ts';
+import { parameterFault, short, tooCostly, UnknownParameter, unsupported } from './faults.ts';
+import type { ChainTarget, Filter } from './request.ts';
+import {
+  readComposite,
+  readDate,
+  readId,
+  readNear,
+  readNumber,
+  readQuantity,
+  readReference,
+  readToken,
+  readTyped,
+} from './values.ts';
+
+/** So many alternatives one parameter may list. */
+const MAX_VALUES = 1000;
+/** So many references a chain may follow, one after the other. */
+const MAX_DEPTH = 6;
+
+/** What parameters are read with. */
+export interface Grammar {
+  readonly definitions: Definitions;
+  /** this server's FHIR base, for absolute references to it */
+  readonly baseUrl: string;
+}
+
+/** Of these the values are read as others are, but nothing finds them yet. */
+const LATER = new Set(['_query', '_filter']);
+
+/** The parameters that a search of a type can have. */
+export function searchable(definitions: Definitions, type: string): readonly SearchParameter[] {
+  return definitions.searchParameters(type).filter(({ code }) => !LATER.has(code));
+}
+
+/**
+ * Reads a parameter.
+ *
+ * @param type  of what is searched for
+ * @param name  with modifiers and chains, as in the query
+ * @throws      Refusal 400; UnknownParameter
+ */
+export function readFilter(grammar: Grammar, type: string, name: string, value: string, depth = 0): Filter {
+  if (depth > MAX_DEPTH)
+    throw tooCostly(`A chain may follow ${MAX_DEPTH} references: shorten ${short(name)}`);
+  if (name.startsWith('_has:')) return readHas(grammar, type, name, value, depth);
+  const dot = name.indexOf('.');
+  const [code = '', modifier, ...more] = (dot < 0 ? name : name.slice(0, dot)).split(':');
+  if (more.length > 0) throw parameterFault(name, 'has two modifiers: it can have one');
+  if (code === '_list') return readList(name, modifier, value);
+  const parameter = findParameter(grammar, type, code);
+  if (dot >= 0) return readChain(grammar, parameter, modifier, name.slice(dot + 1), value, depth);
+  const values = alternatives(value);
+  if (values.length > MAX_VALUES)
+    throw tooCostly(`The parameter ${code} lists ${values.length} values: at most ${MAX_VALUES} are taken`);
+  return modifier === undefined
+    ? readPlain(grammar, type, parameter, values)
+    : readModified(grammar, type, parameter, modifier, values);
+}
+
+function findParameter({ definitions }: Grammar, type: string, code: string): SearchParameter {
+  const parameter = definitions.searchParameters(type).find((one) => one.code === code);
+  if (parameter && !LATER.has(code)) return parameter;
+  throw new UnknownParameter(
+    type,
+    code,
+    searchable(definitions, type).map((one) => one.code),
+  );
+}
+
+function readPlain(
+  { definitions, baseUrl }: Grammar,
+  type: string,
+  parameter: SearchParameter,
+  values: readonly string[],
+): Filter {
+  const { code } = parameter;
+  switch (parameter.type) {
+    case 'date': {
+      const dates = values.map((one) => readDate(code, one));
+      return code === '_lastUpdated'
+        ? { kind: 'updated', values: dates }
+        : { kind: 'date', parameter, values: dates };
+    }
+    case 'number':
+      return { kind: 'number', parameter, values: values.map((one) => readNumber(code, one)) };
+    case 'quantity':
+      return { kind: 'quantity', parameter, values: values.map((one) => readQuantity(code, one)) };
+    case 'token':
+      if (code === '_id') return { kind: 'id', ids: values.map((id) => readId(code, withoutEscapes(id))) };
+      return { kind: 'token', parameter, values: values.map((one) => readToken(code, one)) };
+    case 'reference':
+      return {
+        kind: 'reference',
+        parameter,
+        values: values.map((one) =>
+          readReference(definitions, parameter, withoutEscapes(one), undefined, baseUrl),
+        ),
+      };
+    case 'string':
+      if (code === '_text' || code === '_content')
+        return {
+          kind: 'words',
+          where: code === '_text' ? 'narrative' : 'content',
+          words: withoutEscapes(values.join(',')),
+        };
+      return { kind: 'string', parameter, values: values.map(withoutEscapes) };
+    case 'uri':
+      return { kind: 'uri', parameter, values: values.map(withoutEscapes) };
+    case 'composite': {
+      const parts = componentsOf(definitions, type, parameter);
+      return {
+        kind: 'composite',
+        parameter,
+        values: values.map((one) => readComposite(definitions, parameter, parts, one, baseUrl)),
+      };
+    }
+    case 'special':
+      if (code === 'near')
+        return { kind: 'near', parameter, values: values.map((one) => readNear(code, one)) };
+      throw unsupported(code, 'is not supported: nothing finds what it asks for');
+  }
+}
+
+/** Which modifiers a type of parameter has (R4 search.html#modifiers). */
+const MODIFIERS: Readonly<Record<SearchParameter['type'], readonly string[]>> = {
+  number: [],
+  date: [],
+  string: ['exact', 'contains'],
+  token: ['not', 'text', 'of-type', 'in', 'not-in', 'above', 'below'],
+  reference: ['identifier', 'above', 'below', '[type]'],
+  composite: [],
+  quantity: [],
+  uri: ['above', 'below'],
+  special: [],
+};
+
+function readModified(
+  grammar: Grammar,
+  type: string,
+  parameter: SearchParameter,
+  modifier: string,
+  values: readonly string[],
+): Filter {
+  const { code } = parameter;
+  const plain = (): Filter => readPlain(grammar, type, parameter, values);
+  if (modifier === 'missing') {
+    const [value, ...more] = values;
+    if (more.length > 0 || (value !== 'true' && value !== 'false'))
+      throw parameterFault(`${code}:missing`, 'must be true or false');
+    if (code === '_id' || code === '_lastUpdated')
+      return { kind: value === 'true' ? 'any' : 'all', filters: [] };
+    return { kind: 'missing', parameter, missing: value === 'true' };
+  }
+  const { definitions, baseUrl } = grammar;
+  if (parameter.type === 'reference' && definitions.isResourceType(modifier))
+    return {
+      kind: 'reference',
+      parameter,
+      values: values.map((one) =>
+        readReference(definitions, parameter, withoutEscapes(one), modifier, baseUrl),
+      ),
+    };
+  switch (`${parameter.type}:${modifier}`) {
+    case 'token:not':
+      return { kind: 'not', filter: plain() };
+    case 'token:text':
+      return { kind: 'token-text', parameter, values: values.map(withoutEscapes) };
+    case 'token:of-type':
+      return { kind: 'of-type', parameter, values: values.map((one) => readTyped(code, one)) };
+    case 'string:exact':
+    case 'string:contains':
+      return { kind: 'string', parameter, modifier: modifier as 'exact', values: values.map(withoutEscapes) };
+    case 'uri:above':
+    case 'uri:below':
+      return { kind: 'uri', parameter, modifier: modifier as 'above', values: values.map(withoutEscapes) };
+    case 'reference:identifier':
+      return { kind: 'reference-identifier', parameter, values: values.map((one) => readToken(code, one)) };
+  }
+  const possible = ['missing', ...MODIFIERS[parameter.type]];
+  const known = possible.includes(modifier)
+    ? 'is not supported yet'
+    : `is none of its type, ${parameter.type}`;
+  throw unsupported(
+    code,
+    `has the modifier ":${short(modifier)}", which ${known}: possible are :${possible.join(', :')}`,
+  );
+}
+
+/** The parameters that a composite is made of, in their order. */
+export function componentsOf(
+  definitions: Definitions,
+  type: string,
+  { component = [], code }: SearchParameter,
+): readonly SearchParameter[] {
+  return component.map(({ definition }) => {
+    const found =
+      definitions.searchParameters(type).find(({ url }) => url === definition) ??
+      definitions.resourceTypes
+        .flatMap((each) => definitions.searchParameters(each))
+        .find(({ url }) => url === definition);
+    if (!found) throw unsupported(code, 'is made of parameters that are not known');
+    return found;
+  });
+}
+
+function readList(name: string, modifier: string | undefined, value: string): Filter {
+  const id = value.startsWith('List/') ? value.slice('List/'.length) : value;
+  if (modifier !== undefined || !isId(id))
+    throw parameterFault(name, 'must be the id of one List, such as 42');
+  return { kind: 'list', id };
+}
+
+/** `subject:Patient.name=…`: without a type, each that the reference may lead to and has the parameter. */
+function readChain(
+  grammar: Grammar,
+  parameter: SearchParameter,
+  type: string | undefined,
+  rest: string,
+  value: string,
+  depth: number,
+): Filter {
+  const { definitions } = grammar;
+  const name = `${parameter.code}${type === undefined ? '' : `:${type}`}.${rest}`;
+  if (parameter.type !== 'reference')
+    throw parameterFault(name, `is a chain, and ${parameter.code} is no reference but a ${parameter.type}`);
+  const possible = parameter.target?.length ? parameter.target : definitions.resourceTypes;
+  if (type !== undefined && !possible.includes(type))
+    throw parameterFault(name, `cannot lead to ${short(type)}: possible are ${possible.join(', ')}`);
+  const targets: ChainTarget[] = [];
+  let unknown: UnknownParameter | undefined;
+  for (const target of type === undefined ? possible : [type]) {
+    try {
+      targets.push({ type: target, filter: readFilter(grammar, target, rest, value, depth + 1) });
+    } catch (fault) {
+      if (!(fault instanceof UnknownParameter)) throw fault;
+      unknown ??= fault;
+    }
+  }
+  if (targets.length === 0 && unknown) throw unknown;
+  return { kind: 'chain', parameter, targets };
+}
+
+/** `_has:Observation:patient:code=…`: who is referred to by such a resource. */
+function readHas(grammar: Grammar, type: string, name: string, value: string, depth: number): Filter {
+  const { definitions } = grammar;
+  const [, source = '', code = '', ...rest] = name.split(':');
+  if (!definitions.isResourceType(source) || rest.length === 0)
+    throw parameterFault(
+      name,
+      'must be _has:Type:reference:parameter, such as _has:Observation:patient:code',
+    );
+  const parameter = findParameter(grammar, source, code);
+  if (parameter.type !== 'reference')
+    throw parameterFault(name, `needs a reference, and ${code} of ${source} is a ${parameter.type}`);
+  if (parameter.target?.length && !parameter.target.includes(type))
+    throw parameterFault(
+      name,
+      `cannot find a ${type}: ${code} of ${source} refers to ${parameter.target.join(', ')}`,
+    );
+  return {
+    kind: 'has',
+    type: source,
+    parameter,
+    filter: readFilter(grammar, source, rest.join(':'), value, depth + 1),
+  };
+}
