@@ -21,7 +21,23 @@ export interface Draft extends Incoming {
  */
 export function draft(setting: Setting, incoming: Incoming, type: string, blob: string | null = null): Draft {
   judge(setting, incoming.resource, type);
+  refuseConditionalReferences(setting, incoming);
   return analysed(setting, incoming, blob);
+}
+
+/** Outside of a transaction nothing puts in what they mean (R4 http.html#trules): they would be kept, and lead nowhere. */
+function refuseConditionalReferences(
+  { conditionalReferences }: Setting,
+  { resource, content }: Incoming,
+): void {
+  if (!content.includes('?')) return;
+  const [found] = conditionalReferences(resource);
+  if (!found) return;
+  throw invalid(
+    'not-supported',
+    `The conditional reference ${found.text.slice(0, 100)} is resolved in a transaction only: send it in one, or refer to an id`,
+    found.path,
+  );
 }
 
 /** Takes out what the index needs of a resource that was judged. */

@@ -18,6 +18,7 @@ import type { RestContext } from './selection.ts';
 export async function create(context: RestContext, exchange: Exchange): Promise<void> {
   const { request, path, parameters, caller } = exchange;
   once(parameters, []);
+  refuseConditions(exchange, ['if-none-exist']);
   const ifNoneExist = readIfNoneExist(context, exchange);
   if (path.type === 'Binary') return writeBinary(context, exchange, undefined, {}, ifNoneExist);
   demandFhirJson(request.headers['content-type']);
@@ -30,6 +31,7 @@ export async function update(context: RestContext, exchange: Exchange): Promise<
   const { request, path, parameters, caller } = exchange;
   const target = readTarget(context, exchange);
   if (!target.where) once(parameters, []);
+  refuseConditions(exchange, ['if-match', 'if-none-match']);
   const provided = {
     ifMatch: await readIfMatch(context, exchange, target),
     ifNew: readIfNew(exchange, target),
@@ -45,6 +47,7 @@ export async function patch(context: RestContext, exchange: Exchange): Promise<v
   const { request, parameters, caller } = exchange;
   const target = readTarget(context, exchange);
   if (!target.where) once(parameters, []);
+  refuseConditions(exchange, ['if-match']);
   const ifMatch = await readIfMatch(context, exchange, target);
   const read = patchReader(context.patches, request.headers['content-type']);
   const body = await readText(request, context.config.maxBody);
@@ -57,6 +60,7 @@ export async function remove(context: RestContext, exchange: Exchange): Promise<
   const { request, path, parameters, caller } = exchange;
   const target = readTarget(context, exchange);
   if (!target.where) once(parameters, []);
+  refuseConditions(exchange, ['if-match']);
   const ifMatch = await readIfMatch(context, exchange, target);
   const removed = await context.records.remove(caller, target, { ifMatch });
   const { existed, version, updated } = removed;
@@ -71,6 +75,22 @@ export async function remove(context: RestContext, exchange: Exchange): Promise<
     headers,
     informing(existed ? `${what} was deleted` : `There was no ${what} to delete`),
   );
+}
+
+/** Headers that make a request depend on something. */
+const CONDITIONS = [
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+  'if-none-exist',
+] as const;
+
+/** A condition that is not judged must not be passed over: the client would take the write for a guarded one. */
+function refuseConditions({ request }: Exchange, judged: readonly string[]): void {
+  for (const name of CONDITIONS)
+    if (request.headers[name] !== undefined && !judged.includes(name))
+      throw invalid('not-supported', `${name} is not judged with ${request.method}: leave it out`);
 }
 
 /** Whether If-None-Match asks that nothing be there yet (RFC 9110 §13.1.2). */

@@ -240,3 +240,27 @@ describe('R4 http.html#Status-Codes: bodies that are refused', () => {
     expect(answer.body.issue[0].diagnostics).toContain('fhir');
   });
 });
+
+describe('R4 http.html#concurrency, RFC 9110 §13: what a write does not judge is refused, not passed over', () => {
+  test.each([
+    ['post', '/Patient', 'If-Match', 'W/"1"'],
+    ['post', '/Patient', 'If-Modified-Since', 'Tue, 24 Nov 2026 16:00:00 GMT'],
+    ['put', '/Patient/guarded', 'If-None-Exist', 'identifier=1'],
+    ['put', '/Patient/guarded', 'If-Unmodified-Since', 'Tue, 24 Nov 2026 16:00:00 GMT'],
+    ['delete', '/Patient/guarded', 'If-None-Match', '*'],
+  ] as const)('%s %s with %s', async (method, path, name, value) => {
+    const sent = app.send(method, path).type(FHIR).set(name, value);
+    const { body } = await (method === 'delete' ? sent : sent.send(patient({ id: 'guarded' }))).expect(400);
+    expect(body.issue[0]).toMatchObject({
+      code: 'not-supported',
+      diagnostics: expect.stringMatching(/leave it out/),
+    });
+    await app.send('get', '/Patient/guarded').expect(404);
+  });
+
+  test('#trules: a conditional reference outside of a transaction is 400, as nothing would resolve it', async () => {
+    const managingOrganization = { reference: 'Organization?identifier=1' };
+    const { body } = await post(patient({ managingOrganization })).expect(400);
+    expect(body.issue[0].expression).toEqual(['Patient.managingOrganization']);
+  });
+});
