@@ -23,6 +23,8 @@ export function settings(bytes: number = memory()): Record<string, string> {
     ssl: 'off',
     max_connections: '100',
     cluster_name: 'consilium',
+    // A large Bundle holds up to a thousand locks on identifiers (store/locks.ts); there is room for 25 such.
+    max_locks_per_transaction: '256',
 
     // An eighth, not the usual quarter: Node, its workers and the file cache share this machine.
     shared_buffers: part(1 / 8, 128, 2048),
