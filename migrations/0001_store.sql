@@ -72,7 +72,8 @@ create table resource_index (
   targets   bigint[] not null,  -- edges: the resources referred to, and at which paths
   paths     smallint[] not null
 );
-create index resource_index_keys on resource_index using gin (keys) with (fastupdate = off);
+-- New keys wait in a short list and go into the index sorted; searches read the list, which at this size they do not feel.
+create index resource_index_keys on resource_index using gin (keys) with (fastupdate = on, gin_pending_list_limit = 128);
 
 -- Newest-first walks: one row for the type and each code and category, for each patient concerned (0: none).
 -- The row of the first patient leads: walks over all patients see each resource once.
