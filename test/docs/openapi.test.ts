@@ -213,6 +213,8 @@ describe('the examples', () => {
   const order = Object.entries(description.paths)
     .flatMap(([path, operations]) => METHODS.map((method) => ({ path, method, operations })))
     .filter(({ method, operations }) => operations[method])
+    // what can be named only after it was asked for has no example
+    .filter(({ path }) => path !== '/fhir/_async/{id}')
     .sort((a, b) => Number(a.method === 'delete') - Number(b.method === 'delete'));
 
   test.each(order)('$method $path works as it stands', async ({ path, method, operations }) => {

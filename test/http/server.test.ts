@@ -20,13 +20,18 @@ describe('R4 http.html#capabilities', () => {
       implementation: { url: app.base },
     });
     const [rest] = body.rest;
-    expect(rest.interaction).toEqual([{ code: 'transaction' }, { code: 'history-system' }]);
+    expect(rest.interaction).toEqual([
+      { code: 'transaction' },
+      { code: 'batch' },
+      { code: 'history-system' },
+    ]);
     expect(rest.resource).toHaveLength(146);
     const patient = rest.resource.find(({ type }: { type: string }) => type === 'Patient');
     expect(patient.interaction.map(({ code }: { code: string }) => code)).toEqual([
       'read',
       'vread',
       'update',
+      'patch',
       'delete',
       'history-instance',
       'history-type',
