@@ -45,7 +45,8 @@ function speak(socket: Socket): Wire {
     socket.destroy();
     waiting?.(fault);
   };
-  socket.on('error', end);
+  // an Error of this realm, which is not Node's own under jest
+  socket.on('error', ({ message }) => end(new Error(message)));
   socket.on('close', () => end(new Error('the connection was closed')));
   socket.on('data', (chunk) => {
     pending = pending ? Buffer.concat([pending, chunk]) : chunk;
