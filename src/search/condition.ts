@@ -43,6 +43,9 @@ export function parseCondition(
       'required',
       `A condition needs a search parameter with a value, such as ${type}?identifier=system|value`,
     );
+  // What decides is each resource's own values, also of those that are about to be written.
+  if (filters.some(looksElsewhere))
+    throw invalid('not-supported', 'A condition is about a resource itself: it has no chains, _has or _list');
   const text = `${type}?${parameters.map(([name, value]) => `${name}=${value}`).join('&')}`;
   return {
     type,
@@ -53,4 +56,9 @@ export function parseCondition(
       .join('&')}`,
     filters,
   };
+}
+
+function looksElsewhere(filter: Filter): boolean {
+  if (filter.kind === 'chain' || filter.kind === 'has' || filter.kind === 'list') return true;
+  return 'filter' in filter && looksElsewhere(filter.filter);
 }

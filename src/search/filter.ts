@@ -1,6 +1,7 @@
 /** One parameter of a query as a filter: its modifiers, chains and `_has` (R4 search.html#modifiers, #chaining, #has). */
 import type { Definitions, SearchParameter } from '../fhir/definitions.ts';
 import { isId } from '../fhir/reference.ts';
+import { referencePaths } from '../fhir/reference-paths.ts';
 import { alternatives, withoutEscapes } from './escapes.ts';
 import { parameterFault, short, tooCostly, UnknownParameter, unsupported } from './faults.ts';
 import type { ChainTarget, Filter } from './request.ts';
@@ -52,7 +53,7 @@ export function readFilter(grammar: Grammar, type: string, name: string, value: 
   if (more.length > 0) throw parameterFault(name, 'has two modifiers: it can have one');
   if (code === '_list') return readList(name, modifier, value);
   const parameter = findParameter(grammar, type, code);
-  if (dot >= 0) return readChain(grammar, parameter, modifier, name.slice(dot + 1), value, depth);
+  if (dot >= 0) return readChain(grammar, type, parameter, modifier, name.slice(dot + 1), value, depth);
   const values = alternatives(value);
   if (values.length > MAX_VALUES)
     throw tooCostly(`The parameter ${code} lists ${values.length} values: at most ${MAX_VALUES} are taken`);
@@ -217,22 +218,28 @@ function readList(name: string, modifier: string | undefined, value: string): Fi
 /** `subject:Patient.name=…`: without a type, each that the reference may lead to and has the parameter. */
 function readChain(
   grammar: Grammar,
+  type: string,
   parameter: SearchParameter,
-  type: string | undefined,
+  modifier: string | undefined,
   rest: string,
   value: string,
   depth: number,
 ): Filter {
   const { definitions } = grammar;
-  const name = `${parameter.code}${type === undefined ? '' : `:${type}`}.${rest}`;
+  const name = `${parameter.code}${modifier === undefined ? '' : `:${modifier}`}.${rest}`;
   if (parameter.type !== 'reference')
     throw parameterFault(name, `is a chain, and ${parameter.code} is no reference but a ${parameter.type}`);
+  if (!referencePaths(definitions, type, parameter))
+    throw unsupported(
+      name,
+      'is a chain through canonicals, or through a part of the references of an element: it is not supported',
+    );
   const possible = parameter.target?.length ? parameter.target : definitions.resourceTypes;
-  if (type !== undefined && !possible.includes(type))
-    throw parameterFault(name, `cannot lead to ${short(type)}: possible are ${possible.join(', ')}`);
+  if (modifier !== undefined && !possible.includes(modifier))
+    throw parameterFault(name, `cannot lead to ${short(modifier)}: possible are ${possible.join(', ')}`);
   const targets: ChainTarget[] = [];
   let unknown: UnknownParameter | undefined;
-  for (const target of type === undefined ? possible : [type]) {
+  for (const target of modifier === undefined ? possible : [modifier]) {
     try {
       targets.push({ type: target, filter: readFilter(grammar, target, rest, value, depth + 1) });
     } catch (fault) {
@@ -260,6 +267,11 @@ function readHas(grammar: Grammar, type: string, name: string, value: string, de
     throw parameterFault(
       name,
       `cannot find a ${type}: ${code} of ${source} refers to ${parameter.target.join(', ')}`,
+    );
+  if (!referencePaths(definitions, source, parameter))
+    throw unsupported(
+      name,
+      'goes by canonicals, or by a part of the references of an element: it is not supported',
     );
   return {
     kind: 'has',

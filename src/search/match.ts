@@ -6,7 +6,16 @@ import type { Extracted, SearchValue } from '../fhir/extract.ts';
 import { fold } from '../fhir/fold.ts';
 import { parseReference, withoutVersion } from '../fhir/reference.ts';
 import { dateMatches } from './dates.ts';
-import type { DateValue, Filter, ReferenceValue, TokenValue } from './request.ts';
+import { distance, numberMatches } from './numbers.ts';
+import type {
+  DateValue,
+  Filter,
+  NearValue,
+  QuantityValue,
+  ReferenceValue,
+  TokenValue,
+  TypedValue,
+} from './request.ts';
 
 /** What is known of the resource that is judged. */
 export interface Facts {
@@ -43,10 +52,32 @@ function passes(filter: Filter, facts: Facts): boolean {
       return some(facts, filter.parameter.code, 'date', filter.values, isDate);
     case 'token':
       return some(facts, filter.parameter.code, 'token', filter.values, isToken);
-    case 'uri':
-      return some(facts, filter.parameter.code, 'uri', filter.values, isUri);
-    case 'string':
-      return some(facts, filter.parameter.code, 'string', filter.values.map(fold), isString);
+    case 'uri': {
+      const is = filter.modifier === 'above' ? isAbove : filter.modifier === 'below' ? isBelow : isUri;
+      return some(facts, filter.parameter.code, 'uri', filter.values, is);
+    }
+    case 'string': {
+      const is = filter.modifier === 'contains' ? hasPart : isString;
+      return some(facts, filter.parameter.code, 'string', filter.values.map(fold), is);
+    }
+    case 'number':
+      return some(facts, filter.parameter.code, 'number', filter.values, (values, value) =>
+        values.some((wanted) => numberMatches(wanted, value)),
+      );
+    case 'quantity':
+      return some(facts, filter.parameter.code, 'quantity', filter.values, isQuantity);
+    case 'of-type':
+      return some(facts, filter.parameter.code, 'token', filter.values, isTyped);
+    case 'reference-identifier':
+      return some(facts, filter.parameter.code, 'reference', filter.values, isIdentified);
+    case 'near':
+      return some(facts, filter.parameter.code, 'position', filter.values, isNear);
+    case 'not':
+      return !passes(filter.filter, facts);
+    case 'all':
+      return filter.filters.every((one) => passes(one, facts));
+    case 'any':
+      return filter.filters.some((one) => passes(one, facts));
     case 'reference': {
       const { code, target = [] } = filter.parameter;
       return some(facts, code, 'reference', filter.values, (values, value) =>
@@ -54,7 +85,7 @@ function passes(filter: Filter, facts: Facts): boolean {
       );
     }
     default:
-      throw new Error(`no judgement of ${filter.kind} yet`);
+      throw new Error(`${filter.kind} is not judged on one resource alone`);
   }
 }
 
@@ -93,6 +124,47 @@ function isToken(wanted: readonly TokenValue[], token: Value<'token'>): boolean 
   }
   return false;
 }
+
+/** A unit is that of system and code; without a system that of UCUM, or of none. */
+function isQuantity(wanted: readonly QuantityValue[], quantity: Value<'quantity'>): boolean {
+  const unit = quantity.code ?? quantity.unit;
+  return wanted.some((one) => {
+    if (!numberMatches(one, quantity)) return false;
+    if (one.code === undefined) return true;
+    const system = quantity.system ?? '';
+    const right = one.system === undefined ? system === '' || system === UCUM : system === one.system;
+    return right && unit === one.code;
+  });
+}
+
+const UCUM = 'http://unitsofmeasure.org';
+
+const isTyped = (wanted: readonly TypedValue[], token: Value<'token'>): boolean =>
+  wanted.some(
+    ({ system, code, value }) =>
+      token.code === value && token.typeCode === code && (token.typeSystem ?? '') === system,
+  );
+
+const isIdentified = (wanted: readonly TokenValue[], { identifier }: Value<'reference'>): boolean =>
+  identifier !== undefined &&
+  wanted.some(
+    ({ system = '', code = '' }) => (identifier.system ?? '') === system && (identifier.value ?? '') === code,
+  );
+
+const isNear = (wanted: readonly NearValue[], place: Value<'position'>): boolean =>
+  wanted.some((value) => distance(value, place) <= value.meters);
+
+const isAbove = (wanted: readonly string[], { uri }: Value<'uri'>): boolean =>
+  wanted.some((one) => one.startsWith(uri));
+
+const isBelow = (wanted: readonly string[], { uri }: Value<'uri'>): boolean =>
+  wanted.some((one) => uri.startsWith(one));
+
+/** @param parts folded */
+const hasPart = (parts: readonly string[], { text }: Value<'string'>): boolean => {
+  const folded = fold(text);
+  return folded !== '' && parts.some((part) => folded.includes(part));
+};
 
 /** Uris are the same or not: no case, no beginning (R4 search.html#uri). */
 const isUri = (wanted: readonly string[], { uri }: Value<'uri'>): boolean => wanted.includes(uri);

@@ -15,19 +15,10 @@ const MAX_FILTERS = 50;
 
 /** What is understood, and not found yet. */
 const LATER: ReadonlySet<Filter['kind']> = new Set<Filter['kind']>([
-  'number',
-  'quantity',
-  'of-type',
   'token-text',
-  'reference-identifier',
   'composite',
-  'near',
   'missing',
   'words',
-  'chain',
-  'has',
-  'list',
-  'not',
 ]);
 
 type Making = {
@@ -84,8 +75,7 @@ export function parseSearch(
 function filterOf(grammar: Grammar, type: string, name: string, value: string): Filter {
   try {
     const filter = readFilter(grammar, type, name, value);
-    const modified = 'modifier' in filter && filter.modifier !== undefined;
-    if (LATER.has(filter.kind) || modified) throw unsupported(name, 'asks for what is not supported yet');
+    if (isLater(filter)) throw unsupported(name, 'asks for what is not supported yet');
     return filter;
   } catch (fault) {
     if (!(fault instanceof UnknownParameter)) throw fault;
@@ -131,6 +121,12 @@ const RESULT: Readonly<Record<string, (request: Making, value: string, definitio
     request.after = value;
   },
 };
+
+function isLater(filter: Filter): boolean {
+  if (LATER.has(filter.kind) || (filter.kind === 'string' && filter.modifier === 'exact')) return true;
+  if (filter.kind === 'chain') return filter.targets.some((target) => isLater(target.filter));
+  return 'filter' in filter && isLater(filter.filter);
+}
 
 /** How many alternatives a filter has. */
 function valuesIn(filter: Filter): number {

@@ -36,22 +36,24 @@ export function readDate(code: string, text: string): DateValue {
   return { prefix, range };
 }
 
-const NUMBER = /^[+-]?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d{1,3}))?$/;
+const NUMBER = /^([+-]?)(\d{1,100})(?:\.(\d{1,100}))?(?:[eE]([+-]?\d{1,3}))?$/;
 
 /** A prefix and a number, whose digits say how exact it is (R4 search.html#number). */
 export function readNumber(code: string, text: string): NumberValue {
   const { prefix, rest } = prefixOf(text);
-  const found = NUMBER.exec(rest);
+  const [, sign, whole = '', fraction = '', exponent = '0'] = NUMBER.exec(rest) ?? [];
   const exact = Number(rest);
-  if (!found || !Number.isFinite(exact))
+  if (whole === '' || !Number.isFinite(exact))
     throw parameterFault(
       code,
       'must be a number, after a prefix or none: 100, 100.00, 1e2, lt5.4 (prefixes: eq ne gt lt ge le sa eb ap)',
     );
-  const [, , fraction = '', exponent = '0'] = found;
-  // Half a unit of the last digit on either side: 100 is [99.5, 100.5), 1e2 is [50, 150).
-  const half = 0.5 * 10 ** (Number(exponent) - fraction.length);
-  return { prefix, exact, range: { low: exact - half, high: exact + half } };
+  // Half a unit of the last digit on either side, 100 being [99.5, 100.5): reckoned in decimal digits, as 5.4 - 0.05
+  // is not quite 5.35 in binary ones.
+  const tenths = BigInt(`${whole}${fraction}0`) * (sign === '-' ? -1n : 1n);
+  const power = Number(exponent) - fraction.length - 1;
+  const at = (n: bigint): number => Number(`${n}e${power}`);
+  return { prefix, exact, range: { low: at(tenths - 5n), high: at(tenths + 5n) } };
 }
 
 /** `number`, `number|system|code`, `number||code` (R4 search.html#quantity). */

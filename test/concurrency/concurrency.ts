@@ -4,7 +4,7 @@ import { type Fault, judge, told } from './checker.ts';
 import { letClientsWork } from './clients.ts';
 import type { Cluster } from './cluster.ts';
 import { readHistory } from './contents.ts';
-import { type Operation, outcomeOf } from './history.ts';
+import { type History, type Operation, outcomeOf } from './history.ts';
 
 export interface RunOptions {
   readonly seconds: number;
@@ -22,6 +22,7 @@ export interface Report {
   readonly resources: number;
   readonly restarts: number;
   readonly faults: readonly Fault[];
+  readonly history: History;
   /** ms that judging took */
   readonly judged: number;
 }
@@ -42,7 +43,8 @@ export async function concurrency(cluster: Cluster, options: RunOptions): Promis
   found.push(...judge({ operations, resources }));
   const judged = performance.now() - since;
   const versions = resources.values().reduce((sum, list) => sum + list.length, 0);
-  return { operations, versions, resources: resources.size, restarts, faults: found, judged };
+  const history = { operations, resources };
+  return { operations, versions, resources: resources.size, restarts, faults: found, judged, history };
 }
 
 /** The figures of a run, and its faults with what shows them. */

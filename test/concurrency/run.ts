@@ -1,16 +1,16 @@
 /**
  * `npm run test:concurrency -- [--minutes 10] [--clients 16] [--pause 20] [--restart 10]`: random clients over two
  * servers that are killed and started again; whether what they were told, and what is there, can come of doing one
- * thing after the other. `--users 5,20,50 [--seconds 10]`: users who post overlapping Bundles, and how they get on.
+ * thing after the other. `--record FILE` writes down what was around each fault. `--users 5,20,50 [--seconds 10]`: users who post overlapping Bundles, and how they get on.
  */
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startEmbedded } from '../../src/store/embedded.ts';
 import { migrate } from '../../src/store/migrate.ts';
 import { type Cluster, startCluster } from './cluster.ts';
-import { concurrency, describe } from './concurrency.ts';
+import { concurrency, describe, type Report } from './concurrency.ts';
 import { describeUsers, letUsersPost } from './users.ts';
 
 const { values } = parseArgs({
@@ -20,6 +20,7 @@ const { values } = parseArgs({
     pause: { type: 'string', default: '20' },
     restart: { type: 'string', default: '10' },
     users: { type: 'string' },
+    record: { type: 'string' },
     seconds: { type: 'string', default: '10' },
   },
 });
@@ -40,6 +41,24 @@ try {
   rmSync(dataDir, { recursive: true, force: true });
 }
 
+/** All that was asked about the resources and conditions of the faults, and their versions, as JSON. */
+function around({ faults, history }: Report): string {
+  const steps = faults.flatMap(({ operations }) => operations.flatMap((operation) => operation.steps));
+  const names = new Set(steps.flatMap(({ resource, answer }) => [resource, answer?.resource]));
+  const conditions = new Set(steps.map(({ condition }) => condition));
+  const concerned = history.operations.filter((operation) =>
+    operation.steps.some(
+      ({ resource, answer, condition, identifier }) =>
+        (resource && names.has(resource)) ||
+        (answer?.resource && names.has(answer.resource)) ||
+        (condition && conditions.has(condition)) ||
+        (identifier && conditions.has(identifier)),
+    ),
+  );
+  const versions = [...history.resources].filter(([name]) => names.has(name));
+  return JSON.stringify({ operations: concerned, versions });
+}
+
 /** @returns the exit code */
 async function work(cluster: Cluster): Promise<number> {
   const report = await concurrency(cluster, {
@@ -49,6 +68,7 @@ async function work(cluster: Cluster): Promise<number> {
     restartEvery: Number(values.restart),
   });
   for (const line of describe(report)) console.log(line);
+  if (values.record && report.faults.length > 0) writeFileSync(values.record, around(report));
   return report.faults.length === 0 ? 0 : 1;
 }
 

@@ -4,18 +4,17 @@
  * "Search plans").
  */
 import { createHash } from 'node:crypto';
-import { clinicalDate } from '../../fhir/clinical-date.ts';
 import type { Definitions } from '../../fhir/definitions.ts';
-import { patientParameters } from '../../fhir/patient-parameters.ts';
 import type { Filter } from '../../search/request.ts';
 import type { Catalog } from '../catalog.ts';
-import { codeKey, isWalked, type Keys, keyText, systemKey, tokenKey } from '../index/keys.ts';
+import { type Keys, keyText } from '../index/keys.ts';
 import type { Numbers } from '../numbers.ts';
 import { type Executor, type Row, run } from '../pool.ts';
 import { timestampText } from '../read/history.ts';
 import { contentColumns, type PageRow } from '../read/page.ts';
-import { condition, type Judged, type Setting } from './conditions.ts';
-import { boundsOf } from './dates.ts';
+import { condition } from './conditions.ts';
+import { MOST_STRETCHES, makePlans, type Walk } from './plans.ts';
+import type { Setting } from './setting.ts';
 import { type Sql, sql } from './sql.ts';
 
 /** A match, as a row of `resource`, and the epoch that was read along with it. */
@@ -51,8 +50,6 @@ export interface Searcher {
   count(request: Pick<Sought, 'type' | 'filters'>): Promise<number>;
 }
 
-/** Patients and codes may be many, and a system has thousands of codes: so many stretches are walked side by side. */
-const MOST_STRETCHES = 20;
 /** So many rows of a timeline are walked before the other plan is tried. */
 const PATIENCE = 2000;
 
@@ -68,70 +65,8 @@ export function makeSearcher(
   keys: Keys,
   numbers: Pick<Numbers, 'find'>,
 ): Searcher {
-  const settingOf = (type: string): Setting => ({
-    type,
-    keys,
-    clinical: clinicalDate(definitions, type)?.code,
-    patient: patientParameters(definitions, type),
-    typeNumber: catalog.typeNumber,
-  });
-
-  /** The stretch of the timeline that holds all matches, and the filters that remain to be judged. */
-  async function walkOf(request: Pick<Sought, 'type' | 'filters'>): Promise<Walk> {
-    const { type, filters } = request;
-    const setting = settingOf(type);
-    const rest: Judged[] = [];
-    const walk: Walk = {
-      patients: undefined,
-      keys: undefined,
-      from: Number.NEGATIVE_INFINITY,
-      to: Number.POSITIVE_INFINITY,
-      rest,
-      selective: false,
-    };
-    for (const filter of filters) {
-      if (filter.kind === 'reference' && !walk.patients && saysPatient(filter, setting)) {
-        const ids = filter.values.map((value) => (value.kind === 'local' ? value.id : ''));
-        const found = await numbers.find(ids.map((id) => ({ type: 'Patient', id })));
-        walk.patients = [...new Set(found.filter((rid) => rid !== undefined))];
-        continue;
-      }
-      if (filter.kind === 'token' && isWalked(filter.parameter)) {
-        const found = await walkedKeys(filter, type);
-        if (!walk.keys && found.length <= MOST_STRETCHES) walk.keys = found;
-        else rest.push({ kind: 'keys', keys: found });
-        continue;
-      }
-      if (filter.kind === 'date' && filter.parameter.code === setting.clinical) {
-        const { from, to } = boundsOf(filter.values);
-        walk.from = Math.max(walk.from, from);
-        walk.to = Math.min(walk.to, to);
-      }
-      if (filter.kind === 'id' || filter.kind === 'string' || filter.kind === 'reference')
-        walk.selective = true;
-      if (filter.kind === 'uri' || (filter.kind === 'token' && filter.parameter.code === 'identifier'))
-        walk.selective = true;
-      rest.push(filter);
-    }
-    return walk;
-  }
-
-  /** The timeline keys of a code's or category's values. */
-  async function walkedKeys(
-    { parameter, values }: Extract<Filter, { kind: 'token' }>,
-    type: string,
-  ): Promise<string[]> {
-    const own = keys.parameter(type, parameter);
-    const full: string[] = [];
-    const halves: string[] = [];
-    for (const { system, code } of values) {
-      if (system !== undefined && code !== undefined) full.push(keyText(tokenKey(own, system, code)));
-      else halves.push(keyText(code === undefined ? systemKey(own, system ?? '') : codeKey(own, code)));
-    }
-    if (halves.length > 0)
-      for (const [key] of await run(executor, KEYS_OF_CODE, [halves])) full.push(key as string);
-    return [...new Set(full)];
-  }
+  const plans = makePlans(executor, definitions, catalog, keys, numbers);
+  const { settingOf, walkOf } = plans;
 
   async function find(request: Sought, after?: After): Promise<Match[]> {
     const limit = request.count + 1;
@@ -174,7 +109,13 @@ export function makeSearcher(
       const conditions = judged(s, walk, setting);
       const limit = s.bind(most);
       const walked = patience === undefined ? '' : ` limit ${s.bind(patience)}`;
-      const inner = stretches.map(({ where, distinct }) => {
+      const inner = stretches.map(({ where, distinct, many }) => {
+        // Of each patient a page is enough, and is read off its own stretch.
+        if (many && walk.rest.length === 0)
+          return `(select distinct l.at, l.rid from unnest(${many.patients}::bigint[]) p (patient)
+                   cross join unnest(${many.keys}::bigint[]) k (key) cross join lateral (
+                     select t.at, t.rid from timeline t where t.patient = p.patient and t.key = k.key and ${page}
+                     order by ${order('t.at', 't.rid')} limit ${limit}) l)`;
         const rows = `select ${distinct} t.at, t.rid from timeline t where ${where} and ${page} order by ${order('t.at', 't.rid')}`;
         if (walk.rest.length === 0) return `(${rows} limit ${limit})`;
         return `(select w.at, w.rid from (${rows}${walked}) w join resource_index i on i.rid = w.rid
@@ -278,29 +219,12 @@ interface Statement {
   readonly name?: boolean;
 }
 
-interface Walk {
-  /** numbers of the patients that were asked for */
-  patients: number[] | undefined;
-  /** timeline keys that were asked for */
-  keys: string[] | undefined;
-  /** bounds on the clinical date, in milliseconds */
-  from: number;
-  to: number;
-  /** what the stretch itself does not say */
-  readonly rest: readonly Judged[];
-  /** whether a filter is one that few resources pass */
-  selective: boolean;
-}
-
-const KEYS_OF_CODE = {
-  name: 'keys_of_code',
-  text: 'select key::text from code_key where code = any ($1::bigint[])',
-};
-
 /** Rows of the timeline, in its order; `distinct` where a resource may come more than once. */
 interface Stretch {
   readonly where: string;
   readonly distinct: '' | 'distinct';
+  /** of many patients: parameters that hold them and the keys */
+  readonly many?: { readonly patients: string; readonly keys: string };
 }
 
 /** Where in the timeline: one stretch for each patient and key, or all in one where these would be too many. */
@@ -308,8 +232,9 @@ function stretchesOf(sql: Sql, walk: Walk, type: string, keys: Keys): Stretch[] 
   const { patients, keys: named = [keyText(keys.type(type))] } = walk;
   if (!patients) return named.map((key) => ({ where: `t.key = ${sql.bind(key)} and t.lead`, distinct: '' }));
   if (patients.length * named.length > MOST_STRETCHES) {
-    const where = `t.patient = any (${sql.bind(patients)}::bigint[]) and t.key = any (${sql.bind(named)}::bigint[])`;
-    return [{ where, distinct: 'distinct' }];
+    const many = { patients: sql.bind(patients), keys: sql.bind(named) };
+    const where = `t.patient = any (${many.patients}::bigint[]) and t.key = any (${many.keys}::bigint[])`;
+    return [{ where, distinct: 'distinct', many }];
   }
   return patients.flatMap((patient) =>
     named.map((key): Stretch => {
@@ -359,18 +284,5 @@ function matches(rows: readonly Row[]): Match[] {
   return rows.map(
     ([epoch, rid, id, version, updated, size, content, blob, at]) =>
       ({ epoch, rid, id, version, updated, size, content, blob, at }) as Match,
-  );
-}
-
-/** Whether a filter names patients of the parameters that timelines are kept by. */
-function saysPatient(
-  { parameter, values }: Extract<Filter, { kind: 'reference' }>,
-  { patient }: Setting,
-): boolean {
-  if (!patient.has(parameter.code)) return false;
-  return values.every(
-    (value) =>
-      value.kind === 'local' &&
-      (value.type === 'Patient' || (value.type === undefined && parameter.code === 'patient')),
   );
 }

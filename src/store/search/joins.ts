@@ -1,0 +1,82 @@
+/** Conditions on other resources: chains, `_has`, lists and compartments (R4 search.html#chaining, #has, #list). */
+import type { SearchParameter } from '../../fhir/definitions.ts';
+import type { Filter } from '../../search/request.ts';
+import { keyText } from '../index/keys.ts';
+import { type Condition, or, type Setting } from './setting.ts';
+import type { Sql } from './sql.ts';
+
+type Of<Kind extends Filter['kind']> = Extract<Filter, { readonly kind: Kind }>;
+
+/** The row refers, by the parameter, to a current resource of one of the types that passes that type's filter. */
+export function chainCondition(
+  sql: Sql,
+  { parameter, targets }: Of<'chain'>,
+  setting: Setting,
+  condition: Condition,
+): string {
+  return or(
+    targets.map(({ type, filter }) => {
+      const t = sql.alias();
+      const passes = `${t}.type = ${sql.bind(setting.typeNumber(type))} and ${condition(sql, filter, setting.of(type, t))}`;
+      if (type === 'Patient' && setting.patient.has(parameter.code))
+        return `exists (select from resource_index ${t} where ${t}.rid = any (${setting.row}.patients) and ${passes})`;
+      const e = sql.alias();
+      return `exists (select from ${edges(setting.row, e)} join resource_index ${t} on ${t}.rid = ${e}.target
+        where ${atPaths(sql, parameter, setting, e)} and ${passes})`;
+    }),
+  );
+}
+
+/** A current resource of the type refers to the row by the parameter, and passes the filter. */
+export function hasCondition(
+  sql: Sql,
+  { type, parameter, filter }: Of<'has'>,
+  setting: Setting,
+  condition: Condition,
+): string {
+  const s = sql.alias();
+  const source = setting.of(type, s);
+  if (setting.type === 'Patient' && source.patient.has(parameter.code)) {
+    const l = sql.alias();
+    return `exists (select from timeline ${l} join resource_index ${s} on ${s}.rid = ${l}.rid
+      where ${l}.patient = ${setting.row}.rid and ${l}.key = ${sql.bind(keyText(setting.keys.type(type)))}
+        and ${condition(sql, filter, source)})`;
+  }
+  const e = sql.alias();
+  return `${setting.row}.rid in (select ${e}.target from resource_index ${s} cross join ${edges(s, e)}
+    where ${s}.type = ${sql.bind(setting.typeNumber(type))} and ${atPaths(sql, parameter, source, e)}
+      and ${condition(sql, filter, source)})`;
+}
+
+const edges = (row: string, alias: string): string =>
+  `unnest(${row}.targets, ${row}.paths) ${alias} (target, path)`;
+
+function atPaths(sql: Sql, parameter: SearchParameter, setting: Setting, edge: string): string {
+  const names = sql.bind(setting.pathsOf(parameter));
+  return `${edge}.path = any (array(select code from path where name = any (${names}::text[])))`;
+}
+
+/** The row is an item of a current List. */
+export function listCondition(sql: Sql, { id }: Of<'list'>, { row, typeNumber }: Setting): string {
+  const [r, l, e] = [sql.alias(), sql.alias(), sql.alias()];
+  return `${row}.rid in (select ${e}.target
+    from resource ${r} join resource_index ${l} on ${l}.rid = ${r}.rid cross join ${edges(l, e)}
+    where ${r}.type = ${sql.bind(typeNumber('List'))} and ${r}.id = ${sql.bind(id)}
+      and ${e}.path = any (array(select code from path where name = 'List.entry.item')))`;
+}
+
+/** The row is the resource itself, or refers to it by a parameter of the compartment's definition. */
+export function compartmentCondition(
+  sql: Sql,
+  { type, id }: Of<'compartment'>,
+  setting: Setting,
+  condition: Condition,
+): string {
+  const references = setting
+    .compartment(type)
+    .map((parameter) =>
+      condition(sql, { kind: 'reference', parameter, values: [{ kind: 'local', type, id }] }, setting),
+    );
+  if (setting.type === type) references.push(condition(sql, { kind: 'id', ids: [id] }, setting));
+  return or(references);
+}

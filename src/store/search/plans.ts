@@ -1,0 +1,205 @@
+/** What is found out before a search: the stretch of the timeline that holds all matches, and what is left to be judged. */
+import { clinicalDate } from '../../fhir/clinical-date.ts';
+import type { Definitions, SearchParameter } from '../../fhir/definitions.ts';
+import { patientParameters } from '../../fhir/patient-parameters.ts';
+import { referencePaths } from '../../fhir/reference-paths.ts';
+import type { Filter } from '../../search/request.ts';
+import type { Catalog } from '../catalog.ts';
+import { codeKey, isWalked, type Keys, keyText, systemKey, tokenKey } from '../index/keys.ts';
+import type { Numbers } from '../numbers.ts';
+import { type Executor, run } from '../pool.ts';
+import { condition } from './conditions.ts';
+import { boundsOf } from './dates.ts';
+import type { Judged, Setting } from './setting.ts';
+import { sql } from './sql.ts';
+
+export interface Walk {
+  /** numbers of the patients that were asked for */
+  patients: number[] | undefined;
+  /** timeline keys that were asked for */
+  keys: string[] | undefined;
+  /** bounds on the clinical date, in milliseconds */
+  from: number;
+  to: number;
+  /** what the stretch itself does not say */
+  readonly rest: readonly Judged[];
+  /** whether a filter is one that few resources pass */
+  selective: boolean;
+}
+
+export interface Plans {
+  settingOf(type: string, row?: string): Setting;
+  walkOf(request: { readonly type: string; readonly filters: readonly Filter[] }): Promise<Walk>;
+}
+
+/** Patients and codes may be many, and a system has thousands of codes: so many stretches are walked side by side. */
+export const MOST_STRETCHES = 20;
+
+/** A join is begun at its other end where no more than so many are there; where there are more, each row is judged. */
+const FEW = 1000;
+
+const KEYS_OF_CODE = {
+  name: 'keys_of_code',
+  text: 'select key::text from code_key where code = any ($1::bigint[])',
+};
+
+type Of<Kind extends Filter['kind']> = Extract<Filter, { readonly kind: Kind }>;
+
+export function makePlans(
+  executor: Executor,
+  definitions: Definitions,
+  catalog: Catalog,
+  keys: Keys,
+  numbers: Pick<Numbers, 'find'>,
+): Plans {
+  const settingOf = (type: string, row = 'i'): Setting => ({
+    type,
+    row,
+    keys,
+    clinical: clinicalDate(definitions, type)?.code,
+    patient: patientParameters(definitions, type),
+    typeNumber: catalog.typeNumber,
+    pathsOf: (parameter) => referencePaths(definitions, type, parameter) ?? [],
+    compartment: (of) => compartmentParameters(definitions, of, type),
+    of: settingOf,
+  });
+
+  async function walkOf({
+    type,
+    filters,
+  }: {
+    readonly type: string;
+    readonly filters: readonly Filter[];
+  }): Promise<Walk> {
+    const setting = settingOf(type);
+    const rest: Judged[] = [];
+    const walk: Walk = {
+      patients: undefined,
+      keys: undefined,
+      from: Number.NEGATIVE_INFINITY,
+      to: Number.POSITIVE_INFINITY,
+      rest,
+      selective: false,
+    };
+    for (const given of filters) {
+      const filter = given.kind === 'chain' ? await fromTargets(given) : given;
+      if (filter.kind === 'has') {
+        const judged = await fromSources(filter, type);
+        if (judged[0]?.kind === 'rids') walk.selective = true;
+        rest.push(...judged);
+        continue;
+      }
+      if (filter.kind === 'reference' && !walk.patients && saysPatient(filter, setting)) {
+        const ids = filter.values.map((value) => (value.kind === 'local' ? value.id : ''));
+        const found = await numbers.find(ids.map((id) => ({ type: 'Patient', id })));
+        walk.patients = [...new Set(found.filter((rid) => rid !== undefined))];
+        continue;
+      }
+      if (filter.kind === 'token' && isWalked(filter.parameter)) {
+        const found = await walkedKeys(filter, type);
+        if (!walk.keys && found.length <= MOST_STRETCHES) walk.keys = found;
+        else rest.push({ kind: 'keys', keys: found });
+        continue;
+      }
+      if (filter.kind === 'date' && filter.parameter.code === setting.clinical) {
+        const { from, to } = boundsOf(filter.values);
+        walk.from = Math.max(walk.from, from);
+        walk.to = Math.min(walk.to, to);
+      }
+      if (isSelective(filter)) walk.selective = true;
+      rest.push(filter);
+    }
+    return walk;
+  }
+
+  /** The timeline keys of a code's or category's values. */
+  async function walkedKeys({ parameter, values }: Of<'token'>, type: string): Promise<string[]> {
+    const own = keys.parameter(type, parameter);
+    const full: string[] = [];
+    const halves: string[] = [];
+    for (const { system, code } of values) {
+      if (system !== undefined && code !== undefined) full.push(keyText(tokenKey(own, system, code)));
+      else halves.push(keyText(code === undefined ? systemKey(own, system ?? '') : codeKey(own, code)));
+    }
+    if (halves.length > 0)
+      for (const [key] of await run(executor, KEYS_OF_CODE, [halves])) full.push(key as string);
+    return [...new Set(full)];
+  }
+
+  /** A chain as a search for those it leads to, where these are few. */
+  async function fromTargets(chain: Of<'chain'>): Promise<Filter> {
+    const values: { readonly kind: 'local'; readonly type: string; readonly id: string }[] = [];
+    for (const { type, filter } of chain.targets) {
+      const s = sql();
+      const setting = settingOf(type, 't');
+      const text = `select r.id from resource_index t join resource r on r.rid = t.rid
+        where t.type = ${s.bind(catalog.typeNumber(type))} and ${condition(s, filter, setting)}
+        limit ${FEW + 1 - values.length}`;
+      const { rows } = await executor.query({ text, values: s.values, rowMode: 'array' });
+      for (const [id] of rows) values.push({ kind: 'local', type, id: id as string });
+      if (values.length > FEW) return chain;
+    }
+    return { kind: 'reference', parameter: chain.parameter, values };
+  }
+
+  /** `_has` as those it finds, where those that refer to them are few. */
+  async function fromSources(has: Of<'has'>, type: string): Promise<readonly Judged[]> {
+    const source = settingOf(has.type, 's');
+    const { filter } = has;
+    const s = sql();
+    const patients = type === 'Patient' && source.patient.has(has.parameter.code);
+    const walked = patients && filter.kind === 'token' && isWalked(filter.parameter);
+    const found = walked ? await walkedKeys(filter, has.type) : [];
+    const rows = walked
+      ? `select t.patient as target from timeline t where t.key = any (${s.bind(found)}::bigint[])`
+      : `select ${patients ? 'unnest(s.patients)' : 'unnest(s.targets)'} as target from resource_index s
+         where s.type = ${s.bind(catalog.typeNumber(has.type))} and ${condition(s, filter, source)}`;
+    const text = `select target from (${rows}) found limit ${FEW + 1}`;
+    const { rows: targets } = await executor.query({ text, values: s.values, rowMode: 'array' });
+    if (targets.length > FEW) return [walked ? { kind: 'has-keys', keys: found } : has];
+    const few: Judged = { kind: 'rids', rids: [...new Set(targets.map(([target]) => target as number))] };
+    // Of other references than patients these are candidates: the condition tells by which they are referred to.
+    return patients ? [few] : [few, has];
+  }
+
+  return { settingOf, walkOf };
+}
+
+/** Whether few resources pass a filter, as a rule. */
+function isSelective(filter: Filter): boolean {
+  switch (filter.kind) {
+    case 'id':
+    case 'string':
+    case 'reference':
+    case 'reference-identifier':
+    case 'uri':
+    case 'of-type':
+    case 'list':
+    case 'near':
+      return true;
+    case 'token':
+      return filter.parameter.code === 'identifier';
+    default:
+      return false;
+  }
+}
+
+/** Whether a filter names patients of the parameters that timelines are kept by. */
+function saysPatient({ parameter, values }: Of<'reference'>, { patient }: Setting): boolean {
+  if (!patient.has(parameter.code)) return false;
+  return values.every(
+    (value) =>
+      value.kind === 'local' &&
+      (value.type === 'Patient' || (value.type === undefined && parameter.code === 'patient')),
+  );
+}
+
+/** The parameters by which resources of a type are in the compartments of another: Patient's only. */
+function compartmentParameters(
+  definitions: Definitions,
+  of: string,
+  type: string,
+): readonly SearchParameter[] {
+  const codes = of === 'Patient' ? definitions.patientCompartment(type) : [];
+  return definitions.searchParameters(type).filter(({ code }) => codes.includes(code));
+}

@@ -1,0 +1,61 @@
+/** Conditions of references (R4 search.html#reference). */
+import type { SearchParameter } from '../../fhir/definitions.ts';
+import type { Filter, ReferenceValue } from '../../search/request.ts';
+import { identifierKey, keyText, localKey, uriKey } from '../index/keys.ts';
+import { hasOneOf, or, type Setting } from './setting.ts';
+import type { Sql } from './sql.ts';
+
+/** Patients are found by their numbers, other local targets by key and number, what is elsewhere by key. */
+export function referenceCondition(
+  sql: Sql,
+  parameter: SearchParameter,
+  values: readonly ReferenceValue[],
+  { type, keys, patient, typeNumber, row }: Setting,
+): string {
+  const own = keys.parameter(type, parameter);
+  const patients: string[] = [];
+  const urls: string[] = [];
+  const local = { keys: [] as string[], types: [] as number[], ids: [] as string[] };
+  for (const value of values) {
+    if (value.kind === 'absolute') urls.push(keyText(uriKey(own, value.url)));
+    else
+      for (const target of value.type === undefined ? (parameter.target ?? []) : [value.type]) {
+        if (target === 'Patient' && patient.has(parameter.code)) patients.push(value.id);
+        else {
+          local.keys.push(keyText(localKey(own, target, value.id)));
+          local.types.push(typeNumber(target));
+          local.ids.push(value.id);
+        }
+      }
+  }
+  // Patients and others are found in two ways that no one index serves: then by rows of their own.
+  const both = patients.length > 0 && local.keys.length + urls.length > 0;
+  const at = both ? sql.alias() : row;
+  const found: string[] = [];
+  // Keys find candidates; that the reference leads to this very resource is what its number says.
+  if (local.keys.length > 0)
+    found.push(`(${hasOneOf(sql, at, local.keys)} and ${at}.targets && array(
+      select r.rid from unnest(${sql.bind(local.types)}::smallint[], ${sql.bind(local.ids)}::text[]) e (type, id)
+      join resource r on r.type = e.type and r.id = e.id))`);
+  if (urls.length > 0) found.push(hasOneOf(sql, at, urls));
+  if (patients.length === 0) return or(found);
+  const numbers = `array(select rid from resource where type = ${sql.bind(typeNumber('Patient'))} and id = any (${sql.bind(patients)}::text[]))`;
+  if (!both) return `${row}.patients && ${numbers}`;
+  return `${row}.rid in (
+    select t.rid from timeline t where t.patient = any (${numbers}) and t.key = ${sql.bind(keyText(keys.type(type)))}
+    union all select ${at}.rid from resource_index ${at} where ${or(found)})`;
+}
+
+/** `:identifier` (R4 search.html#reference): a logical reference, as its system and value have one key together. */
+export function referenceIdentifierCondition(
+  sql: Sql,
+  { parameter, values }: Extract<Filter, { readonly kind: 'reference-identifier' }>,
+  { type, keys, row }: Setting,
+): string {
+  const own = keys.parameter(type, parameter);
+  return hasOneOf(
+    sql,
+    row,
+    values.map(({ system = '', code = '' }) => keyText(identifierKey(own, system, code))),
+  );
+}

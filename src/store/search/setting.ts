@@ -1,0 +1,46 @@
+/** What conditions are made with, and the pieces that they have in common. */
+import type { SearchParameter } from '../../fhir/definitions.ts';
+import type { Filter } from '../../search/request.ts';
+import type { Keys } from '../index/keys.ts';
+import type { Sql } from './sql.ts';
+
+export interface Setting {
+  readonly type: string;
+  /** alias of the row of `resource_index` that is judged */
+  readonly row: string;
+  readonly keys: Keys;
+  /** code of the clinical date's parameter: its values are columns */
+  readonly clinical: string | undefined;
+  /** codes of the parameters whose patients are columns */
+  readonly patient: ReadonlySet<string>;
+  readonly typeNumber: (name: string) => number;
+  /** names of the paths at which a reference parameter of the type finds its references */
+  readonly pathsOf: (parameter: SearchParameter) => readonly string[];
+  /** codes of the parameters that put resources of the type into the compartments of another */
+  readonly compartment: (of: string) => readonly SearchParameter[];
+  /** the setting of another type, on another row */
+  readonly of: (type: string, row: string) => Setting;
+}
+
+/**
+ * What is left to be judged: a filter, codes and categories as the keys that these have, resources by number, or a
+ * patient who has something with one of these timeline keys.
+ */
+export type Judged =
+  | Filter
+  | { readonly kind: 'keys'; readonly keys: readonly string[] }
+  | { readonly kind: 'rids'; readonly rids: readonly number[] }
+  | { readonly kind: 'has-keys'; readonly keys: readonly string[] };
+
+/** Makes the condition of one filter: handed to those who need it for other rows. */
+export type Condition = (sql: Sql, filter: Judged, setting: Setting) => string;
+
+/** Whether a row has one of some keys. */
+export function hasOneOf(sql: Sql, row: string, keys: readonly string[]): string {
+  const texts = sql.bind(keys);
+  return `${row}.keys ${keys.length === 1 ? '@>' : '&&'} ${texts}::bigint[]`;
+}
+
+/** Any of the conditions: nothing passes where there are none (an id, and no type that it could be of). */
+export const or = (conditions: readonly string[]): string =>
+  conditions.length === 1 ? (conditions[0] as string) : `(${conditions.join(' or ') || 'false'})`;
