@@ -8,6 +8,7 @@ import { error, Refusal, refusal } from '../fhir/outcome.ts';
 import type { Condition } from '../search/condition.ts';
 import { type Facts, matches } from '../search/match.ts';
 import type { Filter } from '../search/request.ts';
+import { widened } from '../search/widen.ts';
 import type { Key } from '../store/hash.ts';
 import { codeKey, tokenKey, uriKey } from '../store/index/keys.ts';
 import { type Hold, holdOf } from '../store/locks.ts';
@@ -74,7 +75,7 @@ export async function resolve(
     if (inside) await inside.query(PLAN_EACH);
     const reading: Reading = inside ? store.inside(inside, new Map()) : store;
     for (const condition of searched) {
-      const candidates = await search(reading, condition);
+      const candidates = await search(setting, reading, condition);
       resolution.set(condition.key, judged(setting, condition, candidates, valuesOf));
     }
     if (inside) await inside.query(PLAN_ONCE);
@@ -82,13 +83,20 @@ export async function resolve(
   return resolution;
 }
 
-async function search({ searcher, pool }: Reading, { type, filters }: Condition): Promise<Candidate[]> {
+async function search(
+  { definitions }: Setting,
+  { searcher, pool }: Reading,
+  { type, filters }: Condition,
+): Promise<Candidate[]> {
+  const wide = widened(definitions, type, filters);
   const found = await searcher.find({
     type,
-    filters,
+    filters: wide.filters,
     sort: { by: '_lastUpdated', descending: true },
     count: MOST_CANDIDATES,
   });
+  // Of candidates that are judged further each must be looked at: the one that meets it may be the last.
+  if (wide.judged.length > 0 && found.length > MOST_CANDIDATES) throw tooMuch();
   return cutPage(pool, found, MOST_CANDIDATES);
 }
 

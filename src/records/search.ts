@@ -1,26 +1,38 @@
 /** search of a type (R4 http.html#search). */
+
+import { setImmediate as turn } from 'node:timers/promises';
 import { demand } from '../access/access.ts';
 import { readRange } from '../fhir/date.ts';
-import { invalid } from '../fhir/outcome.ts';
-import type { SearchRequest } from '../search/request.ts';
+import { invalid, type Refusal } from '../fhir/outcome.ts';
+import { matches } from '../search/match.ts';
+import type { Filter, SearchRequest } from '../search/request.ts';
+import { widened } from '../search/widen.ts';
 import { instantOf } from '../store/pool.ts';
 import { cutPage } from '../store/read/page.ts';
 import type { After, Match, Sought } from '../store/search/search.ts';
 import { checkEpoch } from './callers.ts';
-import type { Caller, SearchPage } from './records.ts';
+import type { Caller, SearchPage, Stored } from './records.ts';
 import type { ReadSetting } from './setting.ts';
 
 export async function search(
-  { store, callers }: ReadSetting,
+  setting: ReadSetting,
   caller: Caller,
   request: SearchRequest,
 ): Promise<SearchPage> {
-  const { types, filters, count, total: wanted } = request;
+  const { store, callers, definitions } = setting;
+  const { types, count, total: wanted } = request;
   const [type] = types as readonly [string];
   demand(caller.access, type, 's');
+  const { filters, judged } = widened(definitions, type, request.filters);
+  const sought = { type, filters, sort: orderOf(request) };
   const after = request.after === undefined ? undefined : readPosition(request.after);
+  if (judged.length > 0) {
+    // Epochs are compared first: what is looked at is not shown before.
+    checkEpoch(caller, await callers.epoch());
+    return judgedPage(setting, request, sought, judged, after);
+  }
   const [found, total] = await Promise.all([
-    count === 0 ? [] : store.searcher.find({ type, filters, sort: orderOf(request), count }, after),
+    count === 0 ? [] : store.searcher.find({ ...sought, count }, after),
     wanted === 'none' ? undefined : store.searcher.count({ type, filters }),
   ]);
   // Read along with a page's matches; after a count, and where nothing matches, asked for.
@@ -28,18 +40,71 @@ export async function search(
   const page = await cutPage(store.pool, found, count);
   const last = page[page.length - 1];
   return {
-    entries: page.map(({ id, version, updated, content, blob }) => ({
-      type,
-      id,
-      version,
-      updated: instantOf(updated),
-      deleted: false,
-      content,
-      blob,
-    })),
+    entries: page.map((match) => storedOf(type, match)),
     total,
     next: found.length > page.length && last ? writePosition(last) : undefined,
   };
+}
+
+function storedOf(
+  type: string,
+  { id, version, updated, content, blob }: Match & { readonly content: string },
+): Stored {
+  return { type, id, version, updated: instantOf(updated), deleted: false, content, blob };
+}
+
+/** So many candidates are judged for one answer. */
+const MOST_JUDGED = 20_000;
+/** And so many are read at a time. */
+const STRIDE = 500;
+
+/**
+ * A page of a search of which the index answers a part only: candidates are judged on their values until the page is
+ * full.
+ */
+async function judgedPage(
+  { store, definitions, baseUrl }: ReadSetting,
+  { count, total: wanted }: SearchRequest,
+  sought: Omit<Sought, 'count'>,
+  judged: readonly Filter[],
+  from: After | undefined,
+): Promise<SearchPage> {
+  const { type } = sought;
+  const { isResourceType } = definitions;
+  const entries: Stored[] = [];
+  let [total, looked] = [0, 0];
+  let last: Match | undefined;
+  let next: string | undefined;
+  for (let after = from; ; ) {
+    const found = await store.searcher.find({ ...sought, count: STRIDE }, after);
+    const page = await cutPage(store.pool, found, STRIDE);
+    for (const match of page) {
+      if (++looked > MOST_JUDGED) throw tooMany();
+      const { id } = match;
+      const values = store.indexer.analyse(JSON.parse(match.content), baseUrl).extracted;
+      const updated = Date.parse(instantOf(match.updated));
+      if (!matches(judged, { type, id, updated, values, baseUrl, isResourceType })) continue;
+      total++;
+      if (entries.length < count) {
+        entries.push(storedOf(type, match));
+        last = match;
+      } else next ??= last && writePosition(last);
+      if (next !== undefined && wanted === 'none') return { entries, next };
+    }
+    const end = page[page.length - 1];
+    // A count is of all matches, whichever page is shown.
+    if (found.length <= page.length || !end)
+      return { entries, next, total: wanted === 'none' || from ? undefined : total };
+    after = end;
+    await turn();
+  }
+}
+
+function tooMany(): Refusal {
+  return invalid(
+    'too-costly',
+    `This search has more than ${MOST_JUDGED} candidates, which must be looked at one by one: add a parameter that narrows it, such as a patient or a code`,
+  );
 }
 
 /** The one order that an index has. */

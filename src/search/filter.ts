@@ -29,8 +29,8 @@ export interface Grammar {
   readonly baseUrl: string;
 }
 
-/** Of these the values are read as others are, but nothing finds them yet. */
-const LATER = new Set(['_query', '_filter']);
+/** Parameters that nothing finds yet. */
+const LATER = new Set(['_query', '_filter', '_text', '_content']);
 
 /** The parameters that a search of a type can have. */
 export function searchable(definitions: Definitions, type: string): readonly SearchParameter[] {

@@ -8,6 +8,8 @@ import { parseReference, withoutVersion } from '../fhir/reference.ts';
 import { dateMatches } from './dates.ts';
 import { distance, numberMatches } from './numbers.ts';
 import type {
+  ComponentValue,
+  CompositeValue,
   DateValue,
   Filter,
   NearValue,
@@ -57,8 +59,10 @@ function passes(filter: Filter, facts: Facts): boolean {
       return some(facts, filter.parameter.code, 'uri', filter.values, is);
     }
     case 'string': {
+      const { code } = filter.parameter;
+      if (filter.modifier === 'exact') return some(facts, code, 'string', filter.values, isExact);
       const is = filter.modifier === 'contains' ? hasPart : isString;
-      return some(facts, filter.parameter.code, 'string', filter.values.map(fold), is);
+      return some(facts, code, 'string', filter.values.map(fold), is);
     }
     case 'number':
       return some(facts, filter.parameter.code, 'number', filter.values, (values, value) =>
@@ -70,6 +74,18 @@ function passes(filter: Filter, facts: Facts): boolean {
       return some(facts, filter.parameter.code, 'token', filter.values, isTyped);
     case 'reference-identifier':
       return some(facts, filter.parameter.code, 'reference', filter.values, isIdentified);
+    case 'token-text':
+      return some(facts, filter.parameter.code, 'token', filter.values.map(fold), isLabelled);
+    case 'missing':
+      return (
+        filter.missing !== facts.values.some(({ parameter }) => parameter.code === filter.parameter.code)
+      );
+    case 'composite': {
+      const { code } = filter.parameter;
+      return some(facts, code, 'composite', filter.values, (values, value) =>
+        isComposed(values, value, facts),
+      );
+    }
     case 'near':
       return some(facts, filter.parameter.code, 'position', filter.values, isNear);
     case 'not':
@@ -138,6 +154,40 @@ function isQuantity(wanted: readonly QuantityValue[], quantity: Value<'quantity'
 }
 
 const UCUM = 'http://unitsofmeasure.org';
+
+const isExact = (wanted: readonly string[], { text }: Value<'string'>): boolean => wanted.includes(text);
+
+/** @param beginnings folded */
+function isLabelled(beginnings: readonly string[], { text = '' }: Value<'token'>): boolean {
+  const folded = fold(text);
+  return folded !== '' && beginnings.some((one) => folded.startsWith(one));
+}
+
+/** Each part has one of its values within the same element (R4 search.html#composite). */
+function isComposed(wanted: readonly CompositeValue[], { parts }: Value<'composite'>, facts: Facts): boolean {
+  return wanted.some((value) =>
+    value.every((component, i) => (parts[i] ?? []).some((part) => isComponent(component, part, facts))),
+  );
+}
+
+function isComponent(wanted: ComponentValue, value: SearchValue, facts: Facts): boolean {
+  switch (wanted.kind) {
+    case 'token':
+      return value.kind === 'token' && isToken([wanted.value], value);
+    case 'date':
+      return value.kind === 'date' && dateMatches(wanted.value, value);
+    case 'number':
+      return value.kind === 'number' && numberMatches(wanted.value, value);
+    case 'quantity':
+      return value.kind === 'quantity' && isQuantity([wanted.value], value);
+    case 'string':
+      return value.kind === 'string' && isString([fold(wanted.value)], value);
+    case 'uri':
+      return value.kind === 'uri' && value.uri === wanted.value;
+    case 'reference':
+      return value.kind === 'reference' && isReference([wanted.value], value, [], facts);
+  }
+}
 
 const isTyped = (wanted: readonly TypedValue[], token: Value<'token'>): boolean =>
   wanted.some(

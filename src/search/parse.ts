@@ -13,14 +13,6 @@ const MAX_ALL_VALUES = 2000;
 /** So many conditions a search may have. */
 const MAX_FILTERS = 50;
 
-/** What is understood, and not found yet. */
-const LATER: ReadonlySet<Filter['kind']> = new Set<Filter['kind']>([
-  'token-text',
-  'composite',
-  'missing',
-  'words',
-]);
-
 type Making = {
   -readonly [K in keyof SearchRequest]: SearchRequest[K];
 } & { readonly filters: Filter[]; readonly parameters: [string, string][] };
@@ -123,9 +115,17 @@ const RESULT: Readonly<Record<string, (request: Making, value: string, definitio
 };
 
 function isLater(filter: Filter): boolean {
-  if (LATER.has(filter.kind) || (filter.kind === 'string' && filter.modifier === 'exact')) return true;
-  if (filter.kind === 'chain') return filter.targets.some((target) => isLater(target.filter));
+  // What is judged on a resource's values is so for what is searched itself, not at the other end of a join.
+  if (filter.kind === 'chain') return filter.targets.some((target) => isJudged(target.filter));
+  if (filter.kind === 'has') return isJudged(filter.filter);
   return 'filter' in filter && isLater(filter.filter);
+}
+
+function isJudged(filter: Filter): boolean {
+  if (filter.kind === 'string') return filter.modifier === 'exact';
+  if (filter.kind === 'token-text' || filter.kind === 'missing' || filter.kind === 'composite') return true;
+  if (filter.kind === 'chain') return filter.targets.some((target) => isJudged(target.filter));
+  return 'filter' in filter && isJudged(filter.filter);
 }
 
 /** How many alternatives a filter has. */

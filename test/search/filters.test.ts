@@ -53,6 +53,19 @@ beforeAll(async () => {
   await put('Observation', 'mass', observation(coded('w'), { ...about('bob'), ...quantity(5.4, 'kg') }));
   const performed = { performer: [{ reference: 'Practitioner/doc' }] };
   await put('Observation', 'by-doc', observation(coded('p'), { ...about('ann'), ...performed }));
+  const part = (code: string, value: number) => ({ code: coded(code), ...quantity(value, 'mm[Hg]') });
+  await put(
+    'Observation',
+    'pressure',
+    observation(coded('bp'), { component: [part('sys', 120), part('dia', 80)] }),
+  );
+  await put(
+    'Observation',
+    'pressure-2',
+    observation(coded('bp'), { component: [part('sys', 80), part('dia', 120)] }),
+  );
+  const named = { coding: [{ system: LOINC, code: 'n', display: 'Blutzucker nüchtern' }], text: 'Zucker' };
+  await put('Observation', 'named', observation(named, {}));
   await put('List', 'mine', {
     status: 'current',
     mode: 'working',
@@ -118,6 +131,50 @@ describe('R4 search.html#modifiers', () => {
     ['ValueSet', 'url:below=http://acme.org/fhir/CodeSystem', []],
   ])('%s?%s', async (type, query, found) => {
     expect(await set(type, query)).toEqual(found);
+  });
+});
+
+describe('R4 search.html#composite: parts of one element', () => {
+  test.each([
+    ['code-value-quantity=g$5.4', ['low']],
+    [`code-value-quantity=${LOINC}|g$gt5`, ['high', 'low']],
+    ['code-value-quantity=g$gt100', []],
+    ['code-value-quantity=g$9,w$5.4', ['high', 'mass']],
+    ['component-code-value-quantity=sys$120', ['pressure']],
+    ['component-code-value-quantity=sys$gt100', ['pressure']],
+    ['component-code-value-quantity=dia$lt100||mm[Hg]', ['pressure']],
+    ['component-code-value-quantity=sys$80,dia$80', ['pressure', 'pressure-2']],
+    [`component-code-value-quantity=urn:other|sys$120`, []],
+    ['combo-code-value-quantity=g$5.4', ['low']],
+    ['combo-code-value-quantity=dia$120', ['pressure-2']],
+    ['combo-value-quantity=120', ['pressure', 'pressure-2']],
+  ])('%s', async (query, found) => {
+    const [name = '', value = ''] = query.split(/=(.*)/s);
+    expect(await set('Observation', `${name}=${encodeURIComponent(value)}`)).toEqual(found);
+  });
+});
+
+describe('R4 search.html#modifiers: what is judged on the values', () => {
+  test.each([
+    ['Patient', 'family:exact=Smith', ['ann']],
+    ['Patient', 'family:exact=smith', []],
+    ['Observation', 'code:text=blutzucker', ['named']],
+    ['Observation', 'code:text=ZUCKER', ['named']],
+    ['Observation', 'code:text=nuchtern', []],
+    ['Patient', 'gender:missing=true', ['cid']],
+    ['Patient', 'gender:missing=false', ['ann', 'bob']],
+    ['Patient', 'organization:missing=false&gender=female', ['ann']],
+    ['Observation', 'value-quantity:missing=true&code=p', ['by-doc']],
+    ['Observation', 'value-quantity:missing=false&code=p', []],
+  ])('%s?%s', async (type, query, found) => {
+    expect(await set(type, query)).toEqual(found);
+    expect(await count(type, query)).toBe(found.length);
+  });
+
+  test('pages of what is judged are full and follow each other', async () => {
+    const found = await ids('Observation', 'value-quantity:missing=false&_count=2');
+    expect(new Set(found).size).toBe(found.length);
+    expect(found.sort()).toEqual(['high', 'low', 'mass']);
   });
 });
 

@@ -1,5 +1,7 @@
 /** Filters as conditions on a row of `resource_index`; each is exact by itself, whatever found the row. */
+import type { Filter } from '../../search/request.ts';
 import { keyText, uriKey } from '../index/keys.ts';
+import { combined } from './combined.ts';
 import { dateCondition } from './dates.ts';
 import { chainCondition, compartmentCondition, hasCondition, listCondition } from './joins.ts';
 import { referenceCondition, referenceIdentifierCondition } from './references.ts';
@@ -17,6 +19,8 @@ import {
 /** The condition of one filter. */
 export function condition(sql: Sql, filter: Judged, setting: Setting): string {
   const { type, keys, row } = setting;
+  const parts = combined(type, filter as Filter);
+  if (parts) return or(parts.map((part) => condition(sql, part, setting)));
   switch (filter.kind) {
     case 'keys':
       return hasOneOf(sql, row, filter.keys);

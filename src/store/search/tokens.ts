@@ -9,8 +9,6 @@ import type { Sql } from './sql.ts';
 type Of<Kind extends Filter['kind']> = Extract<Filter, { readonly kind: Kind }>;
 
 export function tokenCondition(sql: Sql, { parameter, values }: Of<'token'>, setting: Setting): string {
-  const parts = setting.type === 'Observation' ? COMBINED[parameter.code] : undefined;
-  if (parts) return or(parts.map((part) => tokensCondition(sql, part, values, setting)));
   return tokensCondition(sql, parameter, values, setting);
 }
 
@@ -27,19 +25,6 @@ export function ofTypeCondition(
     values.map(({ system, code, value }) => keyText(ofTypeKey(own, system, code, value))),
   );
 }
-
-/** Parameters that have no keys of their own: each is one of the resource or of its components (index/row.ts). */
-const COMBINED: Readonly<Record<string, readonly SearchParameter[]>> = Object.fromEntries(
-  ['code', 'data-absent-reason', 'value-concept'].map((code) => [
-    `combo-${code}`,
-    [code, `component-${code}`].map((part) => ({
-      code: part,
-      type: 'token',
-      base: ['Observation'],
-      url: '',
-    })),
-  ]),
-);
 
 /** A code or category has no key but that of system and code: by one alone it is found in the dictionary. */
 function tokensCondition(
