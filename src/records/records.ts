@@ -78,6 +78,10 @@ export interface HistoryPage {
 
 export interface SearchPage {
   readonly entries: readonly Stored[];
+  /** what the matches refer to, or are referred to by, as far as it was asked for */
+  readonly included: readonly Stored[];
+  /** whether there would have been more to include than one page takes */
+  readonly cut: boolean;
   /** where it was asked for */
   readonly total?: number;
   readonly next?: string;

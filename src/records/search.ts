@@ -29,7 +29,12 @@ export async function search(
   if (judged.length > 0) {
     // Epochs are compared first: what is looked at is not shown before.
     checkEpoch(caller, await callers.epoch());
-    return judgedPage(setting, request, sought, judged, after);
+    const { matches: found, ...page } = await judgedPage(setting, request, sought, judged, after);
+    return {
+      ...page,
+      entries: found.map((match) => storedOf(type, match)),
+      ...(await include(setting, caller, request, found)),
+    };
   }
   const [found, total] = await Promise.all([
     count === 0 ? [] : store.searcher.find({ ...sought, count }, after),
@@ -41,6 +46,7 @@ export async function search(
   const last = page[page.length - 1];
   return {
     entries: page.map((match) => storedOf(type, match)),
+    ...(await include(setting, caller, request, page)),
     total,
     next: found.length > page.length && last ? writePosition(last) : undefined,
   };
@@ -48,15 +54,41 @@ export async function search(
 
 function storedOf(
   type: string,
-  { id, version, updated, content, blob }: Match & { readonly content: string },
+  {
+    id,
+    version,
+    updated,
+    content,
+    blob,
+  }: Pick<Match, 'id' | 'version' | 'updated' | 'blob'> & {
+    readonly content: string;
+  },
 ): Stored {
   return { type, id, version, updated: instantOf(updated), deleted: false, content, blob };
+}
+
+/** What a page brings along. */
+async function include(
+  { store }: ReadSetting,
+  { access }: Caller,
+  { types, includes }: SearchRequest,
+  page: readonly Match[],
+): Promise<Pick<SearchPage, 'included' | 'cut'>> {
+  if (includes.length === 0 || page.length === 0) return { included: [], cut: false };
+  const type = types[0] as string;
+  const from = page.map(({ rid, id }) => ({ rid, type, id }));
+  const { included, more } = await store.includer.include(from, includes, (one) => access.allows(one, 'r'));
+  return { included: included.map((one) => storedOf(one.type, one)), cut: more };
 }
 
 /** So many candidates are judged for one answer. */
 const MOST_JUDGED = 20_000;
 /** And so many are read at a time. */
 const STRIDE = 500;
+
+interface JudgedPage extends Pick<SearchPage, 'next' | 'total'> {
+  readonly matches: readonly (Match & { readonly content: string })[];
+}
 
 /**
  * A page of a search of which the index answers a part only: candidates are judged on their values until the page is
@@ -68,10 +100,10 @@ async function judgedPage(
   sought: Omit<Sought, 'count'>,
   judged: readonly Filter[],
   from: After | undefined,
-): Promise<SearchPage> {
+): Promise<JudgedPage> {
   const { type } = sought;
   const { isResourceType } = definitions;
-  const entries: Stored[] = [];
+  const entries: (Match & { readonly content: string })[] = [];
   let [total, looked] = [0, 0];
   let last: Match | undefined;
   let next: string | undefined;
@@ -86,15 +118,15 @@ async function judgedPage(
       if (!matches(judged, { type, id, updated, values, baseUrl, isResourceType })) continue;
       total++;
       if (entries.length < count) {
-        entries.push(storedOf(type, match));
+        entries.push(match);
         last = match;
       } else next ??= last && writePosition(last);
-      if (next !== undefined && wanted === 'none') return { entries, next };
+      if (next !== undefined && wanted === 'none') return { matches: entries, next };
     }
     const end = page[page.length - 1];
     // A count is of all matches, whichever page is shown.
     if (found.length <= page.length || !end)
-      return { entries, next, total: wanted === 'none' || from ? undefined : total };
+      return { matches: entries, next, total: wanted === 'none' || from ? undefined : total };
     after = end;
     await turn();
   }

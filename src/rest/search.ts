@@ -1,13 +1,13 @@
 /** search of a type, by GET and by POST (R4 http.html#search). */
-import { invalid, refusal } from '../fhir/outcome.ts';
+import { invalid, operationOutcome, refusal } from '../fhir/outcome.ts';
 import { readText } from '../http/body.ts';
 import { type Exchange, fhirBase } from '../http/exchange.ts';
 import { negotiate, notAcceptable } from '../http/negotiation.ts';
-import type { SearchPage } from '../records/records.ts';
+import type { SearchPage, Stored } from '../records/records.ts';
 import { parseSearch } from '../search/parse.ts';
 import { type Parameter, readParameters } from '../search/query-string.ts';
 import type { SearchRequest } from '../search/request.ts';
-import { answerBundle, type Bundle, type Link, pageLinks } from './bundle.ts';
+import { answerBundle, type Bundle, type BundleEntry, type Link, pageLinks } from './bundle.ts';
 import { type RestContext, selectionOf } from './selection.ts';
 
 /** GET [base]/[type]?… */
@@ -32,17 +32,40 @@ export function searchBundle(
 ): Bundle {
   const base = fhirBase(context);
   const own = [...request.parameters, ...asked];
+  // `_elements` names those of the type that is searched.
+  const included = selectionOf(context, undefined, { summary: request.summary });
   return {
     type: 'searchset',
     total: page.total,
     links: pageLinks(`${base}/${request.types[0]}`, own, request.after, page.next),
-    entries: page.entries.map((resource) => ({
-      fullUrl: `${base}/${resource.type}/${resource.id}`,
-      resource,
-      rest: '"search":{"mode":"match"}',
-    })),
+    entries: [
+      ...page.entries.map((resource) => entryOf(base, resource, 'match')),
+      ...page.included.map((resource) => ({ ...entryOf(base, resource, 'include'), selection: included })),
+      ...(page.cut ? [CUT] : []),
+    ],
   };
 }
+
+function entryOf(base: string, resource: Stored, mode: 'match' | 'include'): BundleEntry {
+  return {
+    fullUrl: `${base}/${resource.type}/${resource.id}`,
+    resource,
+    rest: `"search":{"mode":"${mode}"}`,
+  };
+}
+
+/** Tells that not all was included (R4 search.html#outcome). */
+const CUT: BundleEntry = {
+  rest: `"resource":${JSON.stringify(
+    operationOutcome([
+      {
+        severity: 'warning',
+        code: 'incomplete',
+        diagnostics: 'There is more to include than one page takes: ask for smaller pages with _count',
+      },
+    ]),
+  )},"search":{"mode":"outcome"}`,
+};
 
 /** Characters of a URL that servers and what stands before them take (RFC 9110 §4.1 recommends 8000). */
 const MAX_LINK = 8000;

@@ -3,19 +3,26 @@ import { clinicalDate } from '../fhir/clinical-date.ts';
 import type { Definitions } from '../fhir/definitions.ts';
 import { parameterFault, tooCostly, UnknownParameter, unsupported } from './faults.ts';
 import { type Grammar, readFilter } from './filter.ts';
-import type { Filter, SearchRequest, Summary } from './request.ts';
+import { isInclude, readInclude } from './include.ts';
+import type { Filter, Include, SearchRequest, Summary } from './request.ts';
 
 /** Entries on a page where none are asked for, and at most. */
 const DEFAULT_COUNT = 20;
 const MAX_COUNT = 1000;
 /** So many alternatives all parameters may list together. */
 const MAX_ALL_VALUES = 2000;
+/** So many includes. */
+const MAX_INCLUDES = 20;
 /** So many conditions a search may have. */
 const MAX_FILTERS = 50;
 
 type Making = {
   -readonly [K in keyof SearchRequest]: SearchRequest[K];
-} & { readonly filters: Filter[]; readonly parameters: [string, string][] };
+} & {
+  readonly filters: Filter[];
+  readonly includes: Include[];
+  readonly parameters: [string, string][];
+};
 
 /**
  * Reads the parameters of a search of one type.
@@ -46,7 +53,11 @@ export function parseSearch(
     // An empty value asks for nothing (R4 search.html#escaping gives it no meaning).
     if (value === '') continue;
     const read = Object.hasOwn(RESULT, name) ? RESULT[name] : undefined;
-    if (read) {
+    if (isInclude(name)) {
+      if (request.includes.length >= MAX_INCLUDES)
+        throw tooCostly(`This search includes too much: at most ${MAX_INCLUDES} parameters are taken`);
+      request.includes.push(readInclude(definitions, type, name, value));
+    } else if (read) {
       if (once.has(name)) throw parameterFault(name, 'stands twice: give it once');
       once.add(name);
       read(request, value, definitions);
@@ -61,6 +72,11 @@ export function parseSearch(
     }
     if (name !== '_after') request.parameters.push([name, value]);
   }
+  if (request.summary === 'text' && request.includes.length > 0)
+    throw parameterFault(
+      '_summary',
+      'cannot be text together with _include or _revinclude (R4 search.html#summary)',
+    );
   return request;
 }
 
@@ -135,4 +151,4 @@ function valuesIn(filter: Filter): number {
 }
 
 /** Whether a parameter shapes the result, and selects nothing. */
-export const isResultParameter = (name: string): boolean => Object.hasOwn(RESULT, name);
+export const isResultParameter = (name: string): boolean => Object.hasOwn(RESULT, name) || isInclude(name);

@@ -9,6 +9,7 @@ import { type Indexer, makeIndexer } from './index/row.ts';
 import { makeNumbers, type Numbers } from './numbers.ts';
 import { type Executor, type Pools, transaction } from './pool.ts';
 import { type Current, makeReader } from './read/current.ts';
+import { type Includer, makeIncluder } from './search/include.ts';
 import { makeSearcher, type Searcher } from './search/search.ts';
 import { makeWriter, type Writer } from './write/writer.ts';
 
@@ -19,6 +20,7 @@ export interface Reading {
   readonly numbers: Pick<Numbers, 'find'>;
   readonly read: (wanted: { readonly type: number; readonly id: string }) => Promise<Current>;
   readonly searcher: Searcher;
+  readonly includer: Includer;
 }
 
 export interface Store extends Reading {
@@ -63,6 +65,7 @@ export async function openStore(
     read: makeReader(pool),
     writer: makeWriter(pool, transacting, catalog),
     searcher: makeSearcher(searching, definitions, catalog, keys, numbers),
+    includer: makeIncluder(pool, definitions, catalog, keys),
     blobs,
     atOneMoment: (work) => transaction(transacting, work, 'isolation level repeatable read, read only'),
     inside(executor, written) {
@@ -73,7 +76,8 @@ export async function openStore(
         },
       };
       const searcher = makeSearcher(executor, definitions, catalog, keys, seen);
-      return { pool: executor, numbers: seen, read: makeReader(executor), searcher };
+      const includer = makeIncluder(executor, definitions, catalog, keys);
+      return { pool: executor, numbers: seen, read: makeReader(executor), searcher, includer };
     },
   };
 }

@@ -1,0 +1,58 @@
+/** `_include` and `_revinclude` (R4 search.html#include). */
+import type { Definitions } from '../fhir/definitions.ts';
+import { referencePaths } from '../fhir/reference-paths.ts';
+import { parameterFault, short, unsupported } from './faults.ts';
+import type { Include } from './request.ts';
+
+const NAME = /^_(rev)?include(?::(iterate|recurse))?$/;
+
+/** Whether a parameter of a query asks for resources to be included. */
+export const isInclude = (name: string): boolean => NAME.test(name);
+
+/**
+ * Reads `Source:parameter`, `Source:parameter:Target`, or `*`.
+ *
+ * @param type of what is searched for
+ * @throws     Refusal 400
+ */
+export function readInclude(definitions: Definitions, type: string, name: string, value: string): Include {
+  const [, reverse, iterate] = NAME.exec(name) ?? [];
+  const base = { reverse: reverse !== undefined, iterate: iterate !== undefined };
+  if (value === '*') {
+    if (base.reverse)
+      throw unsupported(name, 'would include all that refers to a match: name the parameters');
+    return { ...base, source: '*' };
+  }
+  const [source = '', code = '', target, ...more] = value.split(':');
+  if (
+    more.length > 0 ||
+    !definitions.isResourceType(source) ||
+    (target && !definitions.isResourceType(target))
+  )
+    throw parameterFault(
+      name,
+      'must be Type:parameter or Type:parameter:TargetType, such as Observation:patient',
+    );
+  if (code === '*') return { ...base, source, target };
+  const parameter = definitions.searchParameters(source).find((one) => one.code === code);
+  const references = definitions
+    .searchParameters(source)
+    .filter((one) => one.type === 'reference' && referencePaths(definitions, source, one))
+    .map((one) => one.code);
+  if (parameter?.type !== 'reference')
+    throw parameterFault(
+      name,
+      `names ${short(code)}, which is no reference of ${source}: possible are ${references.join(', ')}`,
+    );
+  if (!references.includes(code))
+    throw unsupported(
+      name,
+      `goes by canonicals, or by a part of the references of an element: it is not supported`,
+    );
+  if (base.reverse && !base.iterate && parameter.target?.length && !parameter.target.includes(type))
+    throw parameterFault(
+      name,
+      `finds nothing for ${type}: ${code} of ${source} refers to ${parameter.target.join(', ')}`,
+    );
+  return { ...base, source, parameter, target };
+}

@@ -1,0 +1,172 @@
+/** What is included with the matches of a search (R4 search.html#include): a few statements, however many matches. */
+import type { Definitions } from '../../fhir/definitions.ts';
+import { patientParameters } from '../../fhir/patient-parameters.ts';
+import { referencePaths } from '../../fhir/reference-paths.ts';
+import type { Include } from '../../search/request.ts';
+import { int8Array, keyArray } from '../arrays.ts';
+import type { Catalog } from '../catalog.ts';
+import type { Key } from '../hash.ts';
+import { type Keys, localKey } from '../index/keys.ts';
+import { type Executor, run } from '../pool.ts';
+
+/** A current resource that is included. */
+export interface Included {
+  readonly rid: number;
+  readonly type: string;
+  readonly id: string;
+  readonly version: number;
+  readonly updated: string;
+  readonly content: string;
+  readonly blob: string | null;
+}
+
+export interface Including {
+  readonly included: readonly Included[];
+  /** whether there would have been more than the bounds allow */
+  readonly more: boolean;
+}
+
+/** So many are included with a page, and so many bytes of them, at most. */
+export const MOST_INCLUDED = 1000;
+const MOST_BYTES = 32 * 2 ** 20;
+
+// Of each resource the current targets of its edges, at these paths and of this type, where these are given.
+const FORWARD = {
+  name: 'include',
+  text: `select distinct e.target
+         from resource_index s cross join unnest(s.targets, s.paths) e (target, path)
+         join resource_index t on t.rid = e.target
+         where s.rid = any ($1::bigint[]) and ($2::smallint is null or s.type = $2)
+           and ($3::text[] is null or e.path = any (array(select code from path where name = any ($3))))
+           and ($4::smallint is null or t.type = $4)
+         limit $5`,
+};
+// Whose patients they are; rides on timeline_patient.
+const OF_PATIENTS = {
+  name: 'revinclude_patients',
+  text: `select distinct t.rid from timeline t where t.patient = any ($1::bigint[]) and t.key = $2 limit $3`,
+};
+// What has a key of one of them, and an edge to it; rides on the GIN index of keys.
+const REVERSE = {
+  name: 'revinclude',
+  text: `select s.rid from resource_index s
+         where s.keys && $1::bigint[] and s.type = $2 and s.targets && $3::bigint[] limit $4`,
+};
+const CONTENTS = {
+  name: 'included_contents',
+  text: `select rid, type, id, version, updated, content, blob
+         from (
+           select r.*, sum(octet_length(r.content)) over (order by e.n) as bytes, e.n
+           from unnest($1::bigint[]) with ordinality e (rid, n) join resource r on r.rid = e.rid
+           where r.version > 0 and not r.deleted
+         ) found where bytes <= ${MOST_BYTES} order by n`,
+};
+
+/** A resource from which references are followed. */
+type From = Pick<Included, 'rid' | 'type' | 'id'>;
+
+export interface Includer {
+  /**
+   * Follows includes from a page's matches, and those that iterate from what they lead to.
+   *
+   * @param mayRead types of which the caller may be shown resources
+   */
+  include(
+    matches: readonly From[],
+    includes: readonly Include[],
+    mayRead: (type: string) => boolean,
+  ): Promise<Including>;
+}
+
+export function makeIncluder(
+  executor: Executor,
+  definitions: Definitions,
+  catalog: Catalog,
+  keys: Keys,
+): Includer {
+  const numberOf = (type: string | undefined): number | null =>
+    type === undefined || type === '*' ? null : catalog.typeNumber(type);
+
+  async function forward(from: readonly From[], { source, parameter, target }: Include, most: number) {
+    const paths = parameter ? referencePaths(definitions, source, parameter) : null;
+    const rids = int8Array(from.map(({ rid }) => rid));
+    return run(executor, FORWARD, [rids, numberOf(source), paths, numberOf(target), most]);
+  }
+
+  async function backward(from: readonly From[], { source, parameter, target }: Include, most: number) {
+    const parameters = parameter
+      ? [parameter]
+      : definitions
+          .searchParameters(source)
+          .filter((one) => one.type === 'reference' && referencePaths(definitions, source, one));
+    const aimed = target === undefined ? from : from.filter(({ type }) => type === target);
+    const rows: unknown[][] = [];
+    const wanted: Key[] = [];
+    for (const one of parameters) {
+      const patients = patientParameters(definitions, source).has(one.code);
+      const own = keys.parameter(source, one);
+      for (const { type, id } of aimed)
+        if (!(patients && type === 'Patient') && (!one.target?.length || one.target.includes(type)))
+          wanted.push(localKey(own, type, id));
+      const rids = patients ? aimed.filter(({ type }) => type === 'Patient').map(({ rid }) => rid) : [];
+      if (rids.length === 0) continue;
+      const { high, low } = keys.type(source);
+      const key = ((BigInt(high) << 32n) | BigInt(low >>> 0)).toString();
+      rows.push(...(await run(executor, OF_PATIENTS, [int8Array(rids), key, most])));
+    }
+    if (wanted.length > 0)
+      rows.push(
+        ...(await run(executor, REVERSE, [
+          keyArray(wanted.flatMap(({ high, low }) => [high, low])),
+          numberOf(source),
+          int8Array(aimed.map(({ rid }) => rid)),
+          most,
+        ])),
+      );
+    return rows;
+  }
+
+  return {
+    async include(matches, includes, mayRead) {
+      const known = new Set(matches.map(({ rid }) => rid));
+      const included: Included[] = [];
+      let from: readonly From[] = matches;
+      let more = false;
+      for (let round = includes; round.length > 0 && from.length > 0 && !more; ) {
+        const fresh: number[] = [];
+        for (const one of round) {
+          const most = MOST_INCLUDED - included.length - fresh.length + 1;
+          const rows = await (one.reverse
+            ? backward(from, one, most + known.size)
+            : forward(from, one, most + known.size));
+          for (const [rid] of rows as [number][]) {
+            if (known.has(rid)) continue;
+            if (included.length + fresh.length >= MOST_INCLUDED) {
+              more = true;
+              break;
+            }
+            known.add(rid);
+            fresh.push(rid);
+          }
+        }
+        const found = await contents(fresh, mayRead);
+        more ||= found.cut;
+        included.push(...found.included);
+        from = found.included;
+        round = includes.filter(({ iterate }) => iterate);
+      }
+      return { included, more };
+    },
+  };
+
+  async function contents(rids: readonly number[], mayRead: (type: string) => boolean) {
+    if (rids.length === 0) return { included: [], cut: false };
+    const rows = await run(executor, CONTENTS, [int8Array(rids)]);
+    const all = rows.map(
+      ([rid, type, id, version, updated, content, blob]) =>
+        ({ rid, type: catalog.typeName(type as number), id, version, updated, content, blob }) as Included,
+    );
+    // What has been deleted since is missing as well: then it is told once too often that there is more.
+    return { included: all.filter(({ type }) => mayRead(type)), cut: rows.length < rids.length };
+  }
+}

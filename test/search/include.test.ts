@@ -1,0 +1,138 @@
+/** `_include` and `_revinclude` (R4 search.html#include), over records and HTTP. */
+import { startApp, type TestApp } from '../http/app.ts';
+
+let app: TestApp;
+const FHIR = 'application/fhir+json';
+const put = (type: string, id: string, rest: object) =>
+  app
+    .send('put', `/${type}/${id}`)
+    .type(FHIR)
+    .send({ resourceType: type, id, ...rest })
+    .expect(201);
+
+beforeAll(async () => {
+  app = await startApp();
+  await put('Organization', 'parent', { name: 'Parent' });
+  await put('Organization', 'clinic', { name: 'Clinic', partOf: { reference: 'Organization/parent' } });
+  await put('Practitioner', 'doc', { name: [{ family: 'Who' }] });
+  await put('Patient', 'ann', {
+    managingOrganization: { reference: 'Organization/clinic' },
+    generalPractitioner: [{ reference: 'Practitioner/doc' }],
+  });
+  await put('Patient', 'bob', {});
+  const observation = (patient: string, more: object = {}) => ({
+    status: 'final',
+    code: { coding: [{ system: 'http://loinc.org', code: 'c' }] },
+    subject: { reference: `Patient/${patient}` },
+    ...more,
+  });
+  await put('Observation', 'o1', observation('ann', { performer: [{ reference: 'Practitioner/doc' }] }));
+  await put('Observation', 'o2', observation('ann', { performer: [{ reference: 'Organization/clinic' }] }));
+  await put('Observation', 'o3', observation('bob', { hasMember: [{ reference: 'Observation/o1' }] }));
+  await put('Provenance', 'p1', {
+    target: [{ reference: 'Observation/o1' }],
+    recorded: '2026-01-01T00:00:00Z',
+    agent: [{ who: { reference: 'Practitioner/doc' } }],
+  });
+});
+afterAll(() => app.close());
+
+/** What was matched and what was included, sorted. */
+async function found(query: string): Promise<[matches: string[], included: string[]]> {
+  const { body } = await app.send('get', `/${query}`).expect(200);
+  const named = (mode: string): string[] =>
+    (body.entry ?? [])
+      .filter((entry: { search: { mode: string } }) => entry.search.mode === mode)
+      .map(({ fullUrl }: { fullUrl: string }) => fullUrl.slice(app.base.length + 1))
+      .sort();
+  return [named('match'), named('include')];
+}
+
+test.each([
+  ['Observation?_id=o1&_include=Observation:patient', ['Patient/ann']],
+  ['Observation?_id=o1&_include=Observation:subject:Patient', ['Patient/ann']],
+  ['Observation?_id=o1&_include=Observation:subject:Group', []],
+  ['Observation?_id=o1,o2&_include=Observation:performer', ['Organization/clinic', 'Practitioner/doc']],
+  ['Observation?_id=o1,o2&_include=Observation:performer:Organization', ['Organization/clinic']],
+  ['Observation?_id=o1&_include=Observation:*', ['Patient/ann', 'Practitioner/doc']],
+  ['Observation?_id=o1&_include=*', ['Patient/ann', 'Practitioner/doc']],
+  ['Observation?_id=o1,o3&_include=Observation:has-member', []],
+  ['Observation?_id=o3&_include=Observation:has-member', ['Observation/o1']],
+  ['Observation?_id=o1&_include=Observation:patient&_include=Patient:organization', ['Patient/ann']],
+  [
+    'Observation?_id=o1&_include=Observation:patient&_include:iterate=Patient:organization&_include:iterate=Organization:partof',
+    ['Organization/clinic', 'Organization/parent', 'Patient/ann'],
+  ],
+  ['Patient?_id=ann&_revinclude=Observation:patient', ['Observation/o1', 'Observation/o2']],
+  ['Patient?_id=ann&_revinclude=Observation:*', ['Observation/o1', 'Observation/o2']],
+  ['Practitioner?_id=doc&_revinclude=Observation:performer', ['Observation/o1']],
+  ['Observation?_id=o1&_revinclude=Provenance:target', ['Provenance/p1']],
+  ['Observation?_id=o1&_revinclude=Observation:has-member', ['Observation/o3']],
+  [
+    'Patient?_id=ann&_revinclude=Observation:patient&_revinclude:iterate=Provenance:target',
+    ['Observation/o1', 'Observation/o2', 'Provenance/p1'],
+  ],
+])('R4 search.html#include: %s', async (query, included) => {
+  const [, also] = await found(query);
+  expect(also).toEqual(included);
+});
+
+test('R4 search.html#include: matches are not included again, and only they are counted', async () => {
+  const { body } = await app
+    .send('get', '/Observation?patient=ann&_include=Observation:patient&_total=accurate&_count=1')
+    .expect(200);
+  expect(body.total).toBe(2);
+  expect(body.entry.map(({ search }: { search: { mode: string } }) => search.mode)).toEqual([
+    'match',
+    'include',
+  ]);
+  expect(body.link[0].url).toContain('_include=Observation:patient');
+});
+
+test('what the caller may not read is not included', async () => {
+  const token = await app.app.issueToken({ scope: 'system/Observation.rs', client: 'test', minutes: 5 });
+  const { body } = await app
+    .send('get', '/Observation?_id=o1&_include=*')
+    .set('Authorization', `Bearer ${token}`)
+    .expect(200);
+  expect(body.entry).toHaveLength(1);
+});
+
+test('what was deleted is not included', async () => {
+  await put('Patient', 'gone', {});
+  await put('Basic', 'b', { code: { text: 'x' }, subject: { reference: 'Patient/gone' } });
+  expect((await found('Basic?_id=b&_include=Basic:subject'))[1]).toEqual(['Patient/gone']);
+  await app.send('delete', '/Patient/gone').expect(204);
+  expect((await found('Basic?_id=b&_include=Basic:subject'))[1]).toEqual([]);
+});
+
+test('R4 search.html#outcome: more than a page takes is told, never silently cut', async () => {
+  const entry = Array.from({ length: 1005 }, (_, i) => ({
+    resource: { resourceType: 'Basic', code: { text: 'x' }, subject: { reference: 'Patient/bob' } },
+    request: { method: 'POST', url: 'Basic' },
+    fullUrl: `urn:uuid:00000000-0000-4000-8000-${String(i).padStart(12, '0')}`,
+  }));
+  await app
+    .send('post', '/')
+    .type(FHIR)
+    .send({ resourceType: 'Bundle', type: 'transaction', entry })
+    .expect(200);
+  const { body } = await app.send('get', '/Patient?_id=bob&_revinclude=Basic:patient').expect(200);
+  expect(body.entry).toHaveLength(1002);
+  const last = body.entry[1001];
+  expect(last.search.mode).toBe('outcome');
+  expect(last.resource.issue[0]).toMatchObject({ severity: 'warning', code: 'incomplete' });
+});
+
+test.each([
+  ['Observation?_include=Observation:shoe', /no reference of Observation: possible are .*patient/],
+  ['Observation?_include=patient', /Type:parameter/],
+  ['Observation?_include=Observation:code', /no reference/],
+  ['Observation?_revinclude=*', /name the parameters/],
+  ['Observation?_revinclude=Patient:organization', /finds nothing for Observation/],
+  ['Observation?_include=Observation:patient&_summary=text', /cannot be text/],
+  ['PlanDefinition?_include=PlanDefinition:depends-on', /canonicals/],
+])('%s is 400', async (query, says) => {
+  const { body } = await app.send('get', `/${query}`).expect(400);
+  expect(body.issue[0].diagnostics).toMatch(says);
+});
