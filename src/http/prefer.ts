@@ -21,3 +21,8 @@ export function readReturn(prefer: string | undefined, fallback: Return = 'repre
 export function prefersAsync(prefer: string | string[] | undefined): boolean {
   return prefer !== undefined && /(?:^|[,\s])respond-async\s*(?:[,;]|$)/i.test(String(prefer));
 }
+
+/** Whether unknown parameters are to be passed over (R4 search.html#errors: handling=lenient; strict is the default). */
+export function prefersLenient(prefer: string | readonly string[] | undefined): boolean {
+  return prefer !== undefined && /(?:^|[,\s])handling\s*=\s*"?lenient"?\s*(?:[,;]|$)/i.test(String(prefer));
+}

@@ -13,6 +13,7 @@ import type { After, Match, Sought } from '../store/search/search.ts';
 import { checkEpoch } from './callers.ts';
 import type { Caller, SearchPage, Stored } from './records.ts';
 import type { ReadSetting } from './setting.ts';
+import { type Place, sortedPage } from './sorted.ts';
 
 export async function search(
   setting: ReadSetting,
@@ -25,6 +26,17 @@ export async function search(
   demand(caller.access, type, 's');
   const { filters, judged } = widened(definitions, type, request.filters);
   const sought = { type, filters, sort: orderOf(request) };
+  if (!isIndexed(request)) {
+    checkEpoch(caller, await callers.epoch());
+    const from = request.after === undefined ? undefined : readPlace(request.after, request.sort.length);
+    const { page, total, next } = await sortedPage(setting, request, sought, judged, from);
+    return {
+      entries: page.map((match) => storedOf(type, match)),
+      ...(await include(setting, caller, request, page)),
+      total: wanted === 'none' ? undefined : total,
+      next: next && Buffer.from(JSON.stringify([next.values, next.rid])).toString('base64url'),
+    };
+  }
   const after = request.after === undefined ? undefined : readPosition(request.after);
   if (judged.length > 0) {
     // Epochs are compared first: what is looked at is not shown before.
@@ -137,6 +149,27 @@ function tooMany(): Refusal {
     'too-costly',
     `This search has more than ${MOST_JUDGED} candidates, which must be looked at one by one: add a parameter that narrows it, such as a patient or a code`,
   );
+}
+
+/** Whether an index has the order. */
+function isIndexed({ sort }: SearchRequest): boolean {
+  const [key, ...more] = sort;
+  return key === undefined || (more.length === 0 && (key.by === 'date' || key.by === '_lastUpdated'));
+}
+
+/** @throws Refusal 400 where it is none of ours */
+function readPlace(text: string, keys: number): Place {
+  try {
+    const [values, rid, ...more] = JSON.parse(Buffer.from(text, 'base64url').toString()) as unknown[];
+    const right =
+      Array.isArray(values) &&
+      values.length === keys &&
+      values.every((value) => value === null || typeof value === 'string' || typeof value === 'number');
+    if (right && Number.isSafeInteger(rid) && more.length === 0) return { values, rid: rid as number };
+  } catch {
+    // falls through to the same refusal
+  }
+  throw invalid('value', 'This page link is damaged: begin again with the first page');
 }
 
 /** The one order that an index has. */

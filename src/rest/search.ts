@@ -3,6 +3,7 @@ import { invalid, operationOutcome, refusal } from '../fhir/outcome.ts';
 import { readText } from '../http/body.ts';
 import { type Exchange, fhirBase } from '../http/exchange.ts';
 import { negotiate, notAcceptable } from '../http/negotiation.ts';
+import { prefersLenient } from '../http/prefer.ts';
 import type { SearchPage, Stored } from '../records/records.ts';
 import { parseSearch } from '../search/parse.ts';
 import { type Parameter, readParameters } from '../search/query-string.ts';
@@ -14,7 +15,8 @@ import { type RestContext, selectionOf } from './selection.ts';
 export async function search(context: RestContext, exchange: Exchange): Promise<void> {
   const { path, parameters, format, caller } = exchange;
   const base = fhirBase(context);
-  const request = parseSearch(context.definitions, path.type, parameters, base);
+  const lenient = prefersLenient(exchange.request.headers.prefer);
+  const request = parseSearch(context.definitions, path.type, parameters, base, lenient);
   const selection = selectionOf(context, path.type, request);
   const page = await context.records.search(caller, request);
 

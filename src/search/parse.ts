@@ -1,10 +1,10 @@
 /** A query string becomes a typed request, or is refused with what is wrong and what is possible (R4 search.html). */
 import { clinicalDate } from '../fhir/clinical-date.ts';
 import type { Definitions } from '../fhir/definitions.ts';
-import { parameterFault, tooCostly, UnknownParameter, unsupported } from './faults.ts';
-import { type Grammar, readFilter } from './filter.ts';
+import { parameterFault, short, tooCostly, UnknownParameter, unsupported } from './faults.ts';
+import { type Grammar, readFilter, searchable } from './filter.ts';
 import { isInclude, readInclude } from './include.ts';
-import type { Filter, Include, SearchRequest, Summary } from './request.ts';
+import type { Filter, Include, SearchRequest, SortKey, Summary } from './request.ts';
 
 /** Entries on a page where none are asked for, and at most. */
 const DEFAULT_COUNT = 20;
@@ -29,6 +29,7 @@ type Making = {
  *
  * @param pairs   decoded names and values, in order
  * @param baseUrl this server's FHIR base, for absolute references to it
+ * @param lenient whether unknown parameters are left out, and of the links too (R4 search.html#errors)
  * @throws        Refusal 400 naming the parameter; too-costly, naming the limit
  */
 export function parseSearch(
@@ -36,6 +37,7 @@ export function parseSearch(
   type: string,
   pairs: Iterable<readonly [name: string, value: string]>,
   baseUrl: string,
+  lenient = false,
 ): SearchRequest {
   const grammar = { definitions, baseUrl };
   const request: Making = {
@@ -62,7 +64,8 @@ export function parseSearch(
       once.add(name);
       read(request, value, definitions);
     } else {
-      const filter = filterOf(grammar, type, name, value);
+      const filter = filterOf(grammar, type, name, value, lenient);
+      if (!filter) continue;
       request.filters.push(filter);
       values += valuesIn(filter);
       if (request.filters.length > MAX_FILTERS)
@@ -80,15 +83,42 @@ export function parseSearch(
   return request;
 }
 
-function filterOf(grammar: Grammar, type: string, name: string, value: string): Filter {
+function filterOf(
+  grammar: Grammar,
+  type: string,
+  name: string,
+  value: string,
+  lenient: boolean,
+): Filter | undefined {
   try {
     const filter = readFilter(grammar, type, name, value);
     if (isLater(filter)) throw unsupported(name, 'asks for what is not supported yet');
     return filter;
   } catch (fault) {
     if (!(fault instanceof UnknownParameter)) throw fault;
+    if (lenient) return undefined;
     throw fault.refusal(Object.keys(RESULT).filter((one) => one !== '_after'));
   }
+}
+
+/** So many parameters a search is sorted by. */
+const MAX_SORTS = 5;
+
+/** One key of `_sort`: a parameter, after a hyphen where it descends. */
+function readSort(definitions: Definitions, type: string, written: string): SortKey {
+  const descending = written.startsWith('-');
+  const code = descending ? written.slice(1) : written;
+  if (code === '_lastUpdated' || code === '_id') return { by: code, descending };
+  if (code === clinicalDate(definitions, type)?.code) return { by: 'date', descending };
+  const sortable = searchable(definitions, type).filter(
+    (one) => one.type !== 'composite' && one.type !== 'special',
+  );
+  const parameter = sortable.find((one) => one.code === code);
+  if (parameter) return { by: 'parameter', parameter, descending };
+  throw parameterFault(
+    '_sort',
+    `cannot be ${short(code)} for ${type}: possible are ${sortable.map((one) => one.code).join(', ')}, or these with - before them`,
+  );
 }
 
 /** Parameters that shape the result (R4 search.html#return). */
@@ -99,14 +129,9 @@ const RESULT: Readonly<Record<string, (request: Making, value: string, definitio
     if (request.count === 0) request.total = 'accurate';
   },
   _sort(request, value, definitions) {
-    const by = value.replace(/^-/, '');
-    const date = clinicalDate(definitions, request.types[0] as string)?.code;
-    if (by !== date && by !== '_lastUpdated')
-      throw parameterFault(
-        '_sort',
-        `can be ${date ? `${date}, ` : ''}_lastUpdated, or these with - before them, for ${request.types[0]}`,
-      );
-    request.sort = [{ by: by === '_lastUpdated' ? by : 'date', descending: value.startsWith('-') }];
+    const keys = value.split(',').filter(Boolean);
+    if (keys.length > MAX_SORTS) throw tooCostly(`_sort takes ${MAX_SORTS} parameters at most`);
+    request.sort = keys.map((key) => readSort(definitions, request.types[0] as string, key));
   },
   _summary(request, value) {
     if (!['true', 'text', 'data', 'count', 'false'].includes(value))

@@ -1,0 +1,85 @@
+/** `_sort` by what no index has (R4 search.html#sort), and lenient handling (#errors). */
+import type { Bundle } from 'fhir/r4.js';
+import { startApp, type TestApp } from '../http/app.ts';
+
+let app: TestApp;
+beforeAll(async () => {
+  app = await startApp();
+  const people = [
+    ['a', 'Zimmer', 'female', '1990-01-01'],
+    ['b', 'adams', 'male', '1980-05'],
+    ['c', 'Ångström', undefined, '1990-01-01'],
+    ['d', undefined, 'male', undefined],
+    ['e', 'Adams', 'female', '1975'],
+  ] as const;
+  for (const [id, family, gender, birthDate] of people)
+    await app
+      .send('put', `/Patient/${id}`)
+      .type('application/fhir+json')
+      .send({ resourceType: 'Patient', id, name: family && [{ family }], gender, birthDate })
+      .expect(201);
+});
+afterAll(() => app.close());
+
+/** The ids over all pages. */
+async function ids(query: string): Promise<string> {
+  let found = '';
+  for (let url: string | undefined = `/Patient?${query}`; url; ) {
+    const { body }: { body: Bundle } = await app.send('get', url).expect(200);
+    for (const { resource } of body.entry ?? []) found += resource?.id;
+    const next: string | undefined = body.link.find(
+      ({ relation }: { relation: string }) => relation === 'next',
+    )?.url;
+    url = next?.slice(app.base.length);
+  }
+  return found;
+}
+
+describe('R4 search.html#sort', () => {
+  test.each([
+    ['_sort=family', 'beca' + 'd'],
+    ['_sort=-family', 'aceb' + 'd'],
+    ['_sort=gender,family', 'eab' + 'd' + 'c'],
+    ['_sort=-gender,-birthdate', 'bd' + 'ae' + 'c'],
+    ['_sort=_id', 'abcde'],
+    ['_sort=-_id', 'edcba'],
+    ['_sort=birthdate,family', 'ebca' + 'd'],
+    ['_sort=family&gender=female', 'ea'],
+    ['_sort=family&gender:missing=true', 'c'],
+  ])('%s: absent values last, equal ones in a lasting order, on any pages', async (query, order) => {
+    const whole = await ids(query);
+    // equal ones ("adams") in either order, as long as it lasts
+    expect(whole.replace('eb', 'be')).toBe(order.replace('eb', 'be'));
+    for (const count of [1, 2, 3]) expect(await ids(`${query}&_count=${count}`)).toBe(whole);
+  });
+
+  test('what cannot be sorted by is told', async () => {
+    const { body } = await app.send('get', '/Patient?_sort=shoe').expect(400);
+    expect(body.issue[0].diagnostics).toMatch(/cannot be shoe for Patient: possible are .*family/);
+    await app.send('get', '/Patient?_sort=a,b,c,d,e,f').expect(400);
+    await app.send('get', '/Patient?_sort=family&_after=W10').expect(400);
+  });
+
+  test('_total counts all, whatever the page', async () => {
+    const { body } = await app.send('get', '/Patient?_sort=family&_count=2&_total=accurate').expect(200);
+    expect(body.total).toBe(5);
+    expect(body.entry).toHaveLength(2);
+  });
+});
+
+describe('R4 search.html#errors: Prefer: handling', () => {
+  const asked = (query: string, prefer: string) => app.send('get', `/Patient?${query}`).set('Prefer', prefer);
+
+  test('lenient leaves out what is unknown, and self says so', async () => {
+    const { body } = await asked('shoe=12&gender=male', 'handling=lenient').expect(200);
+    expect(body.entry).toHaveLength(2);
+    expect(body.link[0].url).toBe(`${app.base}/Patient?gender=male`);
+  });
+
+  test.each(['gender:fuzzy=male', 'birthdate=1980-13', '_count=x'])('%s is 400 either way', async (query) => {
+    await asked(query, 'handling=lenient').expect(400);
+    await asked(query, 'handling=strict').expect(400);
+  });
+
+  test('strict is the default', () => app.send('get', '/Patient?shoe=12').expect(400));
+});
