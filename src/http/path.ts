@@ -15,7 +15,8 @@ export type Pattern =
   | '/:type/_history'
   | '/:type/:id'
   | '/:type/:id/_history'
-  | '/:type/:id/_history/:version';
+  | '/:type/:id/_history/:version'
+  | '/:type/:id/:member';
 
 /** What a path names; '' for what its pattern does not have. */
 export interface FhirPath {
@@ -23,6 +24,8 @@ export interface FhirPath {
   readonly type: string;
   readonly id: string;
   readonly version: string;
+  /** the type that is searched in the compartment of type and id */
+  readonly member?: string;
 }
 
 /**
@@ -57,12 +60,14 @@ export function readPath(text: string, method: string | undefined, definitions: 
     if (length === 4)
       throw refusal(404, 'not-found', `There is no version "${shown(version)}" of ${type}/${id}`);
   }
-  if (length === 3 && definitions.isResourceType(history ?? ''))
+  if (length === 3 && history !== undefined && definitions.isResourceType(history)) {
+    if (type === 'Patient') return { pattern: '/:type/:id/:member', type, id, version: '', member: history };
     throw refusal(
       404,
       'not-supported',
-      'Searching in a compartment is not supported yet: use a search parameter',
+      `There is no compartment of a ${type} here, only of a Patient: use a search parameter`,
     );
+  }
   throw refusal(404, 'not-found', 'This URL is none of the FHIR API: see R4 http.html for those there are');
 }
 

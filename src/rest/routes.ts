@@ -45,6 +45,7 @@ export function makeRoutes(options: Context): Routes {
       DELETE: done('delete', remove),
     },
     '/:type/:id/_history': { GET: done('history-instance', history) },
+    '/:type/:id/:member': { GET: done('search-compartment', search) },
     '/:type/:id/_history/:version': { GET: done('vread', vread) },
   };
   const capabilities = makeCapabilities(context, routes);

@@ -7,17 +7,19 @@ import { prefersLenient } from '../http/prefer.ts';
 import type { SearchPage, Stored } from '../records/records.ts';
 import { parseSearch } from '../search/parse.ts';
 import { type Parameter, readParameters } from '../search/query-string.ts';
-import type { SearchRequest } from '../search/request.ts';
+import type { Filter, SearchRequest } from '../search/request.ts';
 import { answerBundle, type Bundle, type BundleEntry, type Link, pageLinks } from './bundle.ts';
 import { type RestContext, selectionOf } from './selection.ts';
 
-/** GET [base]/[type]?… */
+/** GET [base]/[type]?…, and in a compartment [base]/Patient/[id]/[type]?… (R4 http.html#vsearch) */
 export async function search(context: RestContext, exchange: Exchange): Promise<void> {
   const { path, parameters, format, caller } = exchange;
-  const base = fhirBase(context);
   const lenient = prefersLenient(exchange.request.headers.prefer);
-  const request = parseSearch(context.definitions, path.type, parameters, base, lenient);
-  const selection = selectionOf(context, path.type, request);
+  const type = path.member ?? path.type;
+  const asked = parseSearch(context.definitions, type, parameters, fhirBase(context), lenient);
+  const within: Filter[] = path.member ? [{ kind: 'compartment', type: path.type, id: path.id }] : [];
+  const request = { ...asked, filters: [...within, ...asked.filters] };
+  const selection = selectionOf(context, type, request);
   const page = await context.records.search(caller, request);
 
   const bundle = searchBundle(context, request, format.asked, page);
@@ -39,13 +41,18 @@ export function searchBundle(
   return {
     type: 'searchset',
     total: page.total,
-    links: pageLinks(`${base}/${request.types[0]}`, own, request.after, page.next),
+    links: pageLinks(`${base}/${placeOf(request)}`, own, request.after, page.next),
     entries: [
       ...page.entries.map((resource) => entryOf(base, resource, 'match')),
       ...page.included.map((resource) => ({ ...entryOf(base, resource, 'include'), selection: included })),
       ...(page.cut ? [CUT] : []),
     ],
   };
+}
+
+/** Where a search is asked for. */
+function placeOf({ types: [type], filters: [first] }: SearchRequest): string {
+  return first?.kind === 'compartment' ? `${first.type}/${first.id}/${type}` : (type as string);
 }
 
 function entryOf(base: string, resource: Stored, mode: 'match' | 'include'): BundleEntry {

@@ -98,6 +98,12 @@ interface Deletion {
 /** So far, in ms, the time stamp of a deletion may lie outside of its call: it is never before that of the version before. */
 const SLACK = 30;
 
+/** So exact, in ms, is the servers' time on the clients' clock. */
+const CLOCK = 2;
+
+const fits = ({ operation: { invoked, returned } }: Placed, at: number, slack: number): boolean =>
+  invoked - slack <= at && at <= returned + slack;
+
 /**
  * Finds who made each deletion. Acknowledged ones by id are known; what a condition found is not told, and what had
  * no answer may be any: they are given to the deletions that fit in time, the first to be over first.
@@ -131,11 +137,13 @@ function matchDeletions(
       known ??
       names
         .flatMap((name) => loose.get(name) ?? [])
-        .filter(
-          ({ operation: { invoked, returned }, step }) =>
-            !taken.has(step) && invoked - SLACK <= version.updated && version.updated <= returned + SLACK,
-        )
-        .sort((a, b) => a.operation.returned - b.operation.returned)[0];
+        .filter((one) => !taken.has(one.step) && fits(one, version.updated, SLACK))
+        // one that is out of time by a little is the maker only where no other can be
+        .sort(
+          (a, b) =>
+            Number(fits(b, version.updated, CLOCK)) - Number(fits(a, version.updated, CLOCK)) ||
+            a.operation.returned - b.operation.returned,
+        )[0];
     if (maker) taken.add(maker.step);
     found(deletion, maker);
   }

@@ -136,3 +136,40 @@ test.each([
   const { body } = await app.send('get', `/${query}`).expect(400);
   expect(body.issue[0].diagnostics).toMatch(says);
 });
+
+describe('R4 http.html#vsearch: in the compartment of a patient', () => {
+  const ids = async (path: string): Promise<string[]> => {
+    const { body } = await app.send('get', path).expect(200);
+    return (body.entry ?? []).map(({ resource }: { resource: { id: string } }) => resource.id).sort();
+  };
+
+  test.each([
+    ['/Patient/ann/Observation', ['o1', 'o2']],
+    ['/Patient/ann/Observation?performer=Practitioner/doc', ['o1']],
+    ['/Patient/ann/Patient', ['ann']],
+    ['/Patient/bob/Observation', ['o3']],
+    ['/Patient/nobody/Observation', []],
+    ['/Patient/ann/Organization', []],
+  ])('%s', async (path, found) => {
+    expect(await ids(path)).toEqual(found);
+  });
+
+  test('what refers to the patient otherwise is in it, and its pages stay in it', async () => {
+    await put('Appointment', 'visit', {
+      status: 'booked',
+      participant: [{ actor: { reference: 'Patient/ann' }, status: 'accepted' }],
+    });
+    await put('AuditEvent', 'seen', {
+      type: { code: 'rest' },
+      recorded: '2026-01-01T00:00:00Z',
+      agent: [{ who: { reference: 'Patient/ann' }, requestor: true }],
+      source: { observer: { display: 'x' } },
+    });
+    expect(await ids('/Patient/ann/Appointment')).toEqual(['visit']);
+    expect(await ids('/Patient/ann/AuditEvent')).toEqual(['seen']);
+    const { body } = await app.send('get', '/Patient/ann/Observation?_count=1').expect(200);
+    const next = body.link.find(({ relation }: { relation: string }) => relation === 'next').url;
+    expect(next).toMatch(/\/Patient\/ann\/Observation\?/);
+    expect(await ids(next.slice(app.base.length))).toHaveLength(1);
+  });
+});

@@ -80,7 +80,7 @@ export function condition(sql: Sql, filter: Judged, setting: Setting): string {
     case 'list':
       return listCondition(sql, filter, setting);
     case 'compartment':
-      return compartmentCondition(sql, filter, setting, condition);
+      return compartmentCondition(sql, filter, setting);
     case 'not':
       // What a row has no value for is unknown to SQL, and not so to us.
       return `not coalesce(${condition(sql, filter.filter, setting)}, false)`;

@@ -1,7 +1,7 @@
 /** Conditions on other resources: chains, `_has`, lists and compartments (R4 search.html#chaining, #has, #list). */
 import type { SearchParameter } from '../../fhir/definitions.ts';
 import type { Filter } from '../../search/request.ts';
-import { keyText } from '../index/keys.ts';
+import { compartmentKey, keyText } from '../index/keys.ts';
 import { type Condition, or, type Setting } from './setting.ts';
 import type { Sql } from './sql.ts';
 
@@ -65,18 +65,17 @@ export function listCondition(sql: Sql, { id }: Of<'list'>, { row, typeNumber }:
       and ${e}.path = any (array(select code from path where name = 'List.entry.item')))`;
 }
 
-/** The row is the resource itself, or refers to it by a parameter of the compartment's definition. */
+/** The row is in the compartment of a patient: it is about him, or refers to him otherwise, or is himself. */
 export function compartmentCondition(
   sql: Sql,
   { type, id }: Of<'compartment'>,
-  setting: Setting,
-  condition: Condition,
+  { type: own, row, keys, typeNumber }: Setting,
 ): string {
-  const references = setting
-    .compartment(type)
-    .map((parameter) =>
-      condition(sql, { kind: 'reference', parameter, values: [{ kind: 'local', type, id }] }, setting),
-    );
-  if (setting.type === type) references.push(condition(sql, { kind: 'id', ids: [id] }, setting));
-  return or(references);
+  const [t, x] = [sql.alias(), sql.alias()];
+  const patient = `array(select rid from resource where type = ${sql.bind(typeNumber(type))} and id = ${sql.bind(id)})`;
+  // A patient's own number is among those that it is about.
+  return `${row}.rid in (
+    select ${t}.rid from timeline ${t} where ${t}.patient = any (${patient}) and ${t}.key = ${sql.bind(keyText(keys.type(own)))}
+    union all select ${x}.rid from resource_index ${x}
+    where ${x}.keys @> array[${sql.bind(keyText(compartmentKey(keys.type(own), id)))}::bigint])`;
 }

@@ -1,6 +1,6 @@
 /** What is found out before a search: the stretch of the timeline that holds all matches, and what is left to be judged. */
 import { clinicalDate } from '../../fhir/clinical-date.ts';
-import type { Definitions, SearchParameter } from '../../fhir/definitions.ts';
+import type { Definitions } from '../../fhir/definitions.ts';
 import { patientParameters } from '../../fhir/patient-parameters.ts';
 import { referencePaths } from '../../fhir/reference-paths.ts';
 import type { Filter } from '../../search/request.ts';
@@ -60,7 +60,6 @@ export function makePlans(
     patient: patientParameters(definitions, type),
     typeNumber: catalog.typeNumber,
     pathsOf: (parameter) => referencePaths(definitions, type, parameter) ?? [],
-    compartment: (of) => compartmentParameters(definitions, of, type),
     of: settingOf,
   });
 
@@ -175,6 +174,7 @@ function isSelective(filter: Filter): boolean {
     case 'uri':
     case 'of-type':
     case 'list':
+    case 'compartment':
     case 'near':
       return true;
     case 'token':
@@ -192,14 +192,4 @@ function saysPatient({ parameter, values }: Of<'reference'>, { patient }: Settin
       value.kind === 'local' &&
       (value.type === 'Patient' || (value.type === undefined && parameter.code === 'patient')),
   );
-}
-
-/** The parameters by which resources of a type are in the compartments of another: Patient's only. */
-function compartmentParameters(
-  definitions: Definitions,
-  of: string,
-  type: string,
-): readonly SearchParameter[] {
-  const codes = of === 'Patient' ? definitions.patientCompartment(type) : [];
-  return definitions.searchParameters(type).filter(({ code }) => codes.includes(code));
 }

@@ -16,8 +16,6 @@ export interface Setting {
   readonly typeNumber: (name: string) => number;
   /** names of the paths at which a reference parameter of the type finds its references */
   readonly pathsOf: (parameter: SearchParameter) => readonly string[];
-  /** codes of the parameters that put resources of the type into the compartments of another */
-  readonly compartment: (of: string) => readonly SearchParameter[];
   /** the setting of another type, on another row */
   readonly of: (type: string, row: string) => Setting;
 }
