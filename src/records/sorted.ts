@@ -54,7 +54,7 @@ export async function sortedPage(
       const facts = { type, id: match.id, updated, values, baseUrl, isResourceType };
       if (judged.length > 0 && !matches(judged, facts)) continue;
       total++;
-      const place = { values: sort.map((key) => valueOf(key, match, values, clinical)), rid: match.rid };
+      const place = { values: sort.map((key) => sortValue(key, match, values, clinical)), rid: match.rid };
       if (from && compare(sort, place, from) <= 0) continue;
       places.push(place);
       kept.set(place.rid, match);
@@ -76,7 +76,7 @@ export async function sortedPage(
 }
 
 /** The least value where it ascends, the greatest where it descends. */
-function valueOf(
+function sortValue(
   key: SortKey,
   match: Found,
   values: readonly Extracted[],

@@ -27,7 +27,7 @@ async function ids(query: string): Promise<string> {
   for (let url: string | undefined = `/Patient?${query}`; url; ) {
     const { body }: { body: Bundle } = await app.send('get', url).expect(200);
     for (const { resource } of body.entry ?? []) found += resource?.id;
-    const next: string | undefined = body.link.find(
+    const next: string | undefined = (body.link ?? []).find(
       ({ relation }: { relation: string }) => relation === 'next',
     )?.url;
     url = next?.slice(app.base.length);
