@@ -26,6 +26,8 @@ const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../packag
 const HOUR = 3_600_000;
 
 export interface App {
+  /** the FHIR base URL */
+  readonly base: string;
   readonly definitions: Definitions;
   readonly records: Records;
   readonly store: Store;
@@ -74,6 +76,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       sweepBlobs(pool, blobs).catch((fault) => log.warn({ code: fault.code }, 'could not sweep the blobs'));
     }, HOUR).unref();
     return {
+      base: `${config.baseUrl}/fhir`,
       definitions,
       records,
       store,

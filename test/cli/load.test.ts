@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import type { Bundle, BundleEntry, FhirResource } from 'fhir/r4.js';
+import type { Bundle, BundleEntry, BundleEntryRequest, FhirResource } from 'fhir/r4.js';
 import { connect } from '../../src/store/connect.ts';
 import { startApp, type TestApp } from '../http/app.ts';
 import { cloneDatabase, type TestDatabase } from '../support/database.ts';
@@ -256,23 +256,21 @@ describe('what is refused', () => {
 
   test.each<[string, unknown, RegExp]>([
     [
-      'a conditional create',
-      bundle('transaction', [
-        { resource: patient(), request: { method: 'POST', url: 'Patient', ifNoneExist: 'identifier=1' } },
-      ]),
-      /Conditional creates and updates are not supported yet/,
+      'a conditional reference that finds nothing',
+      bundle('transaction', [encounterWith('Practitioner?identifier=1|2')]),
+      /Practitioner\?identifier=1\|2 finds nothing/,
     ],
     [
-      'a conditional reference',
+      'a conditional reference outside of a transaction',
+      bundle('batch', [encounterWith('Practitioner?identifier=1|2')]),
+      /resolved in a transaction only/,
+    ],
+    [
+      'an unknown parameter in a condition',
       bundle('transaction', [
-        post({
-          resourceType: 'Encounter',
-          status: 'finished',
-          class: { code: 'AMB' },
-          participant: [{ individual: { reference: 'Practitioner?identifier=1|2' } }],
-        }),
+        { resource: patient(), request: { method: 'POST', url: 'Patient', ifNoneExist: 'shoe=1' } },
       ]),
-      /Conditional references are not supported yet: Practitioner\?identifier=1\|2/,
+      /no search parameter "shoe"/,
     ],
     [
       'a DELETE',
@@ -288,6 +286,38 @@ describe('what is refused', () => {
     const [line] = linesOf('refused.refused.ndjson');
     expect(line.outcome.issue[0].diagnostics).toMatch(reason);
   });
+});
+
+/** An entry whose resource refers to somebody. */
+function encounterWith(reference: string) {
+  return post({
+    resourceType: 'Encounter',
+    status: 'finished',
+    class: { code: 'AMB' },
+    participant: [{ individual: { reference } }],
+  });
+}
+
+test('what is known by a condition is loaded once, and found by those that come before it', async () => {
+  const identifier = [{ system: 'urn:load', value: 'conditional' }];
+  const practitioner = (method: 'POST' | 'PUT', rest: Omit<BundleEntryRequest, 'method'>): BundleEntry => ({
+    fullUrl: 'urn:uuid:0b5f5d0e-6f5c-4f0e-9d5e-2f2b1e3c4d5a',
+    resource: { resourceType: 'Practitioner', identifier } as FhirResource,
+    request: { method, ...rest },
+  });
+  const condition = 'identifier=urn:load|conditional';
+  write('conditional/1-visits.json', bundle('transaction', [encounterWith(`Practitioner?${condition}`)]));
+  write(
+    'conditional/2-created.json',
+    bundle('transaction', [practitioner('POST', { url: 'Practitioner', ifNoneExist: condition })]),
+  );
+  write(
+    'conditional/3-updated.json',
+    bundle('transaction', [practitioner('PUT', { url: `Practitioner?${condition}` })]),
+  );
+  const first = await load(join(dir, 'conditional'));
+  expect(first).toMatchObject({ code: 0, out: expect.stringMatching(/2 resources loaded/) });
+  expect((await load(join(dir, 'conditional'))).out).toMatch(/0 resources loaded.*3 were there already/);
 });
 
 describe('--url', () => {

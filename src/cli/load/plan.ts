@@ -2,7 +2,8 @@
  * What a JSON text asks to be loaded: single resources, or the entries of a Bundle that belong together.
  *
  * Each gets the id under which it is loaded before anything is written, always the same one; the server writes it
- * only if it never had it. So whatever was interrupted can be loaded again, and nothing is there twice.
+ * only if it never had it. So whatever was interrupted can be loaded again, and nothing is there twice. What says by
+ * which condition it is known (ifNoneExist, or an update by a condition) is written only if nothing meets that.
  */
 import { createHash } from 'node:crypto';
 import { readBundle, type SplitEntry } from '../../fhir/entries.ts';
@@ -28,6 +29,8 @@ export interface Resource {
   readonly fullUrl?: string;
   /** its text, with that id */
   readonly body: string;
+  /** the query by which it is found if it is there already: then its id is the server's */
+  readonly ifNoneExist?: string;
 }
 
 /** What is written in one transaction. */
@@ -120,7 +123,7 @@ function transaction(text: string, origin: Origin, entries: readonly SplitEntry[
   return { resources, whole: true };
 }
 
-/** A conditional reference (R4 http.html#trules), quickly found: a URL with a query where a reference stands. */
+/** A conditional reference, quickly found: only a transaction resolves it (R4 http.html#trules). */
 const CONDITIONAL = /"reference"\s*:\s*"([A-Z][A-Za-z]+\?[^"]*)"/;
 
 /**
@@ -134,34 +137,35 @@ function asked(entry: SplitEntry, origin: Origin, name?: () => string): Resource
   if (request && request.method !== 'POST' && request.method !== 'PUT')
     throw invalid('not-supported', `load only takes POST and PUT, not ${request.method}`, `${where}.request`);
   if (text === undefined) throw invalid('required', 'The entry has no resource', where);
-  const url = request?.method === 'PUT' ? (request.url ?? '') : '';
-  if (request?.ifNoneExist || url.includes('?'))
-    throw invalid(
-      'not-supported',
-      'Conditional creates and updates are not supported yet: give it an id',
-      `${where}.request`,
-    );
-  const conditional = CONDITIONAL.exec(text)?.[1];
+  const put = request?.method === 'PUT';
+  const [url = '', condition] = put ? splitQuery(request.url ?? '') : [];
+  const conditional = name ? undefined : CONDITIONAL.exec(text)?.[1];
   if (conditional)
     throw invalid(
       'not-supported',
-      `Conditional references are not supported yet: ${conditional}`,
+      `A conditional reference is resolved in a transaction only: ${conditional}`,
       `${where}.resource`,
     );
   const resource = identified(text, origin, {
     fullUrl,
-    id: request?.method === 'PUT' ? url.slice(url.indexOf('/') + 1) : undefined,
+    id: put && condition === undefined ? url.slice(url.indexOf('/') + 1) : undefined,
     posted: request?.method === 'POST',
     name,
   });
-  const expected = request?.method === 'PUT' ? `${resource.type}/${resource.id}` : resource.type;
-  if (request && request.url !== expected)
+  const expected = put && condition === undefined ? `${resource.type}/${resource.id}` : resource.type;
+  if (request && (put ? url : request.url) !== expected)
     throw invalid(
       'value',
       `The url of this entry must be ${expected}, not ${request.url}`,
       `${where}.request.url`,
     );
-  return resource;
+  const ifNoneExist = condition ?? request?.ifNoneExist;
+  return ifNoneExist === undefined ? resource : { ...resource, ifNoneExist };
+}
+
+function splitQuery(url: string): [path: string, query?: string] {
+  const mark = url.indexOf('?');
+  return mark < 0 ? [url] : [url.slice(0, mark), url.slice(mark + 1)];
 }
 
 /** A UUID is an id as it is; of another urn (urn:oid:…) one is made. */

@@ -1,8 +1,9 @@
 /** A load: sources in, counts out, never more in memory than what is under way. */
+
+import type { Refusal } from '../../fhir/outcome.ts';
 import { LONGEST } from './documents.ts';
 import type { Refused, Unit } from './plan.ts';
-import type { Send } from './send.ts';
-import { sendUnit } from './send.ts';
+import { type Send, sendUnit, wholly } from './send.ts';
 import type { Source } from './sources.ts';
 import { unitsOf } from './units.ts';
 
@@ -45,16 +46,31 @@ export async function runLoad(sources: readonly Source[], options: LoadOptions):
       options.refused?.(one);
     }
   };
+  const settleAll = (unit: Unit, fault: Refusal) => {
+    settle(wholly(unit.resources, fault).refused);
+    options.settled?.(0, unit.resources.length);
+  };
+  // What refers to others by a condition, and comes before them, is sent again when all is read.
+  let waiting: Unit[] = [];
+  let held = 0;
+  const reasons = new Map<Unit, Refusal>();
   const take = async (unit: Unit | Refused) => {
     if ('fault' in unit) {
       settle([unit]);
       options.settled?.(0, unit.count);
       return;
     }
-    const size = unit.resources.reduce((sum, { body }) => sum + body.length, 0);
+    const size = sizeOf(unit);
     await room.enter(size);
     try {
-      const { created, there, refused } = await sendUnit(unit, options.send);
+      const { created, there, refused, waits } = await sendUnit(unit, options.send);
+      if (waits) {
+        if (held + size > MOST_HELD) return settleAll(unit, waits);
+        held += size;
+        waiting.push(unit);
+        reasons.set(unit, waits);
+        return;
+      }
       for (const { type } of created) loaded.created.set(type, (loaded.created.get(type) ?? 0) + 1);
       loaded.there += there;
       settle(refused);
@@ -83,11 +99,25 @@ export async function runLoad(sources: readonly Source[], options: LoadOptions):
         }),
       ),
     );
+    // As long as something goes in, it may be what others wait for.
+    for (let before = Number.POSITIVE_INFINITY; waiting.length < before && !options.signal?.aborted; ) {
+      const again = waiting;
+      before = again.length;
+      waiting = [];
+      held = 0;
+      for (const unit of again) await take(unit);
+    }
+    for (const unit of waiting) settleAll(unit, reasons.get(unit) as Refusal);
   } finally {
     await units.return(undefined);
   }
   return loaded;
 }
+
+/** So many characters of what waits are held; what is beyond is refused, and can be loaded again. */
+const MOST_HELD = 256 * 1024 * 1024;
+
+const sizeOf = ({ resources }: Unit): number => resources.reduce((sum, { body }) => sum + body.length, 0);
 
 /** Lets in what fits into a number of characters; what is larger than all goes alone. */
 function makeRoom(most: number): { enter(size: number): Promise<void>; leave(size: number): void } {

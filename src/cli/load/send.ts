@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { App } from '../../app.ts';
 import { error, type Issue, Refusal } from '../../fhir/outcome.ts';
-import type { Caller } from '../../records/records.ts';
+import type { Caller, Entry } from '../../records/records.ts';
+import { parseCondition } from '../../search/condition.ts';
 import { oneLine } from '../fault.ts';
 import type { Refused, Resource, Unit } from './plan.ts';
 
@@ -17,10 +18,12 @@ export interface Sent {
   /** that were there already */
   readonly there: number;
   readonly refused: readonly Refused[];
+  /** why it must wait: a conditional reference finds nothing yet, which others may bring */
+  readonly waits?: Refusal;
 }
 
 /** Sends to the records of this process. */
-export function toRecords({ records, definitions }: App, caller: Caller): Send {
+export function toRecords({ records, definitions, base }: App, caller: Caller): Send {
   return async (resources) => {
     const unknown = resources.flatMap(({ type }, index) =>
       definitions.isResourceType(type)
@@ -30,29 +33,38 @@ export function toRecords({ records, definitions }: App, caller: Caller): Send {
     if (unknown.length > 0) throw new Refusal(404, unknown);
     const results = await records.transaction(
       caller,
-      resources.map(({ type, id, fullUrl, body }) => ({
-        method: 'PUT',
-        type,
-        id,
-        fullUrl,
-        body,
-        ifNew: true,
-      })),
+      resources.map(
+        ({ type, id, fullUrl, body, ifNoneExist }): Entry =>
+          ifNoneExist === undefined
+            ? { method: 'PUT', type, id, fullUrl, body, ifNew: true }
+            : {
+                method: 'POST',
+                type,
+                fullUrl,
+                body,
+                ifNoneExist: parseCondition(definitions, type, ifNoneExist, base),
+              },
+      ),
     );
     return results.map((result) => result.kind === 'written' && result.resource.created);
   };
 }
 
 /**
- * Sends to a server, as transaction Bundles (R4 http.html#transaction) whose entries say `ifNoneMatch: *`.
+ * Sends to a server, as transaction Bundles (R4 http.html#transaction) whose entries say `ifNoneMatch: *`, or
+ * `ifNoneExist`.
  *
  * @param base  its FHIR base URL
  * @param token access token, where it needs one
  */
 export function toServer(base: string, token: string | undefined): Send {
   return async (resources) => {
-    const entries = resources.map(({ type, id, fullUrl, body }) => {
-      const request = JSON.stringify({ method: 'PUT', url: `${type}/${id}`, ifNoneMatch: '*' });
+    const entries = resources.map(({ type, id, fullUrl, body, ifNoneExist }) => {
+      const request = JSON.stringify(
+        ifNoneExist === undefined
+          ? { method: 'PUT', url: `${type}/${id}`, ifNoneMatch: '*' }
+          : { method: 'POST', url: type, ifNoneExist },
+      );
       return `{${fullUrl ? `"fullUrl":${JSON.stringify(fullUrl)},` : ''}"resource":${body},"request":${request}}`;
     });
     const response = await reach(base, {
@@ -135,16 +147,21 @@ export async function sendUnit(unit: Unit, send: Send): Promise<Sent> {
     return { created, there: unit.resources.length - created.length, refused: [] };
   } catch (fault) {
     if (!(fault instanceof Refusal)) throw fault;
+    if (unit.whole && findsNothing(fault)) return { created: [], there: 0, refused: [], waits: fault };
     return unit.whole ? wholly(unit.resources, fault) : apart(unit.resources, fault, send);
   }
 }
+
+/** Whether it was refused because a conditional reference finds nothing. */
+const findsNothing = ({ status, issues }: Refusal): boolean =>
+  status === 412 && issues.some(({ code }) => code === 'not-found');
 
 /** Which entry an issue is about. */
 const entryOf = ({ expression }: Issue): number =>
   Number(/^Bundle\.entry\[(\d+)\]/.exec(expression ?? '')?.[1]);
 
 /** One line for each resource at fault; the first stands for all others that are refused with them. */
-function wholly(resources: readonly Resource[], fault: Refusal): Sent {
+export function wholly(resources: readonly Resource[], fault: Refusal): Sent {
   const byEntry = Map.groupBy(fault.issues, entryOf);
   const refused = [...byEntry].map(([index, issues], nth) => {
     const { origin, type, body } = resources[index] ?? {};
