@@ -164,6 +164,7 @@ function isLater(filter: Filter): boolean {
 
 function isJudged(filter: Filter): boolean {
   if (filter.kind === 'string') return filter.modifier === 'exact';
+  if (filter.kind === 'uri') return filter.modifier !== undefined && filter.parameter.code === '_profile';
   if (filter.kind === 'token-text' || filter.kind === 'missing' || filter.kind === 'composite') return true;
   if (filter.kind === 'chain') return filter.targets.some((target) => isJudged(target.filter));
   return 'filter' in filter && isJudged(filter.filter);

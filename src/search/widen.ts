@@ -28,6 +28,9 @@ function isWider(type: string, filter: Filter): boolean {
     case 'token-text':
     case 'missing':
       return true;
+    case 'uri':
+      // The index has its values as a whole only.
+      return filter.modifier !== undefined && filter.parameter.code === '_profile';
     case 'composite':
       // Of parts that stand once in a resource each is found by itself.
       return filter.parameter.expression !== type;
@@ -40,9 +43,6 @@ function isWider(type: string, filter: Filter): boolean {
 
 function wider(definitions: Definitions, type: string, filter: Filter): readonly Filter[] {
   switch (filter.kind) {
-    case 'token-text':
-    case 'missing':
-      return [];
     case 'string':
       // Equal texts have equal beginnings, whatever their case.
       return [filter.modifier === 'exact' ? { ...filter, modifier: undefined } : filter];
@@ -58,10 +58,8 @@ function wider(definitions: Definitions, type: string, filter: Filter): readonly
       // All parts of the one value, as filters of the search itself: plans are made by them.
       return each.length === 1 ? (each[0] as Filter[]) : [{ kind: 'any', filters: each.map(allOf) }];
     }
-    case 'not':
-      return isWider(type, filter.filter) ? [] : [filter];
     default:
-      return [filter];
+      return isWider(type, filter) ? [] : [filter];
   }
 }
 

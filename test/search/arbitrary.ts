@@ -91,6 +91,14 @@ const urls = [
 const url = fc.constantFrom(...urls);
 const ids = ['1', '11', 'p.1'];
 
+const numbers = [0, 5, 5.35, 5.4, 5.45, 99.5, 100, 100.4999, 1000, -5.4];
+const quantity = fc.record({
+  value: fc.constantFrom(...numbers),
+  system: fc.constantFrom(undefined, 'http://unitsofmeasure.org', 'http://a'),
+  code: fc.constantFrom(undefined, 'mg', 'kg'),
+  unit: fc.constantFrom(undefined, 'mg', 'milligrams'),
+});
+
 /** Every way to say a target, and ways to say none. */
 function reference(...types: string[]): fc.Arbitrary<object> {
   return fc
@@ -121,7 +129,7 @@ const canonical = fc.oneof(
 const meta = some({ tag: list(coding), security: list(coding), profile: list(url), source: maybe(url) });
 const about = reference('Patient', 'Group');
 
-const RESOURCES: Readonly<Record<string, fc.Arbitrary<object>>> = {
+const RESOURCES: Record<string, fc.Arbitrary<object>> = {
   Patient: fc.record({
     meta: maybe(meta),
     identifier: list(identifier),
@@ -159,12 +167,24 @@ const RESOURCES: Readonly<Record<string, fc.Arbitrary<object>>> = {
           dateTime.map((valueDateTime) => ({ valueDateTime })),
           period.map((valuePeriod) => ({ valuePeriod })),
           name.map((valueString) => ({ valueString })),
+          quantity.map((valueQuantity) => ({ valueQuantity })),
         ),
       ),
       performer: list(reference('Patient', 'Practitioner', 'Organization')),
       derivedFrom: list(reference('Observation')),
       component: list(
-        fc.record({ code: concept, valueCodeableConcept: maybe(concept), dataAbsentReason: maybe(concept) }),
+        fc
+          .record({
+            code: concept,
+            value: maybe(
+              fc.oneof(
+                concept.map((valueCodeableConcept) => ({ valueCodeableConcept })),
+                quantity.map((valueQuantity) => ({ valueQuantity })),
+              ),
+            ),
+            dataAbsentReason: maybe(concept),
+          })
+          .map(({ value, ...rest }) => ({ ...rest, ...value })),
         2,
       ),
     })
@@ -201,6 +221,19 @@ const RESOURCES: Readonly<Record<string, fc.Arbitrary<object>>> = {
   }),
 };
 
+RESOURCES.RiskAssessment = fc.record({
+  status: fc.constant('final'),
+  subject: about,
+  prediction: list(
+    fc.oneof(
+      fc.constantFrom(...numbers).map((probabilityDecimal) => ({ probabilityDecimal })),
+      fc
+        .tuple(fc.constantFrom(...numbers), fc.nat(20))
+        .map(([low, more]) => ({ probabilityRange: { low: { value: low }, high: { value: low + more } } })),
+    ),
+  ),
+});
+
 export const TYPES = Object.keys(RESOURCES);
 
 /** A resource of a type, without its type and id. */
@@ -232,7 +265,52 @@ const VALUES: Readonly<Partial<Record<SearchParameter['type'], fc.Arbitrary<stri
       escaped([...(upper ? text.toUpperCase() : text)].slice(0, length + 1).join('')),
     ),
   uri: url.map(escaped),
+  number: fc.tuple(prefix, fc.constantFrom(...numbers, '1e2', '100.0', '5.40')).map((both) => both.join('')),
+  quantity: fc
+    .tuple(
+      prefix,
+      fc.constantFrom(...numbers, '1e2', '100.0'),
+      fc.constantFrom('', '||mg', '|http://unitsofmeasure.org|kg', '|http://a|mg'),
+    )
+    .map((all) => all.join('')),
 };
+
+/** Modifiers of a type of parameter, and values for them. */
+const MODIFIED: Readonly<
+  Partial<Record<SearchParameter['type'], Readonly<Record<string, fc.Arbitrary<string>>>>>
+> = {
+  token: {
+    not: VALUES.token as fc.Arbitrary<string>,
+    text: fc.constantFrom('text', 'DISP', 'x', 'none'),
+    'of-type': fc
+      .tuple(fc.constantFrom('', ...systems), code, fc.constantFrom(...codes))
+      .map((parts) => parts.map(escaped).join('|')),
+  },
+  string: {
+    exact: name.map(escaped),
+    contains: fc
+      .tuple(name, fc.nat({ max: 3 }))
+      .map(([text, from]) => escaped([...text].slice(from, from + 2).join(''))),
+  },
+  uri: {
+    below: fc.constantFrom('http://a', 'http://a/', 'urn:'),
+    above: fc.constantFrom('http://a/q/more', 'http://a/Q'),
+  },
+  reference: { identifier: VALUES.token as fc.Arbitrary<string> },
+};
+
+/** A search with a modifier, or none where the parameter has none. */
+function modified({
+  code: name,
+  type,
+}: SearchParameter): fc.Arbitrary<readonly [string, string]> | undefined {
+  if (name === '_id' || name === '_lastUpdated') return undefined;
+  const own = Object.entries(MODIFIED[type] ?? {}).map(([modifier, value]) =>
+    several(value).map((values) => [`${name}:${modifier}`, values] as const),
+  );
+  const missing = fc.constantFrom('true', 'false').map((value) => [`${name}:missing`, value] as const);
+  return fc.oneof(missing, ...own);
+}
 
 /** A search by references: to the types that the parameter can have, or by modifier to one of them. */
 function byReference({ code: name, target = [] }: SearchParameter): fc.Arbitrary<readonly [string, string]> {
@@ -275,6 +353,11 @@ function parameter(searched: SearchParameter): fc.Arbitrary<readonly [string, st
 /** A search by one or two of these parameters, in an order that the store walks or one that it sorts. */
 export const searchBy = (parameters: readonly SearchParameter[]): fc.Arbitrary<Asked> =>
   fc.record({
-    parameters: fc.array(fc.constantFrom(...parameters).chain(parameter), { minLength: 1, maxLength: 2 }),
+    parameters: fc.array(
+      fc
+        .tuple(fc.constantFrom(...parameters), fc.nat({ max: 2 }))
+        .chain(([one, which]) => (which === 0 && modified(one)) || parameter(one)),
+      { minLength: 1, maxLength: 2 },
+    ),
     sort: fc.constantFrom('', '_sort=-_lastUpdated'),
   });

@@ -202,7 +202,7 @@ describe('SQL and the matcher', () => {
   let run = 0;
 
   /** Those that the arbitrary searches are of. */
-  const KINDS = new Set(['token', 'date', 'string', 'reference', 'uri']);
+  const KINDS = new Set(['token', 'date', 'string', 'reference', 'uri', 'number', 'quantity']);
 
   /** The parameters that resources of a type have values for. */
   function parametersOf(type: string): SearchParameter[] {
