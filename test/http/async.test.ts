@@ -118,7 +118,10 @@ describe('R4 async.html: a request that is done later', () => {
       resourceType: 'Bundle',
       type: 'transaction',
       entry: [
-        { resource: { resourceType: 'Basic', code: { text: 'x' } }, request: { method: 'POST', url: 'Basic' } },
+        {
+          resource: { resourceType: 'Basic', code: { text: 'x' } },
+          request: { method: 'POST', url: 'Basic' },
+        },
         { request: { method: 'GET', url: 'Patient?_id=later' } },
       ],
     };
