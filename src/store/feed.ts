@@ -27,16 +27,17 @@ export interface FeedPage {
 
 // $1 seen, $2 its base, $3 up to, $4 the base now, $5 to $7 the last entry of the page before, $8 limit.
 // Rides on the primary key (tx, …): nothing older than the oldest transaction that `seen` saw under way is read.
-// Where the database was restored into a new cluster, transactions count anew above a higher base.
+// Where the database was restored into a new cluster, transactions count anew above a higher base, which is the number
+// of the newest row that came along.
 const READ = {
   name: 'feed',
   text: `select c.rid, c.version, c.type, c.interaction, c.tx
          from change c
          where c.tx >= $2::bigint + pg_snapshot_xmin($1::pg_snapshot)::text::bigint
            and (c.tx, c.rid, c.version) > ($5::bigint, $6::bigint, $7::integer)
-           and (($2 < $4::bigint and c.tx >= $4)
+           and (($2 < $4::bigint and c.tx > $4)
                 or not pg_visible_in_snapshot(greatest(c.tx - $2, 0)::text::xid8, $1))
-           and (c.tx < $4 or pg_visible_in_snapshot(greatest(c.tx - $4, 0)::text::xid8, $3::pg_snapshot))
+           and (c.tx <= $4 or pg_visible_in_snapshot(greatest(c.tx - $4, 0)::text::xid8, $3::pg_snapshot))
          order by c.tx, c.rid, c.version limit $8`,
 };
 const NOW = { name: 'snapshot', text: 'select pg_current_snapshot()::text' };
