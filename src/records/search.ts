@@ -11,6 +11,7 @@ import { instantOf } from '../store/pool.ts';
 import { cutPage } from '../store/read/page.ts';
 import type { After, Match, Sought } from '../store/search/search.ts';
 import { checkEpoch } from './callers.ts';
+import { permitted } from './permitted.ts';
 import type { Caller, SearchPage, Stored } from './records.ts';
 import type { ReadSetting } from './setting.ts';
 import { type Place, sortedPage } from './sorted.ts';
@@ -24,7 +25,8 @@ export async function search(
   const { types, count, total: wanted } = request;
   const [type] = types as readonly [string];
   demand(caller.access, type, 's');
-  const { filters, judged } = widened(definitions, type, request.filters);
+  const asked = request.filters.map((filter) => permitted(caller.access, filter));
+  const { filters, judged } = widened(definitions, type, asked);
   const sought = { type, filters, sort: orderOf(request) };
   if (!isIndexed(request)) {
     checkEpoch(caller, await callers.epoch());

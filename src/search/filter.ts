@@ -102,12 +102,6 @@ function readPlain(
         ),
       };
     case 'string':
-      if (code === '_text' || code === '_content')
-        return {
-          kind: 'words',
-          where: code === '_text' ? 'narrative' : 'content',
-          words: withoutEscapes(values.join(',')),
-        };
       return { kind: 'string', parameter, values: values.map(withoutEscapes) };
     case 'uri':
       return { kind: 'uri', parameter, values: values.map(withoutEscapes) };

@@ -50,8 +50,6 @@ export type Filter =
   | { readonly kind: 'near'; readonly parameter: SearchParameter; readonly values: readonly NearValue[] }
   /** `:missing` */
   | { readonly kind: 'missing'; readonly parameter: SearchParameter; readonly missing: boolean }
-  /** `_text` and `_content`: words in the narrative, or in all texts */
-  | { readonly kind: 'words'; readonly where: 'narrative' | 'content'; readonly words: string }
   /** a chain: the parameter refers to a resource of one of these types, which passes that type's filter */
   | { readonly kind: 'chain'; readonly parameter: SearchParameter; readonly targets: readonly ChainTarget[] }
   /** `_has`: a resource of a type refers to it by a parameter and passes the filter */

@@ -98,6 +98,34 @@ test('what the caller may not read is not included', async () => {
   expect(body.entry).toHaveLength(1);
 });
 
+describe('joins tell nothing of what the caller may not search', () => {
+  const asked = async (scope: string, query: string) => {
+    const token = await app.app.issueToken({ scope, client: 'test', minutes: 5 });
+    return app.send('get', `/${query}`).set('Authorization', `Bearer ${token}`);
+  };
+
+  test.each([
+    ['system/Observation.rs', 'Observation?patient.organization=Organization/clinic'],
+    ['system/Observation.rs', 'Observation?subject:Patient.gender:not=male'],
+    ['system/Observation.rs system/Patient.rs', 'Observation?patient.organization.name=clinic'],
+    ['system/Patient.rs', 'Patient?_has:Observation:patient:code=c'],
+    ['system/Patient.rs', 'Patient?_list=secret'],
+    [
+      'system/Practitioner.rs system/Patient.rs',
+      'Practitioner?_has:Patient:general-practitioner:_has:Observation:patient:code=c',
+    ],
+  ])('%s: %s is 403', async (scope, query) => {
+    const { status, body } = await asked(scope, query);
+    expect([status, body.issue[0].code]).toEqual([403, 'forbidden']);
+  });
+
+  test('of a reference that may lead to several types, those that may be searched are followed', async () => {
+    const query = 'Observation?performer.name=clinic';
+    expect((await asked('system/Observation.rs system/Organization.rs', query)).body.entry).toHaveLength(1);
+    expect((await asked('system/Observation.rs system/Practitioner.rs', query)).body.entry).toBeUndefined();
+  });
+});
+
 test('what was deleted is not included', async () => {
   await put('Patient', 'gone', {});
   await put('Basic', 'b', { code: { text: 'x' }, subject: { reference: 'Patient/gone' } });

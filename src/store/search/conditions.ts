@@ -91,6 +91,6 @@ export function condition(sql: Sql, filter: Judged, setting: Setting): string {
     case 'any':
       return or(filter.filters.map((one) => condition(sql, one, setting)));
     default:
-      throw new Error(`no condition of ${filter.kind} yet`);
+      throw new Error(`${filter.kind} is judged on values, and has no condition (search/widen.ts)`);
   }
 }
