@@ -7,6 +7,7 @@ import { EXTRACTOR_VERSION } from '../src/fhir/extract.ts';
 import { type Catalog, openCatalog } from '../src/store/catalog.ts';
 import { keyText, makeKeys } from '../src/store/index/keys.ts';
 import { type Indexer, makeIndexer } from '../src/store/index/row.ts';
+import { makeUnits, type Units } from '../src/store/index/units.ts';
 import type { IndexRow } from '../src/store/index/values.ts';
 import { migrate } from '../src/store/migrate.ts';
 import { tablesOf } from '../src/store/write/batch.ts';
@@ -30,10 +31,11 @@ const COLUMNS = {
     'keys',
     'targets',
     'paths',
+    'present',
   ],
   timeline: ['rid', 'key', 'patient', 'at', 'lead'],
   value_number: ['rid', 'key', 'unit', 'low', 'high'],
-  value_string: ['rid', 'key', 'value'],
+  value_string: ['rid', 'key', 'value', 'whole'],
   value_date: ['rid', 'key', 'low', 'high'],
   change: ['tx', 'rid', 'at', 'patients', 'version', 'agent', 'type', 'interaction'],
 } as const;
@@ -70,8 +72,10 @@ export async function fill(databaseUrl: string, size: Size, log: (line: string) 
 
 async function fillEmpty(pool: pg.Pool, size: Size, log: (line: string) => void): Promise<void> {
   const definitions = await loadDefinitions();
-  const catalog = await openCatalog(pool, definitions.resourceTypes);
-  const indexer = makeIndexer(definitions, makeKeys(catalog.secret));
+  const catalog = await openCatalog(pool, definitions);
+  const keys = makeKeys(catalog.secret);
+  const indexer = makeIndexer(definitions, keys, catalog);
+  const units = makeUnits(pool, keys.units);
   const clients = await Promise.all(TABLES.map(() => pool.connect()));
   try {
     const total = PRACTITIONERS + 2 * size.patients + size.observations;
@@ -83,7 +87,7 @@ async function fillEmpty(pool: pg.Pool, size: Size, log: (line: string) => void)
     const flush = async () => {
       const { rows } = await pool.query('select pg_current_xact_id()::text as tx');
       const tx = Number(rows[0].tx) + catalog.feedBase;
-      const made = await rowsOf(batch, rid, tx, { catalog, indexer, numbers, codes });
+      const made = await rowsOf(batch, rid, tx, { catalog, indexer, numbers, codes, units });
       await Promise.all(TABLES.map((table, i) => copyInto(clients[i]!, table, COLUMNS[table], made[table])));
       rid += batch.length;
       batch = [];
@@ -111,10 +115,11 @@ interface Making {
   /** numbers of the resources by Type/id */
   readonly numbers: Map<string, number>;
   readonly codes: Map<string, readonly [string, string]>;
+  readonly units: Units;
 }
 
 async function rowsOf(batch: readonly Resource[], first: number, tx: number, making: Making): Promise<Rows> {
-  const { catalog, indexer, numbers, codes } = making;
+  const { catalog, indexer, numbers, codes, units } = making;
   const rows = Object.fromEntries(TABLES.map((table) => [table, [] as Column[][]])) as Rows;
   const now = new Date().toISOString();
   for (const [i, resource] of batch.entries()) {
@@ -130,6 +135,7 @@ async function rowsOf(batch: readonly Resource[], first: number, tx: number, mak
     rows.resource.push([rid, type, resource.id!, 1, now, content, security]);
     addIndexRows(rows, row, rid, type);
     rows.change.push([tx, rid, now, `{${row.patients}}`, 1, 0, type, 'c']);
+    await units.add(row.units);
     const pairs = texts(row.codes);
     for (let p = 0; p < pairs.length; p += 2) codes.set(pairs[p + 1]!, [pairs[p]!, pairs[p + 1]!]);
   }
@@ -141,7 +147,7 @@ function addIndexRows(rows: Rows, row: IndexRow, rid: number, type: number): voi
   rows.resource_index.push([
     ...[rid, type, EXTRACTOR_VERSION, row.timeline, tablesOf(row)],
     ...[row.at === null ? null : instant(row.at), row.until === null ? null : instant(row.until)],
-    ...[`{${row.patients}}`, `{${keys}}`, `{${row.targets}}`, `{${row.paths}}`],
+    ...[`{${row.patients}}`, `{${keys}}`, `{${row.targets}}`, `{${row.paths}}`, bitsOf(row.present)],
   ]);
   for (const [p, patient] of (row.patients.length > 0 ? row.patients : [0]).entries())
     for (const key of keys.slice(0, row.timeline))
@@ -151,10 +157,14 @@ function addIndexRows(rows: Rows, row: IndexRow, rid: number, type: number): voi
   for (const [i, key] of texts(numbers.keys).entries())
     rows.value_number.push([rid, key, units[i]!, numbers.low[i]!, numbers.high[i]!]);
   for (const [i, key] of texts(strings.keys).entries())
-    rows.value_string.push([rid, key, strings.values[i]!]);
+    rows.value_string.push([rid, key, strings.values[i]!, strings.wholes[i]!]);
   for (const [i, key] of texts(dates.keys).entries())
     rows.value_date.push([rid, key, instant(dates.low[i]!), instant(dates.high[i]!)]);
 }
+
+/** Bits as PostgreSQL reads them. */
+const bitsOf = (present: Uint8Array): string =>
+  Array.from(present, (byte) => byte.toString(2).padStart(8, '0')).join('');
 
 /** Keys as PostgreSQL reads them; null where there is none. */
 function texts(halves: readonly number[]): (string | null)[] {

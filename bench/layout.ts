@@ -23,7 +23,7 @@ const definitions = await loadDefinitions();
 const database = await openDatabase(size, (line) => console.error(line));
 const client = new pg.Client({ connectionString: database.url, options: '-c jit=off' });
 await client.connect();
-const catalog = await openCatalog(client as never, definitions.resourceTypes);
+const catalog = await openCatalog(client as never, definitions);
 const keys = makeKeys(catalog.secret);
 const parameterOf = (type: string, code: string) => {
   const found = definitions.searchParameters(type).find((parameter) => parameter.code === code)!;

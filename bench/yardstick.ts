@@ -31,7 +31,8 @@ const INSERT = { name: 'bare_insert', text: 'insert into bench_bare (id, content
 const TEMPLATES = `
   select i.type, i.extractor, i.timeline, i.tables, i.at::text, i.until::text,
     array_send(i.patients), array_send(i.keys), array_send(i.targets), array_send(i.paths),
-    t.keys, t.patients, t.leads, n.keys, n.units, n.lows, n.highs, s.keys, s.values, d.keys, d.lows, d.highs
+    t.keys, t.patients, t.leads, n.keys, n.units, n.lows, n.highs, s.keys, s.values, d.keys, d.lows, d.highs,
+    i.present::text, s.wholes
   from resource r
   join resource_index i on i.rid = r.rid
   cross join lateral (
@@ -45,7 +46,8 @@ const TEMPLATES = `
     from value_number where rid = i.rid
   ) n
   cross join lateral (
-    select array_send(array_agg(key)) as keys, array_send(array_agg(value)) as values
+    select array_send(array_agg(key)) as keys, array_send(array_agg(value)) as values,
+      array_send(array_agg(whole)) as wholes
     from value_string where rid = i.rid
   ) s
   cross join lateral (
@@ -58,9 +60,9 @@ const SAME_WORK = {
   name: 'same_work',
   text: `
     with i as (
-      insert into resource_index (rid, type, extractor, timeline, tables, at, until, patients, keys, targets, paths)
+      insert into resource_index (rid, type, extractor, timeline, tables, at, until, patients, keys, targets, paths, present)
       values ($1::bigint, $4::smallint, $5::smallint, $6::smallint, $7::smallint, $8::timestamptz, $9::timestamptz,
-        $10::bigint[], $11::bigint[], $12::bigint[], $13::smallint[])
+        $10::bigint[], $11::bigint[], $12::bigint[], $13::smallint[], $26::varbit)
     ), t as (
       insert into timeline (rid, key, patient, lead, at)
       select $1, e.key, e.patient, e.lead, coalesce($8, '-infinity')
@@ -69,7 +71,8 @@ const SAME_WORK = {
       insert into value_number (rid, key, unit, low, high)
       select $1, * from unnest($17::bigint[], $18::bigint[], $19::float8[], $20::float8[])
     ), s as (
-      insert into value_string (rid, key, value) select $1, * from unnest($21::bigint[], $22::text[])
+      insert into value_string (rid, key, value, whole)
+      select $1, * from unnest($21::bigint[], $22::text[], $27::text[])
     ), d as (
       insert into value_date (rid, key, low, high)
       select $1, * from unnest($23::bigint[], $24::timestamptz[], $25::timestamptz[])

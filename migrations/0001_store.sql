@@ -18,6 +18,15 @@ create table path (
   name text not null unique
 );
 
+-- Which bit of resource_index.present is that of a parameter.
+create table parameter (
+  type smallint not null,
+  code text not null,
+  bit  smallint not null,
+  primary key (type, code),
+  unique (type, bit)
+);
+
 -- Resource numbers are taken by the processes in blocks of 1024, so that a write knows its own.
 create sequence rid_block;
 
@@ -70,7 +79,8 @@ create table resource_index (
   patients  bigint[] not null,  -- of the parameter `patient`; of a Patient itself; the first leads
   keys      bigint[] not null,  -- hashes of (type, parameter, value); numbers of targets that no parameter finds
   targets   bigint[] not null,  -- edges: the resources referred to, and at which paths
-  paths     smallint[] not null
+  paths     smallint[] not null,
+  present   varbit not null     -- parameters that it has a value for, by their bits
 );
 -- New keys wait in a short list and go into the index sorted; searches read the list, which at this size they do not feel.
 create index resource_index_keys on resource_index using gin (keys) with (fastupdate = on, gin_pending_list_limit = 128);
@@ -95,20 +105,32 @@ create table code_key (
   primary key (code, key)
 );
 
+-- The units that quantities are in, by what searches call them; it only grows.
+create table unit_name (
+  name bigint not null,  -- hash of its system, of both system and code, of its code or human unit, of its dimension
+  unit bigint not null,  -- hash of all that is said of it
+  code text,             -- the code of UCUM that a dimension's values are converted to
+  primary key (name, unit)
+);
+
 create table value_number (  -- numbers and quantities
   rid  bigint not null,
   key  bigint not null,
-  unit bigint,               -- hash of the unit (system and code) of a quantity
+  unit bigint,               -- hash of the unit of a quantity
   low  double precision not null,
   high double precision not null
 );
 create index value_number_rid on value_number (rid);
-create index value_number_key on value_number (key, low, rid);
+-- Values that are asked for without a unit skip from one unit to the next.
+create index value_number_key on value_number (key, unit, low, rid);
+-- What reaches above its low end: the rest is found by that.
+create index value_number_range on value_number (key, high) where low < high;
 
 create table value_string (  -- strings, normalised, and uris
   rid   bigint not null,
   key   bigint not null,
-  value text collate "C" not null
+  value text collate "C" not null,  -- its beginning, where it is long
+  whole text collate "C"            -- as it is written; null where that is the value
 );
 create index value_string_rid on value_string (rid);
 create index value_string_key on value_string (key, value, rid);

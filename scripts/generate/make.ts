@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { reduceDefinitions } from './definitions.ts';
 import { makeSchemas } from './schemas.ts';
 import { readSource } from './source.ts';
+import { reduceTerminology } from './terminology.ts';
 import { makeValidators } from './validators.ts';
 
 /**
@@ -17,6 +18,7 @@ export async function makeAll(root: string, folder: string, stamp: string): Prom
   const source = readSource(root);
   const definitions = reduceDefinitions(source);
   writeFileSync(join(folder, 'definitions.json'), JSON.stringify(definitions));
+  writeFileSync(join(folder, 'terminology.json'), JSON.stringify(reduceTerminology(source)));
   const validators = makeValidators(makeSchemas(definitions, source), definitions);
   for (const [name, code] of Object.entries(validators)) writeFileSync(join(folder, name), code);
   writeFileSync(join(folder, 'stamp'), stamp);

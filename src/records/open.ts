@@ -1,6 +1,7 @@
 /** Opens the door: everything of records.ts over a store. */
 
 import { readIncoming } from '../fhir/content.ts';
+import { type CoreTerminology, loadCoreTerminology } from '../fhir/core-terminology.ts';
 import type { Definitions } from '../fhir/definitions.ts';
 import { error, Refusal } from '../fhir/outcome.ts';
 import { compileConditions, compileRewrite } from '../fhir/rewrite.ts';
@@ -30,6 +31,7 @@ export function openRecords(
   jobs: Jobs = openJobs(store.pool),
 ): Records {
   const callers = makeCallers(store.pool, definitions.isResourceType);
+  let core: Promise<CoreTerminology> | undefined;
   const setting: Setting = {
     store,
     definitions,
@@ -37,6 +39,10 @@ export function openRecords(
     callers,
     rewrite: compileRewrite(definitions),
     conditionalReferences: compileConditions(definitions),
+    coreTerminology: () => {
+      core ??= loadCoreTerminology();
+      return core;
+    },
     nextId: makeIds(),
     mostDeleted: 1,
     maxContent: 16 * 2 ** 20,

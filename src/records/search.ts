@@ -15,6 +15,7 @@ import { permitted } from './permitted.ts';
 import type { Caller, SearchPage, Stored } from './records.ts';
 import type { ReadSetting } from './setting.ts';
 import { type Place, sortedPage } from './sorted.ts';
+import { withCodes } from './terminology.ts';
 
 export async function search(
   setting: ReadSetting,
@@ -25,7 +26,8 @@ export async function search(
   const { types, count, total: wanted } = request;
   const [type] = types as readonly [string];
   demand(caller.access, type, 's');
-  const asked = request.filters.map((filter) => permitted(caller.access, filter));
+  const own = request.filters.map((filter) => permitted(caller.access, filter));
+  const asked = await withCodes(setting, caller, type, own);
   const { filters, judged } = widened(definitions, type, asked);
   const sought = { type, filters, sort: orderOf(request) };
   if (!isIndexed(request)) {
@@ -127,9 +129,10 @@ async function judgedPage(
     for (const match of page) {
       if (++looked > MOST_JUDGED) throw tooMany();
       const { id } = match;
-      const values = store.indexer.analyse(JSON.parse(match.content), baseUrl).extracted;
+      const { resource, extracted } = store.indexer.analyse(JSON.parse(match.content), baseUrl);
       const updated = Date.parse(instantOf(match.updated));
-      if (!matches(judged, { type, id, updated, values, baseUrl, isResourceType })) continue;
+      if (!matches(judged, { type, id, updated, values: extracted, resource, baseUrl, isResourceType }))
+        continue;
       total++;
       if (entries.length < count) {
         entries.push(match);

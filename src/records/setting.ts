@@ -1,5 +1,6 @@
 /** What all of the door's rooms are handed. */
 
+import type { CoreTerminology } from '../fhir/core-terminology.ts';
 import type { Definitions } from '../fhir/definitions.ts';
 import type { compileConditions, compileRewrite } from '../fhir/rewrite.ts';
 import type { Validator } from '../fhir/validate.ts';
@@ -13,6 +14,8 @@ export interface Setting {
   readonly callers: Callers;
   readonly rewrite: ReturnType<typeof compileRewrite>;
   readonly conditionalReferences: ReturnType<typeof compileConditions>;
+  /** read when it is first asked for */
+  readonly coreTerminology: () => Promise<CoreTerminology>;
   /** a new logical id */
   readonly nextId: () => string;
   /** this server's FHIR base: absolute references under it are local */

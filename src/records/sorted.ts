@@ -49,9 +49,10 @@ export async function sortedPage(
     const stride = await cutPage(store.pool, found, STRIDE);
     for (const match of stride) {
       if (++looked > MOST_SORTED) throw tooMany();
-      const values = store.indexer.analyse(JSON.parse(match.content) as Resource, baseUrl).extracted;
+      const analysis = store.indexer.analyse(JSON.parse(match.content) as Resource, baseUrl);
+      const { resource, extracted: values } = analysis;
       const updated = Date.parse(instantOf(match.updated));
-      const facts = { type, id: match.id, updated, values, baseUrl, isResourceType };
+      const facts = { type, id: match.id, updated, values, resource, baseUrl, isResourceType };
       if (judged.length > 0 && !matches(judged, facts)) continue;
       total++;
       const place = { values: sort.map((key) => sortValue(key, match, values, clinical)), rid: match.rid };

@@ -29,6 +29,7 @@ export async function create(
   const { targets, paths } = await placed(setting, made);
   const write = writeOf(setting, caller, { rid, type, id }, made, targets, paths);
   await store.codeKeys.add(write.row?.codes ?? []);
+  await store.units.add(write.row?.units ?? []);
   const updated = await translated(made, targets, () => store.writer.create(write));
   store.numbers.remember(type, id, rid);
   return writtenOf(type, id, made, 1, updated, true);
@@ -52,6 +53,7 @@ export async function update(
   const { targets, paths } = await placed(setting, made);
   const write = writeOf(setting, caller, { rid, type, id }, made, targets, paths);
   await store.codeKeys.add(write.row?.codes ?? []);
+  await store.units.add(write.row?.units ?? []);
   const change = { ...write, expected: ifMatch ?? null, labels: null };
   const changed = await translated(made, targets, () => changeKeepingLabels(setting, change, made));
   if (changed.status === 'other version') throw otherVersion(type, id, ifMatch, changed);

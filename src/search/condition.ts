@@ -45,7 +45,10 @@ export function parseCondition(
     );
   // What decides is each resource's own values, also of those that are about to be written.
   if (filters.some(looksElsewhere))
-    throw invalid('not-supported', 'A condition is about a resource itself: it has no chains, _has or _list');
+    throw invalid(
+      'not-supported',
+      'A condition is about the values of a resource: it has no chains, _has, _list, _text, _content, and no value sets or hierarchies',
+    );
   const text = `${type}?${parameters.map(([name, value]) => `${name}=${value}`).join('&')}`;
   return {
     type,
@@ -58,7 +61,9 @@ export function parseCondition(
   };
 }
 
+const ELSEWHERE = new Set<Filter['kind']>(['chain', 'has', 'list', 'words', 'value-set', 'hierarchy']);
+
 function looksElsewhere(filter: Filter): boolean {
-  if (filter.kind === 'chain' || filter.kind === 'has' || filter.kind === 'list') return true;
+  if (ELSEWHERE.has(filter.kind)) return true;
   return 'filter' in filter && looksElsewhere(filter.filter);
 }

@@ -2,23 +2,32 @@
 import type { Definitions, SearchParameter } from '../fhir/definitions.ts';
 import { isId } from '../fhir/reference.ts';
 import { referencePaths } from '../fhir/reference-paths.ts';
+import { composed } from './composites.ts';
 import { alternatives, withoutEscapes } from './escapes.ts';
 import { parameterFault, short, tooCostly, UnknownParameter, unsupported } from './faults.ts';
 import type { ChainTarget, Filter } from './request.ts';
 import {
+  readCoding,
   readComposite,
   readDate,
+  readHierarchicalUri,
   readId,
   readNear,
   readNumber,
   readQuantity,
   readReference,
+  readString,
   readToken,
   readTyped,
+  readValueSet,
 } from './values.ts';
+import { readWords } from './words.ts';
 
 /** So many alternatives one parameter may list. */
 const MAX_VALUES = 1000;
+/** So many value sets one parameter may name, and so many codes for what is above or below them. */
+const MAX_VALUE_SETS = 10;
+const MAX_HIERARCHIES = 50;
 /** So many references a chain may follow, one after the other. */
 const MAX_DEPTH = 6;
 
@@ -30,7 +39,7 @@ export interface Grammar {
 }
 
 /** Parameters that nothing finds yet. */
-const LATER = new Set(['_query', '_filter', '_text', '_content']);
+const LATER = new Set(['_query', '_filter']);
 
 /** The parameters that a search of a type can have. */
 export function searchable(definitions: Definitions, type: string): readonly SearchParameter[] {
@@ -79,6 +88,12 @@ function readPlain(
   values: readonly string[],
 ): Filter {
   const { code } = parameter;
+  if (isOfWords(parameter))
+    return {
+      kind: 'words',
+      within: code === '_text' ? 'narrative' : 'content',
+      values: readWords(code, values.map(withoutEscapes)),
+    };
   switch (parameter.type) {
     case 'date': {
       const dates = values.map((one) => readDate(code, one));
@@ -102,16 +117,13 @@ function readPlain(
         ),
       };
     case 'string':
-      return { kind: 'string', parameter, values: values.map(withoutEscapes) };
+      return { kind: 'string', parameter, values: values.map((one) => readString(code, one)) };
     case 'uri':
       return { kind: 'uri', parameter, values: values.map(withoutEscapes) };
     case 'composite': {
       const parts = componentsOf(definitions, type, parameter);
-      return {
-        kind: 'composite',
-        parameter,
-        values: values.map((one) => readComposite(definitions, parameter, parts, one, baseUrl)),
-      };
+      const read = values.map((one) => readComposite(definitions, parameter, parts, one, baseUrl));
+      return composed(definitions, type, parameter, parts, read);
     }
     case 'special':
       if (code === 'near')
@@ -119,6 +131,9 @@ function readPlain(
       throw unsupported(code, 'is not supported: nothing finds what it asks for');
   }
 }
+
+/** Whether it searches text, and has no values of its own: no modifiers either, and no order. */
+export const isOfWords = ({ code }: SearchParameter): boolean => code === '_text' || code === '_content';
 
 /** Which modifiers a type of parameter has (R4 search.html#modifiers). */
 const MODIFIERS: Readonly<Record<SearchParameter['type'], readonly string[]>> = {
@@ -141,8 +156,10 @@ function readModified(
   values: readonly string[],
 ): Filter {
   const { code } = parameter;
+  if (isOfWords(parameter)) throw unsupported(code, 'has no modifiers');
   const plain = (): Filter => readPlain(grammar, type, parameter, values);
-  if (modifier === 'missing') {
+  // "For all parameters (except combination)" (R4 search.html#modifiers).
+  if (modifier === 'missing' && parameter.type !== 'composite') {
     const [value, ...more] = values;
     if (more.length > 0 || (value !== 'true' && value !== 'false'))
       throw parameterFault(`${code}:missing`, 'must be true or false');
@@ -162,27 +179,57 @@ function readModified(
   switch (`${parameter.type}:${modifier}`) {
     case 'token:not':
       return { kind: 'not', filter: plain() };
+    case 'token:in':
+    case 'token:not-in': {
+      demandFew(`${code}:${modifier}`, values, MAX_VALUE_SETS);
+      const valueSets = values.map((one) => readValueSet(code, withoutEscapes(one), baseUrl));
+      const filter: Filter = { kind: 'value-set', parameter, valueSets };
+      return modifier === 'in' ? filter : { kind: 'not', filter };
+    }
+    case 'token:above':
+    case 'token:below':
+      demandFew(`${code}:${modifier}`, values, MAX_HIERARCHIES);
+      return {
+        kind: 'hierarchy',
+        parameter,
+        direction: modifier as 'above',
+        values: values.map((one) => readCoding(code, one)),
+      };
     case 'token:text':
       return { kind: 'token-text', parameter, values: values.map(withoutEscapes) };
     case 'token:of-type':
       return { kind: 'of-type', parameter, values: values.map((one) => readTyped(code, one)) };
     case 'string:exact':
-    case 'string:contains':
-      return { kind: 'string', parameter, modifier: modifier as 'exact', values: values.map(withoutEscapes) };
+    case 'string:contains': {
+      const how = modifier as 'exact';
+      return {
+        kind: 'string',
+        parameter,
+        modifier: how,
+        values: values.map((one) => readString(code, one, how)),
+      };
+    }
     case 'uri:above':
-    case 'uri:below':
-      return { kind: 'uri', parameter, modifier: modifier as 'above', values: values.map(withoutEscapes) };
+    case 'uri:below': {
+      const uris = values.map((one) => readHierarchicalUri(code, one));
+      return { kind: 'uri', parameter, modifier: modifier as 'above', values: uris };
+    }
     case 'reference:identifier':
       return { kind: 'reference-identifier', parameter, values: values.map((one) => readToken(code, one)) };
   }
-  const possible = ['missing', ...MODIFIERS[parameter.type]];
+  const possible = parameter.type === 'composite' ? [] : ['missing', ...MODIFIERS[parameter.type]];
   const known = possible.includes(modifier)
     ? 'is not supported yet'
     : `is none of its type, ${parameter.type}`;
   throw unsupported(
     code,
-    `has the modifier ":${short(modifier)}", which ${known}: possible are :${possible.join(', :')}`,
+    `has the modifier ":${short(modifier)}", which ${known}: possible are ${possible.map((one) => `:${one}`).join(', ') || 'none'}`,
   );
+}
+
+function demandFew(name: string, values: readonly string[], most: number): void {
+  if (values.length > most)
+    throw tooCostly(`The parameter ${name} lists ${values.length} values: at most ${most} are taken`);
 }
 
 /** The parameters that a composite is made of, in their order. */

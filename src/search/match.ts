@@ -18,6 +18,8 @@ import type {
   TokenValue,
   TypedValue,
 } from './request.ts';
+import { inUnit } from './units.ts';
+import { hasWords, textsOf } from './words.ts';
 
 /** What is known of the resource that is judged. */
 export interface Facts {
@@ -27,6 +29,8 @@ export interface Facts {
   readonly updated: number;
   /** as the extractor gives them */
   readonly values: readonly Extracted[];
+  /** itself, for searches of its texts */
+  readonly resource?: object;
   /** this server's FHIR base, for absolute references to it */
   readonly baseUrl: string;
   readonly isResourceType: (type: string) => boolean;
@@ -76,6 +80,11 @@ function passes(filter: Filter, facts: Facts): boolean {
       return some(facts, filter.parameter.code, 'reference', filter.values, isIdentified);
     case 'token-text':
       return some(facts, filter.parameter.code, 'token', filter.values.map(fold), isLabelled);
+    case 'words': {
+      if (!facts.resource) throw new Error('words are looked for in the resource itself');
+      const texts = textsOf(facts.resource, filter.within);
+      return filter.values.some((words) => hasWords(words, texts));
+    }
     case 'missing':
       return (
         filter.missing !== facts.values.some(({ parameter }) => parameter.code === filter.parameter.code)
@@ -141,21 +150,16 @@ function isToken(wanted: readonly TokenValue[], token: Value<'token'>): boolean 
   return false;
 }
 
-/** A unit is that of system and code; without a system that of UCUM, or of none. */
 function isQuantity(wanted: readonly QuantityValue[], quantity: Value<'quantity'>): boolean {
-  const unit = quantity.code ?? quantity.unit;
   return wanted.some((one) => {
-    if (!numberMatches(one, quantity)) return false;
-    if (one.code === undefined) return true;
-    const system = quantity.system ?? '';
-    const right = one.system === undefined ? system === '' || system === UCUM : system === one.system;
-    return right && unit === one.code;
+    const how = inUnit(one, quantity);
+    return how !== undefined && numberMatches(one, quantity, how === 'same' ? undefined : how);
   });
 }
 
-const UCUM = 'http://unitsofmeasure.org';
-
-const isExact = (wanted: readonly string[], { text }: Value<'string'>): boolean => wanted.includes(text);
+/** What is only white space or marks is no text to be found (isString). */
+const isExact = (wanted: readonly string[], { text }: Value<'string'>): boolean =>
+  wanted.includes(text) && fold(text) !== '';
 
 /** @param beginnings folded */
 function isLabelled(beginnings: readonly string[], { text = '' }: Value<'token'>): boolean {
@@ -248,14 +252,15 @@ function isReference(
 const isUrl = (reference: string, url: string): boolean =>
   reference.startsWith(url) && (reference.length === url.length || withoutVersion(reference) === url);
 
-/** A reference to a resource of this server, relative or not, to whichever version. */
+/** A reference to a resource of this server, relative or not, to the version that is asked for, or to whichever. */
 function isLocal(
   reference: string,
-  { type, id }: Extract<ReferenceValue, { readonly kind: 'local' }>,
+  { type, id, version }: Extract<ReferenceValue, { readonly kind: 'local' }>,
   targets: readonly string[],
   { baseUrl, isResourceType }: Facts,
 ): boolean {
   const parsed = parseReference(withoutVersion(reference), baseUrl, isResourceType);
   if (parsed.kind !== 'local' || parsed.id !== id) return false;
+  if (version !== undefined && parsed.version !== version) return false;
   return type === undefined ? targets.includes(parsed.type) : parsed.type === type;
 }

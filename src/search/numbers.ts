@@ -1,6 +1,7 @@
 /** Prefixes on numbers: what is searched for against the range that a resource's number stands for (R4 search.html#prefix). */
 import type { Comparison } from './dates.ts';
 import type { NumberValue } from './request.ts';
+import type { Conversion } from './units.ts';
 
 /** A condition on the ends of a resource's range, both inclusive; a plain number is a range of one. */
 export interface NumberTest {
@@ -22,8 +23,17 @@ const or = (...comparisons: Ends[]): NumberTest => ({ joined: 'or', comparisons 
 /**
  * What a value of a number or quantity search asks for. The precision of what was typed counts for `eq` and `ne` only:
  * 100 is [99.5, 100.5) for these, and 100 exactly for the others; `ap` widens by a tenth.
+ *
+ * @param convert makes what was typed a number in the resource's unit; it never turns the order round
  */
-export function numberTest({ prefix, exact, range }: NumberValue): NumberTest {
+export function numberTest(wanted: NumberValue, convert?: Conversion): NumberTest {
+  const { joined, comparisons } = typedTest(wanted);
+  if (!convert) return { joined, comparisons };
+  // What is compared with is converted, the tenth included: of 37 Cel it is 3.7 K, and not 31.
+  return { joined, comparisons: comparisons.map((one) => ({ ...one, than: convert(one.than) })) };
+}
+
+function typedTest({ prefix, exact, range }: NumberValue): NumberTest {
   const tenth = Math.abs(exact) / 10;
   switch (prefix) {
     case 'eq':
@@ -51,8 +61,9 @@ export function numberTest({ prefix, exact, range }: NumberValue): NumberTest {
 export function numberMatches(
   wanted: NumberValue,
   number: { readonly low: number; readonly high: number },
+  convert?: Conversion,
 ): boolean {
-  const { joined, comparisons } = numberTest(wanted);
+  const { joined, comparisons } = numberTest(wanted, convert);
   const holds = ({ end, is, than }: Ends): boolean => {
     const value = number[end];
     if (is === '<') return value < than;

@@ -1,8 +1,9 @@
 /** A query string becomes a typed request, or is refused with what is wrong and what is possible (R4 search.html). */
 import { clinicalDate } from '../fhir/clinical-date.ts';
 import type { Definitions } from '../fhir/definitions.ts';
+import { isIndexed, isWhole } from './composites.ts';
 import { parameterFault, short, tooCostly, UnknownParameter, unsupported } from './faults.ts';
-import { type Grammar, readFilter, searchable } from './filter.ts';
+import { type Grammar, isOfWords, readFilter, searchable } from './filter.ts';
 import { isInclude, readInclude } from './include.ts';
 import type { Filter, Include, SearchRequest, SortKey, Summary } from './request.ts';
 
@@ -111,7 +112,7 @@ function readSort(definitions: Definitions, type: string, written: string): Sort
   if (code === '_lastUpdated' || code === '_id') return { by: code, descending };
   if (code === clinicalDate(definitions, type)?.code) return { by: 'date', descending };
   const sortable = searchable(definitions, type).filter(
-    (one) => one.type !== 'composite' && one.type !== 'special',
+    (one) => one.type !== 'composite' && one.type !== 'special' && !isOfWords(one),
   );
   const parameter = sortable.find((one) => one.code === code);
   if (parameter) return { by: 'parameter', parameter, descending };
@@ -163,9 +164,10 @@ function isLater(filter: Filter): boolean {
 }
 
 function isJudged(filter: Filter): boolean {
-  if (filter.kind === 'string') return filter.modifier === 'exact';
   if (filter.kind === 'uri') return filter.modifier !== undefined && filter.parameter.code === '_profile';
-  if (filter.kind === 'token-text' || filter.kind === 'missing' || filter.kind === 'composite') return true;
+  if (filter.kind === 'token-text' || filter.kind === 'words') return true;
+  if (filter.kind === 'composite') return !isWhole(filter.parameter) && !filter.values.every(isIndexed);
+  if (filter.kind === 'all' || filter.kind === 'any') return filter.filters.some(isJudged);
   if (filter.kind === 'chain') return filter.targets.some((target) => isJudged(target.filter));
   return 'filter' in filter && isJudged(filter.filter);
 }

@@ -14,6 +14,15 @@ export type Filter =
       readonly values: readonly QuantityValue[];
     }
   | { readonly kind: 'token'; readonly parameter: SearchParameter; readonly values: readonly TokenValue[] }
+  /** `:in` of a token: its code is in one of these value sets, by url or `ValueSet/id` */
+  | { readonly kind: 'value-set'; readonly parameter: SearchParameter; readonly valueSets: readonly string[] }
+  /** `:above` and `:below` of a token: the code itself, or one above or below it */
+  | {
+      readonly kind: 'hierarchy';
+      readonly parameter: SearchParameter;
+      readonly direction: 'above' | 'below';
+      readonly values: readonly Required<TokenValue>[];
+    }
   /** `:of-type`: an identifier with a coding of its type */
   | { readonly kind: 'of-type'; readonly parameter: SearchParameter; readonly values: readonly TypedValue[] }
   /** `:text` of a token: the beginning of its display, text or type's text */
@@ -48,6 +57,8 @@ export type Filter =
     }
   /** `near` of a Location: within a distance */
   | { readonly kind: 'near'; readonly parameter: SearchParameter; readonly values: readonly NearValue[] }
+  /** `_text` and `_content`: words of the narrative, or of all texts */
+  | { readonly kind: 'words'; readonly within: 'narrative' | 'content'; readonly values: readonly Words[] }
   /** `:missing` */
   | { readonly kind: 'missing'; readonly parameter: SearchParameter; readonly missing: boolean }
   /** a chain: the parameter refers to a resource of one of these types, which passes that type's filter */
@@ -124,6 +135,12 @@ export interface NearValue {
   readonly longitude: number;
   readonly meters: number;
 }
+
+/** Words that follow each other, folded, and what is said of several. */
+export type Words =
+  | { readonly kind: 'phrase'; readonly words: readonly string[] }
+  | { readonly kind: 'and' | 'or'; readonly parts: readonly Words[] }
+  | { readonly kind: 'not'; readonly part: Words };
 
 export interface ChainTarget {
   readonly type: string;

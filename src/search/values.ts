@@ -1,6 +1,7 @@
 /** The values of search parameters, by type (R4 search.html#ptypes). */
 import { readRange } from '../fhir/date.ts';
 import type { Definitions, SearchParameter } from '../fhir/definitions.ts';
+import { fold } from '../fhir/fold.ts';
 import { isId } from '../fhir/reference.ts';
 import { splitEscaped, withoutEscapes } from './escapes.ts';
 import { parameterFault, short } from './faults.ts';
@@ -79,6 +80,22 @@ export function readToken(code: string, text: string): TokenValue {
   return second === '' ? { system: first } : { system: first, code: second };
 }
 
+/** `system|code`: what is above or below a code is said by its system. */
+export function readCoding(code: string, text: string): Required<TokenValue> {
+  const { system, code: wanted } = readToken(code, text);
+  if (!system || !wanted) throw parameterFault(code, 'must be system|code: the system has the hierarchy');
+  return { system, code: wanted };
+}
+
+/** The url of a value set, perhaps with a version, or the id of one that is held here: `ValueSet/id`. */
+export function readValueSet(code: string, text: string, baseUrl: string): string {
+  const local = text.startsWith(`${baseUrl}/`) ? text.slice(baseUrl.length + 1) : text;
+  const [type, id = '', ...more] = local.split('/');
+  if (/^[a-z][a-z0-9+.-]*:/i.test(local) || (type === 'ValueSet' && isId(id) && more.length === 0))
+    return local;
+  throw parameterFault(code, 'must be the url of a value set, or ValueSet/id');
+}
+
 /** `system|code|value` (R4 search.html#modifiers, of-type). */
 export function readTyped(code: string, text: string): TypedValue {
   const [system = '', typeCode = '', value = '', ...more] = splitEscaped(text, '|').map(withoutEscapes);
@@ -88,6 +105,27 @@ export function readTyped(code: string, text: string): TypedValue {
       'must be system|code|value: the type of the identifier, and its value',
     );
   return { system, code: typeCode, value };
+}
+
+/** So long may be what is searched for at the beginning of a string, and anywhere in it: the index has so much together. */
+const LONGEST_BEGINNING = 500;
+const LONGEST_PART = 250;
+
+/** A text (R4 search.html#string); as a whole, `exact`, it may be of any length. */
+export function readString(code: string, text: string, modifier?: 'exact' | 'contains'): string {
+  const value = withoutEscapes(text);
+  const most = modifier === 'contains' ? LONGEST_PART : LONGEST_BEGINNING;
+  if (modifier !== 'exact' && fold(value).length > most)
+    throw parameterFault(code, `must be a text of ${most} characters at most`);
+  return value;
+}
+
+/** The url that is above or below: URNs have no hierarchy (R4 search.html#uri). */
+export function readHierarchicalUri(code: string, text: string): string {
+  const uri = withoutEscapes(text);
+  if (/^urn:/i.test(uri))
+    throw parameterFault(code, 'must be a url: :above and :below have no meaning for URNs');
+  return uri;
 }
 
 /** An id, `Type/id`, `Type/id/_history/n`, or a url (R4 search.html#reference). */
@@ -200,6 +238,6 @@ function readComponent(
     case 'uri':
       return { kind: 'uri', value: withoutEscapes(text) };
     default:
-      return { kind: 'string', value: withoutEscapes(text) };
+      return { kind: 'string', value: readString(code, text) };
   }
 }

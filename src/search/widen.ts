@@ -1,10 +1,11 @@
 /**
  * Filters that the index answers in part only: it finds what may pass, and the matcher judges that on its values
- * (match.ts). They are `:exact`, `:text`, `:missing`, and composites within an element.
+ * (match.ts). They are `:text`, `_text`, `_content`, `_profile:below`, and the few composites that it has no pairs for.
  */
 import type { Definitions } from '../fhir/definitions.ts';
+import { filterOf, isIndexed, isWhole } from './composites.ts';
 import { componentsOf } from './filter.ts';
-import type { ComponentValue, Filter } from './request.ts';
+import type { Filter } from './request.ts';
 
 /** Filters as the index answers them, and those to be judged afterwards. */
 export interface Widened {
@@ -23,19 +24,19 @@ export function widened(definitions: Definitions, type: string, filters: readonl
 /** Whether the index finds more than what passes. */
 function isWider(type: string, filter: Filter): boolean {
   switch (filter.kind) {
-    case 'string':
-      return filter.modifier === 'exact';
     case 'token-text':
-    case 'missing':
+    case 'words':
       return true;
     case 'uri':
       // The index has its values as a whole only.
       return filter.modifier !== undefined && filter.parameter.code === '_profile';
     case 'composite':
-      // Of parts that stand once in a resource each is found by itself.
-      return filter.parameter.expression !== type;
+      return !isWhole(filter.parameter) && !filter.values.every(isIndexed);
     case 'not':
       return isWider(type, filter.filter);
+    case 'all':
+    case 'any':
+      return filter.filters.some((one) => isWider(type, one));
     default:
       return false;
   }
@@ -43,43 +44,28 @@ function isWider(type: string, filter: Filter): boolean {
 
 function wider(definitions: Definitions, type: string, filter: Filter): readonly Filter[] {
   switch (filter.kind) {
-    case 'string':
-      // Equal texts have equal beginnings, whatever their case.
-      return [filter.modifier === 'exact' ? { ...filter, modifier: undefined } : filter];
+    case 'words':
+      return [filter];
     case 'composite': {
+      if (!isWider(type, filter)) return [filter];
       const parts = componentsOf(definitions, type, filter.parameter);
       const known = new Set(definitions.searchParameters(type).map(({ url }) => url));
       const each = filter.values.map((value) =>
         value.flatMap((part, i): Filter[] => {
           const parameter = parts[i];
-          return parameter && known.has(parameter.url) ? [partOf(parameter, part)] : [];
+          return parameter && known.has(parameter.url) ? [filterOf(parameter, part)] : [];
         }),
       );
       // All parts of the one value, as filters of the search itself: plans are made by them.
       return each.length === 1 ? (each[0] as Filter[]) : [{ kind: 'any', filters: each.map(allOf) }];
     }
+    case 'all':
+      return filter.filters.flatMap((one) => wider(definitions, type, one));
+    case 'any':
+      return [{ ...filter, filters: filter.filters.map((one) => allOf(wider(definitions, type, one))) }];
     default:
       return isWider(type, filter) ? [] : [filter];
   }
 }
 
 const allOf = (filters: readonly Filter[]): Filter => ({ kind: 'all', filters });
-
-function partOf(parameter: Extract<Filter, { kind: 'token' }>['parameter'], part: ComponentValue): Filter {
-  switch (part.kind) {
-    case 'token':
-      return { kind: 'token', parameter, values: [part.value] };
-    case 'date':
-      return { kind: 'date', parameter, values: [part.value] };
-    case 'number':
-      return { kind: 'number', parameter, values: [part.value] };
-    case 'quantity':
-      return { kind: 'quantity', parameter, values: [part.value] };
-    case 'reference':
-      return { kind: 'reference', parameter, values: [part.value] };
-    case 'uri':
-      return { kind: 'uri', parameter, values: [part.value] };
-    case 'string':
-      return { kind: 'string', parameter, values: [part.value] };
-  }
-}

@@ -3,7 +3,17 @@
  * side. pg sends a Buffer as a binary parameter.
  */
 
-const oid = { bool: 16, int8: 20, int2: 21, int4: 23, text: 25, float8: 701, timestamptz: 1184, uuid: 2950 };
+const oid = {
+  bool: 16,
+  int8: 20,
+  int2: 21,
+  int4: 23,
+  text: 25,
+  float8: 701,
+  timestamptz: 1184,
+  uuid: 2950,
+  varbit: 1562,
+};
 
 function allocate(elementType: number, count: number, bytes: number): Buffer {
   if (count === 0) {
@@ -115,6 +125,21 @@ export function textArray(values: readonly (string | null)[]): Buffer {
     buffer.writeInt32BE(length, at);
     at += 4;
     if (length > 0) at += buffer.write(values[i] as string, at);
+  }
+  return buffer;
+}
+
+/** varbit[] of whole bytes of bits, the first bit the highest. */
+export function varbitArray(values: readonly Uint8Array[]): Buffer {
+  let bytes = 0;
+  for (const value of values) bytes += 8 + value.length;
+  const buffer = allocate(oid.varbit, values.length, bytes);
+  let at = 20;
+  for (const value of values) {
+    buffer.writeInt32BE(4 + value.length, at);
+    buffer.writeInt32BE(8 * value.length, at + 4);
+    buffer.set(value, at + 8);
+    at += 8 + value.length;
   }
   return buffer;
 }

@@ -1,6 +1,7 @@
 /** What a database knows about itself, read once at start: its secret, its feed base, the numbers of types and paths. */
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
+import type { Definitions } from '../fhir/definitions.ts';
 import type { Key } from './hash.ts';
 import { HASH_SCHEME } from './index/keys.ts';
 import { run } from './pool.ts';
@@ -13,6 +14,8 @@ export interface Catalog {
   typeNumber(name: string): number;
   typeName(number: number): string;
   pathName(number: number): string | undefined;
+  /** Where `present` of an index row says whether it has a value for a parameter. */
+  parameterBit(type: string, code: string): number;
   /** Numbers of element paths, which are made where they are new. */
   pathNumbers(names: readonly string[]): Promise<readonly number[]>;
 }
@@ -49,14 +52,28 @@ const ADD_PATHS = {
          )
          select code, name from path where name = any ($1) union all select code, name from made`,
 };
+const PARAMETERS = { name: 'parameters', text: 'select type, code, bit from parameter' };
+// Bits that are given away stay: rows have them.
+const ADD_PARAMETERS = {
+  name: 'add_parameters',
+  text: `insert into parameter (type, code, bit)
+         select type, code, coalesce((select max(bit) + 1 from parameter p where p.type = w.type), 0)
+           + row_number() over (partition by type order by n) - 1
+         from unnest($1::smallint[], $2::text[]) with ordinality w (type, code, n)
+         on conflict do nothing`,
+};
 
 /**
  * Reads the catalog of a migrated database, and writes what a new one lacks.
  *
- * @param resourceTypes in the frozen order of R4: their numbers are stored
- * @throws              Error where the database was filled under another hash scheme
+ * @param definitions whose types are in the frozen order of R4: their numbers are stored
+ * @throws            Error where the database was filled under another hash scheme
  */
-export async function openCatalog(pool: pg.Pool, resourceTypes: readonly string[]): Promise<Catalog> {
+export async function openCatalog(
+  pool: pg.Pool,
+  definitions: Pick<Definitions, 'resourceTypes' | 'searchParameters'>,
+): Promise<Catalog> {
+  const { resourceTypes } = definitions;
   const fresh = {
     secret: randomBytes(8).toString('hex'),
     hash_scheme: String(HASH_SCHEME),
@@ -82,6 +99,7 @@ export async function openCatalog(pool: pg.Pool, resourceTypes: readonly string[
     }
   };
   keep(await run(pool, PATHS, []));
+  const bits = await readBits(pool, definitions);
   return {
     secret: { high: secret.readInt32BE(0), low: secret.readInt32BE(4) },
     feedBase: Number(lifted?.[0] ?? settings.get('feed_base')),
@@ -92,6 +110,11 @@ export async function openCatalog(pool: pg.Pool, resourceTypes: readonly string[
     },
     typeName: (number) => resourceTypes[number - 1] as string,
     pathName: (number) => names.get(number),
+    parameterBit: (type, code) => {
+      const bit = bits.get(`${numbers.get(type)} ${code}`);
+      if (bit === undefined) throw new Error(`${code} is no parameter of ${type}`);
+      return bit;
+    },
     async pathNumbers(wanted) {
       // Other processes add paths too; a conflict with one that has not committed yet gives no row at first.
       for (;;) {
@@ -101,4 +124,22 @@ export async function openCatalog(pool: pg.Pool, resourceTypes: readonly string[
       }
     },
   };
+}
+
+/** The bits of all parameters, by number of the type and code; those that are new get one. */
+async function readBits(
+  pool: pg.Pool,
+  { resourceTypes, searchParameters }: Pick<Definitions, 'resourceTypes' | 'searchParameters'>,
+): Promise<ReadonlyMap<string, number>> {
+  const wanted = resourceTypes.flatMap((name, i) =>
+    searchParameters(name).map(({ code }) => [i + 1, code] as const),
+  );
+  // Another process may give the same bits away at this moment: its rows are then seen at the next look.
+  for (;;) {
+    const rows = (await run(pool, PARAMETERS, [])) as [number, string, number][];
+    const bits = new Map(rows.map(([type, code, bit]) => [`${type} ${code}`, bit]));
+    const missing = wanted.filter(([type, code]) => !bits.has(`${type} ${code}`));
+    if (missing.length === 0) return bits;
+    await run(pool, ADD_PARAMETERS, [missing.map(([type]) => type), missing.map(([, code]) => code)]);
+  }
 }

@@ -6,6 +6,7 @@ import { type Catalog, openCatalog } from './catalog.ts';
 import { type CodeKeys, makeCodeKeys } from './index/code-keys.ts';
 import { type Keys, makeKeys } from './index/keys.ts';
 import { type Indexer, makeIndexer } from './index/row.ts';
+import { makeUnits, type Units } from './index/units.ts';
 import { makeNumbers, type Numbers } from './numbers.ts';
 import { type Executor, type Pools, transaction } from './pool.ts';
 import { type Current, makeReader } from './read/current.ts';
@@ -29,6 +30,7 @@ export interface Store extends Reading {
   readonly keys: Keys;
   readonly numbers: Numbers;
   readonly codeKeys: CodeKeys;
+  readonly units: Units;
   readonly indexer: Indexer;
   readonly writer: Writer;
   readonly blobs: Blobs;
@@ -52,7 +54,7 @@ export async function openStore(
   definitions: Definitions,
   blobs: Blobs,
 ): Promise<Store> {
-  const catalog = await openCatalog(pool, definitions.resourceTypes);
+  const catalog = await openCatalog(pool, definitions);
   const keys = makeKeys(catalog.secret);
   const numbers = makeNumbers(pool, catalog);
   return {
@@ -61,7 +63,8 @@ export async function openStore(
     keys,
     numbers,
     codeKeys: makeCodeKeys(pool),
-    indexer: makeIndexer(definitions, keys),
+    units: makeUnits(pool, keys.units),
+    indexer: makeIndexer(definitions, keys, catalog),
     read: makeReader(pool),
     writer: makeWriter(pool, transacting, catalog),
     searcher: makeSearcher(searching, definitions, catalog, keys, numbers),

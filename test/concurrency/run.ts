@@ -1,12 +1,15 @@
 /**
  * `npm run test:concurrency -- [--minutes 10] [--clients 16] [--pause 20] [--restart 10]`: random clients over two
  * servers that are killed and started again; whether what they were told, and what is there, can come of doing one
- * thing after the other. `--record FILE` writes down what was around each fault. `--users 5,20,50 [--seconds 10]`: users who post overlapping Bundles, and how they get on.
+ * thing after the other. `--record FILE` writes down what was around each fault. `--users 5,20,50 [--seconds 10]`:
+ * users who post overlapping Bundles, and how they get on.
  */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { connect } from '../../src/store/connect.ts';
 import { startEmbedded } from '../../src/store/embedded.ts';
 import { migrate } from '../../src/store/migrate.ts';
 import { type Cluster, startCluster } from './cluster.ts';
@@ -72,13 +75,30 @@ async function work(cluster: Cluster): Promise<number> {
   return report.faults.length === 0 ? 0 : 1;
 }
 
-/** @returns the exit code: any answer but 200 is a fault here */
+/** @returns the exit code: any answer but 200 is a fault here; deadlocks that were repeated only cost time */
 async function users(cluster: Cluster, numbers: readonly string[]): Promise<number> {
   let faults = 0;
+  let before = await deadlocks();
   for (const number of numbers) {
     const report = await letUsersPost(cluster, Number(number), Number(values.seconds));
-    console.log(describeUsers(report));
+    const now = await deadlocks();
+    console.log(`${describeUsers(report)}; ${now - before} deadlocks`);
+    before = now;
     faults += report.astray === 0 && report.statuses.keys().every((status) => status === 200) ? 0 : 1;
   }
   return Math.min(1, faults);
+}
+
+/** So many deadlocks PostgreSQL has ended until now. Its backends tell of theirs within a second or so. */
+async function deadlocks(): Promise<number> {
+  await sleep(1500);
+  const client = await connect(embedded.url);
+  try {
+    const { rows } = await client.query(
+      'select deadlocks::integer from pg_stat_database where datname = current_database()',
+    );
+    return rows[0].deadlocks;
+  } finally {
+    await client.end();
+  }
 }

@@ -125,7 +125,10 @@ describe('R4 search 3.1.1.4: values of each data type', () => {
   const unit = { system: 'http://unitsofmeasure.org', code: 'mg', unit: 'milligram' };
   test.each([
     [{ valueQuantity: { value: 5.4, ...unit } }, { low: 5.4, high: 5.4, ...unit }],
-    [{ valueQuantity: { value: 5, comparator: '<' } }, { low: '-∞', high: 5 }],
+    [{ valueQuantity: { value: 5, comparator: '<=' } }, { low: '-∞', high: 5 }],
+    [{ valueQuantity: { value: 5, comparator: '<' } }, { low: '-∞', high: 4.999999999999999 }],
+    [{ valueQuantity: { value: -5, comparator: '>' } }, { low: -4.999999999999999, high: '∞' }],
+    [{ valueQuantity: { value: 0, comparator: '>' } }, { low: 5e-324, high: '∞' }],
     [{ valueQuantity: { value: 5, comparator: '>=' } }, { low: 5, high: '∞' }],
     [
       { valueSampledData: { origin: { value: 10, ...unit }, factor: 2, data: '1 -3 E 2' } },

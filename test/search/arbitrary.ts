@@ -76,6 +76,9 @@ const names = [
   "O'Brien, Jr|$\\",
   'Παπαδάκης',
   '😀b',
+  // longer than what the index keeps together, and the same but for its end
+  `${'Äb😀 '.repeat(150)}Ende`,
+  `${'Äb😀 '.repeat(150)}ende`,
 ];
 const name = fc.constantFrom(...names);
 const humanName = some({ family: maybe(name), given: list(name, 2), text: maybe(name) });
@@ -92,11 +95,19 @@ const url = fc.constantFrom(...urls);
 const ids = ['1', '11', 'p.1'];
 
 const numbers = [0, 5, 5.35, 5.4, 5.45, 99.5, 100, 100.4999, 1000, -5.4];
+const units = ['mg', 'g', 'kg', 'Cel', 'K', '[pH]', '[iU]', 'milligrams'];
 const quantity = fc.record({
-  value: fc.constantFrom(...numbers),
-  system: fc.constantFrom(undefined, 'http://unitsofmeasure.org', 'http://a'),
-  code: fc.constantFrom(undefined, 'mg', 'kg'),
-  unit: fc.constantFrom(undefined, 'mg', 'milligrams'),
+  value: fc.constantFrom(...numbers, 5400, 0.0054, 278.55, 278.5),
+  comparator: fc.constantFrom(undefined, undefined, undefined, '<', '<=', '>', '>='),
+  system: fc.constantFrom(undefined, 'http://unitsofmeasure.org', 'http://unitsofmeasure.org', 'http://a'),
+  code: fc.constantFrom(undefined, ...units),
+  unit: fc.constantFrom(undefined, ...units),
+});
+const sampled = fc.record({
+  origin: fc.record({ value: fc.constantFrom(...numbers), unit: fc.constant('mg') }),
+  period: fc.constant(10),
+  dimensions: fc.constant(1),
+  data: fc.constantFrom('0 1 2', '5', 'L 1'),
 });
 
 /** Every way to say a target, and ways to say none. */
@@ -109,6 +120,7 @@ function reference(...types: string[]): fc.Arbitrary<object> {
           { reference: `${type}/${id}` },
           { reference: `${BASE_URL}/${type}/${id}` },
           { reference: `${type}/${id}/_history/2` },
+          { reference: `${type}/${id}/_history/3` },
           { reference: `${BASE_URL}/${type}/${id}/_history/2` },
           { reference: `http://elsewhere/fhir/${type}/${id}` },
           { reference: `http://elsewhere/fhir/${type}/${id}/_history/2` },
@@ -168,6 +180,8 @@ const RESOURCES: Record<string, fc.Arbitrary<object>> = {
           period.map((valuePeriod) => ({ valuePeriod })),
           name.map((valueString) => ({ valueString })),
           quantity.map((valueQuantity) => ({ valueQuantity })),
+          quantity.map((valueQuantity) => ({ valueQuantity })),
+          sampled.map((valueSampledData) => ({ valueSampledData })),
         ),
       ),
       performer: list(reference('Patient', 'Practitioner', 'Organization')),
@@ -180,6 +194,7 @@ const RESOURCES: Record<string, fc.Arbitrary<object>> = {
               fc.oneof(
                 concept.map((valueCodeableConcept) => ({ valueCodeableConcept })),
                 quantity.map((valueQuantity) => ({ valueQuantity })),
+                sampled.map((valueSampledData) => ({ valueSampledData })),
               ),
             ),
             dataAbsentReason: maybe(concept),
@@ -234,6 +249,48 @@ RESOURCES.RiskAssessment = fc.record({
   ),
 });
 
+RESOURCES.MolecularSequence = fc.record({
+  coordinateSystem: fc.constant(0),
+  referenceSeq: maybe(
+    some({
+      chromosome: concept,
+      referenceSeqId: concept,
+      windowStart: fc.constantFrom(5, 99, 100),
+      windowEnd: fc.constantFrom(100, 101, 1000),
+    }),
+  ),
+  variant: list(some({ start: fc.constantFrom(5, 99, 100), end: fc.constantFrom(100, 101, 1000) })),
+});
+
+RESOURCES.Location = fc.record({
+  name: maybe(name),
+  position: maybe(
+    fc.record({
+      latitude: fc.constantFrom(0, 42.36, 42.37, -89.99, 90),
+      longitude: fc.constantFrom(0, -71.06, -71.1, 179.99, -179.99),
+    }),
+  ),
+});
+
+RESOURCES.Library = fc.record({
+  status: fc.constant('draft'),
+  type: concept,
+  useContext: list(
+    fc
+      .record({
+        code: coding,
+        value: fc.oneof(
+          concept.map((valueCodeableConcept) => ({ valueCodeableConcept })),
+          quantity.map(({ comparator, ...valueQuantity }) => ({ valueQuantity })),
+          fc
+            .tuple(fc.constantFrom(...numbers), fc.nat(20))
+            .map(([low, more]) => ({ valueRange: { low: { value: low }, high: { value: low + more } } })),
+        ),
+      })
+      .map(({ code: what, value }) => ({ code: what, ...value })),
+  ),
+});
+
 export const TYPES = Object.keys(RESOURCES);
 
 /** A resource of a type, without its type and id. */
@@ -265,12 +322,23 @@ const VALUES: Readonly<Partial<Record<SearchParameter['type'], fc.Arbitrary<stri
       escaped([...(upper ? text.toUpperCase() : text)].slice(0, length + 1).join('')),
     ),
   uri: url.map(escaped),
+  special: fc
+    .tuple(
+      fc.constantFrom('42.36|-71.06', '0|180', '90|10', '-90|0'),
+      fc.constantFrom('', '|1|km', '|10|km', '|20000|km'),
+    )
+    .map((both) => both.join('')),
   number: fc.tuple(prefix, fc.constantFrom(...numbers, '1e2', '100.0', '5.40')).map((both) => both.join('')),
   quantity: fc
     .tuple(
       prefix,
-      fc.constantFrom(...numbers, '1e2', '100.0'),
-      fc.constantFrom('', '||mg', '|http://unitsofmeasure.org|kg', '|http://a|mg'),
+      fc.constantFrom(...numbers, '1e2', '100.0', '5.4e-3', 278.55),
+      fc.constantFrom(
+        '',
+        ...units.flatMap((unit) => [`||${unit}`, `|http://unitsofmeasure.org|${unit}`]),
+        '|http://a|mg',
+        '|http://a|',
+      ),
     )
     .map((all) => all.join('')),
 };
@@ -288,12 +356,15 @@ const MODIFIED: Readonly<
   },
   string: {
     exact: name.map(escaped),
-    contains: fc
-      .tuple(name, fc.nat({ max: 3 }))
-      .map(([text, from]) => escaped([...text].slice(from, from + 2).join(''))),
+    contains: fc.oneof(
+      fc.constantFrom('end', 'b😀 a'.repeat(40)),
+      fc
+        .tuple(name, fc.nat({ max: 3 }))
+        .map(([text, from]) => escaped([...text].slice(from, from + 2).join(''))),
+    ),
   },
   uri: {
-    below: fc.constantFrom('http://a', 'http://a/', 'urn:'),
+    below: fc.constantFrom('http://a', 'http://a/', 'http://a/q|'),
     above: fc.constantFrom('http://a/q/more', 'http://a/Q'),
   },
   reference: { identifier: VALUES.token as fc.Arbitrary<string> },
@@ -304,7 +375,8 @@ function modified({
   code: name,
   type,
 }: SearchParameter): fc.Arbitrary<readonly [string, string]> | undefined {
-  if (name === '_id' || name === '_lastUpdated') return undefined;
+  // Combinations have no modifiers.
+  if (name === '_id' || name === '_lastUpdated' || type === 'composite') return undefined;
   const own = Object.entries(MODIFIED[type] ?? {}).map(([modifier, value]) =>
     several(value).map((values) => [`${name}:${modifier}`, values] as const),
   );
@@ -323,8 +395,9 @@ function byReference({ code: name, target = [] }: SearchParameter): fc.Arbitrary
           fc.constantFrom('', `${BASE_URL}/`, 'http://elsewhere/fhir/'),
           fc.constantFrom(...types),
           fc.constantFrom(...ids),
+          fc.constantFrom('', '', '/_history/2', '/_history/3'),
         )
-        .map(([base, type, id]) => `${base}${type}/${id}`),
+        .map(([base, type, id, version]) => `${base}${type}/${id}${version}`),
     );
   return fc.oneof(
     several(one(target)).map((value) => [name, value] as const),
@@ -337,7 +410,7 @@ function byReference({ code: name, target = [] }: SearchParameter): fc.Arbitrary
 const several = (value: fc.Arbitrary<string>): fc.Arbitrary<string> =>
   fc.array(value, { minLength: 1, maxLength: 3 }).map((all) => all.join(','));
 
-function parameter(searched: SearchParameter): fc.Arbitrary<readonly [string, string]> {
+function parameter(searched: SearchParameter, partsOf: PartsOf): fc.Arbitrary<readonly [string, string]> {
   const { code: name, type } = searched;
   if (type === 'reference') return byReference(searched);
   const value =
@@ -346,17 +419,26 @@ function parameter(searched: SearchParameter): fc.Arbitrary<readonly [string, st
       : name === '_lastUpdated'
         ? // ap of what was written just now means another moment at each look
           fc.tuple(fc.constantFrom(...exact), n).map(([how, which]) => `${how}%updated${which}%`)
-        : (VALUES[type] as fc.Arbitrary<string>);
+        : type === 'composite'
+          ? composite(partsOf(searched))
+          : (VALUES[type] as fc.Arbitrary<string>);
   return several(value).map((values) => [name, values]);
 }
 
+/** The parameters that a composite is made of. */
+type PartsOf = (composite: SearchParameter) => readonly SearchParameter[];
+
+/** The values of a composite's parts, apart by `$`. */
+const composite = (parts: readonly SearchParameter[]): fc.Arbitrary<string> =>
+  fc.tuple(...parts.map(({ type }) => VALUES[type] as fc.Arbitrary<string>)).map((all) => all.join('$'));
+
 /** A search by one or two of these parameters, in an order that the store walks or one that it sorts. */
-export const searchBy = (parameters: readonly SearchParameter[]): fc.Arbitrary<Asked> =>
+export const searchBy = (parameters: readonly SearchParameter[], partsOf: PartsOf): fc.Arbitrary<Asked> =>
   fc.record({
     parameters: fc.array(
       fc
         .tuple(fc.constantFrom(...parameters), fc.nat({ max: 2 }))
-        .chain(([one, which]) => (which === 0 && modified(one)) || parameter(one)),
+        .chain(([one, which]) => (which === 0 && modified(one)) || parameter(one, partsOf)),
       { minLength: 1, maxLength: 2 },
     ),
     sort: fc.constantFrom('', '_sort=-_lastUpdated'),

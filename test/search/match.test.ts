@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import type { Resource } from 'fhir/r4.js';
 import type { SearchParameter } from '../../src/fhir/definitions.ts';
 import { compileExtractor, type Extractor } from '../../src/fhir/extract.ts';
-import { searchable } from '../../src/search/filter.ts';
+import { componentsOf, searchable } from '../../src/search/filter.ts';
 import { matches } from '../../src/search/match.ts';
 import { parseSearch } from '../../src/search/parse.ts';
 import type { Filter } from '../../src/search/request.ts';
@@ -202,7 +202,17 @@ describe('SQL and the matcher', () => {
   let run = 0;
 
   /** Those that the arbitrary searches are of. */
-  const KINDS = new Set(['token', 'date', 'string', 'reference', 'uri', 'number', 'quantity']);
+  const KINDS = new Set([
+    'token',
+    'date',
+    'string',
+    'reference',
+    'uri',
+    'number',
+    'quantity',
+    'composite',
+    'special',
+  ]);
 
   /** The parameters that resources of a type have values for. */
   function parametersOf(type: string): SearchParameter[] {
@@ -255,7 +265,10 @@ describe('SQL and the matcher', () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(resourceOf(type), { minLength: 8, maxLength: 12 }),
-        fc.array(searchBy(parametersOf(type)), { minLength: 20, maxLength: 30 }),
+        fc.array(
+          searchBy(parametersOf(type), (one) => componentsOf(it.definitions, type, one)),
+          { minLength: 20, maxLength: 30 },
+        ),
         async (resources, searches) => {
           found += await compare(type, resources, searches);
         },

@@ -1,6 +1,6 @@
 /** The change feed, with transactions that are slow, idle, or roll back. */
 import type pg from 'pg';
-import { loadDefinitions } from '../../src/fhir/definitions.ts';
+import { type Definitions, loadDefinitions } from '../../src/fhir/definitions.ts';
 import { type Catalog, openCatalog } from '../../src/store/catalog.ts';
 import { endOfFeed, readFeed } from '../../src/store/feed.ts';
 import { openPool } from '../../src/store/pool.ts';
@@ -9,15 +9,15 @@ import { cloneDatabase, type TestDatabase } from '../support/database.ts';
 let database: TestDatabase;
 let pool: pg.Pool;
 let catalog: Catalog;
-let types: readonly string[];
+let definitions: Definitions;
 
 beforeAll(async () => {
   database = await cloneDatabase();
-  types = (await loadDefinitions()).resourceTypes;
+  definitions = await loadDefinitions();
 });
 beforeEach(async () => {
   pool = openPool({ databaseUrl: database.url });
-  catalog = await openCatalog(pool, types);
+  catalog = await openCatalog(pool, definitions);
 });
 afterEach(async () => {
   await pool.query('truncate change');
@@ -149,7 +149,7 @@ test.each([
   await pool.query('alter table change enable trigger user');
   const [base, seen = ''] = position.split(';');
   const ahead = `${base};${seen.replace(/\d+/g, (number) => String(Number(number) + 1_000_000))};;`;
-  catalog = await openCatalog(pool, types);
+  catalog = await openCatalog(pool, definitions);
   expect(catalog.feedBase).toBeGreaterThan(1_000_000);
   await write(pool, 2);
   expect((await poll(ahead)).rids).toEqual([2]);

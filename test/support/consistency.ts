@@ -27,7 +27,7 @@ export async function inconsistencies(
   definitions: Definitions,
   options: ConsistencyOptions = {},
 ): Promise<string[]> {
-  const catalog = await openCatalog(pool, definitions.resourceTypes);
+  const catalog = await openCatalog(pool, definitions);
   const client = await pool.connect();
   try {
     await client.query('begin isolation level repeatable read');
@@ -46,7 +46,7 @@ export async function inconsistenciesIn(
   definitions: Definitions,
   { baseUrl = 'http://localhost:8080/fhir', since = new Date(0) }: ConsistencyOptions = {},
 ): Promise<string[]> {
-  const indexer = makeIndexer(definitions, makeKeys(catalog.secret));
+  const indexer = makeIndexer(definitions, makeKeys(catalog.secret), catalog);
   const faults: string[] = [];
   for (const [rule, text] of Object.entries(RULES)) {
     const { rows } = await client.query(
@@ -230,6 +230,7 @@ interface Printed {
   readonly strings: string;
   readonly dates: string;
   readonly patients: string;
+  readonly present: string;
 }
 
 function printed({
@@ -243,6 +244,7 @@ function printed({
   numbers,
   strings,
   dates,
+  present,
 }: IndexRow): Printed {
   const allKeys = keyTexts(keys);
   const lines = (patients.length > 0 ? patients : [0]).flatMap((patient, p) =>
@@ -258,7 +260,10 @@ function printed({
     numbers: set(
       keyTexts(numbers.keys).map((key, i) => `${key} ${units[i]} ${numbers.low[i]} ${numbers.high[i]}`),
     ),
-    strings: set(keyTexts(strings.keys).map((key, i) => `${key} ${strings.values[i]}`)),
+    strings: set(
+      keyTexts(strings.keys).map((key, i) => `${key} ${strings.values[i]} ${strings.wholes[i] ?? '-'}`),
+    ),
+    present: Buffer.from(present).toString('hex'),
     dates: set(keyTexts(dates.keys).map((key, i) => `${key} ${dates.low[i]} ${dates.high[i]}`)),
   };
 }
@@ -291,32 +296,56 @@ async function indexRows(client: pg.ClientBase, page: readonly Kept[]): Promise<
         array(select array[t.key::text, t.patient::text, ${ms('t.at')}::text, t.lead::text] from line t where t.rid = i.rid),
         array(select array[v.key::text, coalesce(v.unit::text, 'null'), v.low::text, v.high::text]
               from value_number v where v.rid = i.rid),
-        array(select array[v.key::text, v.value] from value_string v where v.rid = i.rid),
-        array(select array[v.key::text, ${ms('v.low')}::text, ${ms('v.high')}::text] from value_date v where v.rid = i.rid)
+        array(select array[v.key::text, v.value, coalesce(v.whole, '-')] from value_string v where v.rid = i.rid),
+        array(select array[v.key::text, ${ms('v.low')}::text, ${ms('v.high')}::text] from value_date v where v.rid = i.rid),
+        i.present::text
       from resource_index i where i.rid = any ($1)`,
     values: [page.map(({ rid }) => rid)],
   });
   const versions = new Map(page.map(({ rid, version }) => [rid, version]));
   return new Map(
-    rows.map(([rid, timeline, at, until, patients, keys, targets, paths, lines, numbers, strings, dates]) => [
-      `${rid}/${versions.get(rid)}`,
-      {
-        row: `${timeline} ${at} ${until}`,
-        patients: patients.join(),
-        keys: keys.join(),
-        edges: targets.map((target: string, i: number) => `${target} ${paths[i]}`).join(),
-        timeline: set(
-          lines.map(([key, about, when, lead]: string[]) => `${key} ${about} ${Number(when)} ${lead}`),
-        ),
-        numbers: set(
-          numbers.map(([key, unit, low, high]: string[]) => `${key} ${unit} ${Number(low)} ${Number(high)}`),
-        ),
-        strings: set(strings.map(([key, value]: string[]) => `${key} ${value}`)),
-        dates: set(dates.map(([key, low, high]: string[]) => `${key} ${Number(low)} ${Number(high)}`)),
-      },
-    ]),
+    rows.map(
+      ([
+        rid,
+        timeline,
+        at,
+        until,
+        patients,
+        keys,
+        targets,
+        paths,
+        lines,
+        numbers,
+        strings,
+        dates,
+        present,
+      ]) => [
+        `${rid}/${versions.get(rid)}`,
+        {
+          row: `${timeline} ${at} ${until}`,
+          present: hex(present),
+          patients: patients.join(),
+          keys: keys.join(),
+          edges: targets.map((target: string, i: number) => `${target} ${paths[i]}`).join(),
+          timeline: set(
+            lines.map(([key, about, when, lead]: string[]) => `${key} ${about} ${Number(when)} ${lead}`),
+          ),
+          numbers: set(
+            numbers.map(
+              ([key, unit, low, high]: string[]) => `${key} ${unit} ${Number(low)} ${Number(high)}`,
+            ),
+          ),
+          strings: set(strings.map(([key, value, whole]: string[]) => `${key} ${value} ${whole}`)),
+          dates: set(dates.map(([key, low, high]: string[]) => `${key} ${Number(low)} ${Number(high)}`)),
+        },
+      ],
+    ),
   );
 }
+
+/** Bits as PostgreSQL writes them. */
+const hex = (bits: string): string =>
+  Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2))).toString('hex');
 
 /** Past versions keep the keys by which access to them is judged. */
 async function pastKeys(client: pg.ClientBase, page: readonly Kept[]): Promise<Found> {

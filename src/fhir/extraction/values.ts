@@ -159,14 +159,24 @@ const numberOfRange: Convert = (element, out) => {
   if (low <= high) out.push({ kind: 'number', low, high });
 };
 
-/** A comparator makes an open range of the value: "<5" is anything up to 5. */
+/** A comparator makes an open range of the value: "<=5" is anything up to 5, "<5" ends with the last number before it. */
 const quantity: Convert = (element, out) => {
   const { value, comparator, system, code: unitCode, unit } = element as Element;
   if (typeof value !== 'number') return;
-  const low = comparator === '<' || comparator === '<=' ? -Infinity : value;
-  const high = comparator === '>' || comparator === '>=' ? Infinity : value;
+  const low =
+    comparator === '<' || comparator === '<=' ? -Infinity : comparator === '>' ? next(value, 1) : value;
+  const high =
+    comparator === '>' || comparator === '>=' ? Infinity : comparator === '<' ? next(value, -1) : value;
   out.push({ kind: 'quantity', low, high, system: text(system), code: text(unitCode), unit: text(unit) });
 };
+
+/** The number next to another, of all that there are in 64 bits. */
+function next(value: number, direction: 1 | -1): number {
+  if (value === 0) return direction * Number.MIN_VALUE;
+  const bits = new BigInt64Array(Float64Array.of(value).buffer);
+  bits[0]! += BigInt(value > 0 ? direction : -direction);
+  return new Float64Array(bits.buffer)[0]!;
+}
 
 const money: Convert = (element, out) => {
   const { value, currency } = element as Element;

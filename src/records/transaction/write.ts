@@ -1,6 +1,7 @@
 /** Writing what was decided: one statement each for all that is new and all that changes. */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Refusal } from '../../fhir/outcome.ts';
+import type { Unit } from '../../search/units.ts';
 import type { Executor } from '../../store/pool.ts';
 import { readVersions, type VersionNumber } from '../../store/read/versions.ts';
 import type { Change, Write } from '../../store/write/batch.ts';
@@ -148,6 +149,7 @@ async function batchOf(
 ): Promise<Batch> {
   const batch: Batch = { creates: [], changes: [] };
   const codes: number[] = [];
+  const units: Unit[] = [];
   await inTurns(steps, (step) => {
     const decision = decisions.get(step) as Decision;
     const { act, type, id, expected, made, rid } = decision;
@@ -168,12 +170,14 @@ async function batchOf(
     const { targets, paths } = placesOf(draft);
     const write = writeOf(setting, caller, { rid, type, id }, draft, targets, paths);
     for (const half of write.row?.codes ?? []) codes.push(half);
+    for (const unit of write.row?.units ?? []) units.push(unit);
     if (fresh.has(step)) batch.creates.push({ step, write });
     else batch.changes.push({ step, change: changeOf(setting, step, decision, write) });
   });
   // In one order everywhere, so that two transactions with the same new ids do not wait for each other.
   batch.creates.sort(({ write: a }, { write: b }) => a.type - b.type || (a.id < b.id ? -1 : 1));
   await setting.store.codeKeys.add(codes);
+  await setting.store.units.add(units);
   return batch;
 }
 

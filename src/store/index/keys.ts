@@ -1,5 +1,6 @@
 /** The 64-bit keys of index rows: keyed hashes of (type, parameter, value) (ARCHITECTURE.md, "Keys"). */
 import type { SearchParameter } from '../../fhir/definitions.ts';
+import type { Unit } from '../../search/units.ts';
 import { hash, type Key } from '../hash.ts';
 
 /** Version of what is hashed and how; a database remembers the one it was filled under. */
@@ -19,12 +20,15 @@ const OF_TYPE = 10;
 const LOCAL = 11;
 const COMPARTMENT = 12;
 const LOCK = 13;
+const UNIT_NAME = 14;
 
 export interface Keys {
   /** of all resources of a type */
   type(type: string): Key;
   /** of a parameter of a type: value rows carry it, and its values' keys are made from it */
   parameter(type: string, parameter: SearchParameter): Key;
+  /** of units: those of all parameters are the same */
+  readonly units: Key;
 }
 
 /** Makes the keys under a database's secret; those of parameters are made once. */
@@ -32,6 +36,7 @@ export function makeKeys(secret: Key): Keys {
   const types = new Map<string, Key>();
   const parameters = new Map<SearchParameter, Map<string, Key>>();
   return {
+    units: hash(secret, UNIT, ''),
     type(type) {
       let key = types.get(type);
       if (!key) {
@@ -76,6 +81,9 @@ export const uriKey = (parameter: Key, uri: string): Key => hash(parameter, URI,
 /** A reference to a resource of this server; who follows it compares the target's number too. */
 export const localKey = (parameter: Key, type: string, id: string): Key => hash(parameter, LOCAL, type, id);
 
+/** What stands for the id, in the key of a reference to one version. */
+export const versionOf = (id: string, version: string): string => `${id}/_history/${version}`;
+
 /** All resources of a type in the compartment of a patient. */
 export const compartmentKey = (type: Key, patientId: string): Key => hash(type, COMPARTMENT, patientId);
 
@@ -87,9 +95,17 @@ export const identifierKey = (parameter: Key, system: string, value: string): Ke
 export const ofTypeKey = (parameter: Key, system: string, code: string, value: string): Key =>
   hash(hash(parameter, OF_TYPE, system, code), OF_TYPE, value);
 
-/** The unit of a quantity. */
-export const unitKey = (parameter: Key, system: string, code: string): Key =>
-  hash(parameter, UNIT, system, code);
+/** The unit of a quantity, with all that it says of it. */
+export const unitKey = (units: Key, { system = '', code = '', unit = '' }: Unit): Key =>
+  hash(hash(units, UNIT, system, code), UNIT, unit);
+
+/** What searches call a unit by. */
+export const unitNameKey = (
+  units: Key,
+  sort: 'system' | 'system and code' | 'text' | 'dimension',
+  first: string,
+  second = '',
+): Key => hash(hash(units, UNIT_NAME, sort), UNIT_NAME, first, second);
 
 /** A value of a composite, from the key of its first part: with a key of the second, or with '' for value rows. */
 export const pairKey = (parameter: Key, first: Key, second?: Key): Key =>

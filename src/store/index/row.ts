@@ -6,8 +6,11 @@ import { compileEdges, type Edge } from '../../fhir/edges.ts';
 import { compileExtractor, type Extracted } from '../../fhir/extract.ts';
 import { patientParameters } from '../../fhir/patient-parameters.ts';
 import { parseReference, withoutVersion } from '../../fhir/reference.ts';
+import { isWhole } from '../../search/composites.ts';
+import type { Unit } from '../../search/units.ts';
+import type { Catalog } from '../catalog.ts';
 import type { Key } from '../hash.ts';
-import { compartmentKey, isWalked, type Keys, localKey } from './keys.ts';
+import { compartmentKey, isWalked, type Keys, localKey, versionOf } from './keys.ts';
 import { addValue, type IndexRow, type Making, push, walkedToken } from './values.ts';
 
 /** What is known of a resource before the numbers of its targets are: the part that needs no database. */
@@ -34,14 +37,18 @@ export interface Indexer {
 }
 
 /** Makes the indexer under a database's keys. */
-export function makeIndexer(definitions: Definitions, keys: Keys): Indexer {
+export function makeIndexer(
+  definitions: Definitions,
+  keys: Keys,
+  catalog: Pick<Catalog, 'parameterBit'>,
+): Indexer {
   const extractor = compileExtractor(definitions);
   const edges = compileEdges(definitions);
   const plans = new Map<string, TypePlan>();
   const planOf = (type: string): TypePlan => {
     let plan = plans.get(type);
     if (!plan) {
-      plan = planFor(definitions, type);
+      plan = planFor(definitions, catalog, type);
       plans.set(type, plan);
     }
     return plan;
@@ -59,27 +66,31 @@ export function makeIndexer(definitions: Definitions, keys: Keys): Indexer {
       const made = {
         timeline: [own.high, own.low],
         codes: [] as number[],
+        units: new Map<string, Unit>(),
+        unitBase: keys.units,
         seen: new Set<string>(),
         others: [] as number[],
         patients: resourceType === 'Patient' ? [rid] : [],
         at: null as number | null,
         until: null as number | null,
         numbers: { keys: [], units: [], low: [], high: [] },
-        strings: { keys: [], values: [] },
+        strings: { keys: [], values: [], wholes: [] },
         dates: { keys: [], low: [], high: [] },
       } satisfies Making;
       const { extracted, edges } = analysis;
+      const present = new Uint8Array(plan.bytes);
       const concerned = new Map<number, string>();
       const edgeOf = makeEdgeOf(edges);
       const found = new Set<number>();
       const addLocal = (parameter: SearchParameter, key: Key, reference = ''): void => {
         const parsed = parseReference(withoutVersion(reference), baseUrl, definitions.isResourceType);
         if (parsed.kind !== 'local') return;
-        const { type, id } = parsed;
+        const { type, id, version } = parsed;
         const target = targets[edgeOf(type, id)];
         // a canonical's version where a reference stands makes no edge
         if (target === undefined) return;
         found.add(target);
+        if (version !== undefined) push(made.others, localKey(key, type, versionOf(id, version)));
         // Timelines are kept by these parameters: they find what a key would.
         if (type === 'Patient' && plan.patient.has(parameter.code)) {
           if (!made.patients.includes(target)) made.patients.push(target);
@@ -90,6 +101,8 @@ export function makeIndexer(definitions: Definitions, keys: Keys): Indexer {
       };
       for (let i = 0; i < extracted.length; i++) {
         const { parameter, value } = extracted[i]!;
+        const bit = plan.bits.get(parameter.code)!;
+        present[bit >> 3]! |= 128 >> (bit & 7);
         if (plan.left.has(parameter.code)) continue;
         const key = keys.parameter(resourceType, parameter);
         if (value.kind === 'date' && parameter === plan.clinical && made.at === null) {
@@ -114,8 +127,10 @@ export function makeIndexer(definitions: Definitions, keys: Keys): Indexer {
         timeline: made.timeline.length / 2,
         keys: made.timeline.concat(made.others),
         codes: made.codes,
+        units: [...made.units.values()],
         targets,
         paths,
+        present: withoutEnd(present),
         numbers: made.numbers,
         strings: made.strings,
         dates: made.dates,
@@ -135,10 +150,19 @@ interface TypePlan {
   readonly compartment: ReadonlySet<string>;
   /** parameters without rows: a search for them is one for others (search/expand) */
   readonly left: ReadonlySet<string>;
+  /** of each parameter, its place in `present` */
+  readonly bits: ReadonlyMap<string, number>;
+  /** so many bytes hold these */
+  readonly bytes: number;
 }
 
-function planFor(definitions: Definitions, type: string): TypePlan {
+function planFor(
+  definitions: Definitions,
+  { parameterBit }: Pick<Catalog, 'parameterBit'>,
+  type: string,
+): TypePlan {
   const parameters = definitions.searchParameters(type);
+  const bits = new Map(parameters.map(({ code }) => [code, parameterBit(type, code)]));
   return {
     clinical: clinicalDate(definitions, type),
     walked: new Set(parameters.filter(isWalked).map(({ code }) => code)),
@@ -149,13 +173,22 @@ function planFor(definitions: Definitions, type: string): TypePlan {
     left: new Set(
       parameters
         .filter(
-          ({ code, type: kind, expression }) =>
-            (type === 'Observation' && code.startsWith('combo-')) ||
-            (kind === 'composite' && expression === type),
+          (parameter) =>
+            (type === 'Observation' && parameter.code.startsWith('combo-')) ||
+            (parameter.type === 'composite' && isWhole(parameter)),
         )
         .map(({ code }) => code),
     ),
+    bits,
+    bytes: 1 + (Math.max(0, ...bits.values()) >> 3),
   };
+}
+
+/** Without bytes of nothing at the end, so that rows do not change with the number of parameters. */
+function withoutEnd(present: Uint8Array): Uint8Array {
+  let end = present.length;
+  while (end > 0 && present[end - 1] === 0) end--;
+  return present.subarray(0, end);
 }
 
 /** The place of an edge; most resources have a handful, a Group may have 100,000. */

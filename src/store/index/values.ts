@@ -3,6 +3,7 @@ import type { SearchValue } from '../../fhir/extract.ts';
 import { fold } from '../../fhir/fold.ts';
 import { type Refusal, refusal } from '../../fhir/outcome.ts';
 import { withoutVersion } from '../../fhir/reference.ts';
+import type { Unit } from '../../search/units.ts';
 import type { Key } from '../hash.ts';
 import { codeKey, identifierKey, ofTypeKey, pairKey, systemKey, tokenKey, unitKey, uriKey } from './keys.ts';
 
@@ -18,8 +19,12 @@ export interface IndexRow {
   readonly keys: readonly number[];
   /** of the timeline keys made from a token: hash of its code or system alone, then the key */
   readonly codes: readonly number[];
+  /** units of its quantities */
+  readonly units: readonly Unit[];
   readonly targets: readonly number[];
   readonly paths: readonly number[];
+  /** the parameters that it has a value for, by their bits */
+  readonly present: Uint8Array;
   readonly numbers: {
     readonly keys: number[];
     /** NaN halves where there is no unit */
@@ -27,12 +32,22 @@ export interface IndexRow {
     readonly low: number[];
     readonly high: number[];
   };
-  readonly strings: { readonly keys: number[]; readonly values: string[] };
+  readonly strings: {
+    readonly keys: number[];
+    readonly values: string[];
+    /** as they are written; null where that is the value */
+    readonly wholes: (string | null)[];
+  };
   readonly dates: { readonly keys: number[]; readonly low: number[]; readonly high: number[] };
 }
 
-/** A longer string is found by its beginning: PostgreSQL's btree entries are bounded. */
+/**
+ * PostgreSQL's btree entries are bounded: of a longer string there is a row of its beginning, and one for each piece of
+ * this length, so that whatever is searched for within it stands in one of them whole.
+ */
 const LONGEST_STRING = 500;
+/** What is searched for in a string is no longer than pieces overlap (search/values.ts). */
+const STEP = LONGEST_STRING / 2;
 /** More codes and categories than these, or pairs of them, no resource is searched by. */
 const MOST_LINES = 10_000;
 const MOST_PAIRS = 10_000;
@@ -41,6 +56,9 @@ const MOST_PAIRS = 10_000;
 export interface Making {
   readonly timeline: number[];
   readonly codes: number[];
+  readonly units: Map<string, Unit>;
+  /** the key that those of units are made from */
+  readonly unitBase: Key;
   /** lines and strings that there are already */
   readonly seen: Set<string>;
   readonly others: number[];
@@ -91,15 +109,15 @@ export function addValue(made: Making, parameter: Key, value: SearchValue, whole
       if (value.system !== undefined) push(others, systemKey(parameter, value.system));
       return;
     case 'string':
-      addString(made, parameter, fold(value.text));
+      addString(made, parameter, value.text, fold(value.text));
       return;
     case 'uri':
       push(others, uriKey(parameter, value.uri));
-      if (!whole) addString(made, parameter, value.uri);
+      if (!whole) addString(made, parameter, value.uri, value.uri);
       return;
     case 'number':
     case 'quantity':
-      addNumber(made, parameter, parameter, value);
+      addNumber(made, parameter, value);
       return;
     case 'date':
       addDate(made, parameter, value);
@@ -108,27 +126,36 @@ export function addValue(made: Making, parameter: Key, value: SearchValue, whole
       addReference(made, parameter, value);
       return;
     case 'position':
-      addNumber(made, pairKey(parameter, parameter), parameter, {
-        kind: 'number',
-        low: value.longitude,
-        high: value.longitude,
-      });
-      addNumber(made, parameter, parameter, { kind: 'number', low: value.latitude, high: value.latitude });
+      // Two numbers in one row: within a distance are those of some latitudes, and of these some.
+      addNumber(made, parameter, { kind: 'number', low: value.latitude, high: value.longitude });
       return;
     case 'composite':
       addComposite(made, parameter, value);
   }
 }
 
-function addString(made: Making, key: Key, text: string): void {
-  const { strings } = made;
+function addString(made: Making, key: Key, written: string, text: string): void {
   if (text === '') return;
-  const kept =
-    text.length > LONGEST_STRING ? text.slice(0, LONGEST_STRING).replace(/[\ud800-\udbff]$/, '') : text;
-  if (isKnown(made, `s${key.high},${key.low},${kept}`)) return;
-  push(strings.keys, key);
-  strings.values.push(kept);
+  if (isKnown(made, `s${key.high},${key.low},${written}`)) return;
+  const value = beginningOf(text);
+  addRow(made, key, value, value === written ? null : written);
+  if (text === value) return;
+  const pieces = pairKey(key, key);
+  for (let at = STEP; at < text.length - STEP; at += STEP) addRow(made, pieces, pieceOf(text, at), null);
 }
+
+function addRow({ strings }: Making, key: Key, value: string, whole: string | null): void {
+  push(strings.keys, key);
+  strings.values.push(value);
+  strings.wholes.push(whole);
+}
+
+/** What of a string is the value of its row. */
+export const beginningOf = (text: string): string => pieceOf(text, 0);
+
+/** Without halves of characters at its ends. */
+const pieceOf = (text: string, at: number): string =>
+  text.slice(at, at + LONGEST_STRING).replace(/^[\udc00-\udfff]|[\ud800-\udbff]$/g, '');
 
 /** Whether this was asked before. */
 function isKnown({ seen }: Making, what: string): boolean {
@@ -145,15 +172,16 @@ function tooMany(what: string, most: number): Refusal {
 }
 
 function addNumber(
-  { numbers }: Making,
+  { numbers, units, unitBase }: Making,
   key: Key,
-  parameter: Key,
   value: Value<'number'> | Value<'quantity'>,
 ): void {
   push(numbers.keys, key);
-  if (value.kind === 'quantity' && (value.code ?? value.unit) !== undefined)
-    push(numbers.units, unitKey(parameter, value.system ?? '', (value.code ?? value.unit) as string));
-  else numbers.units.push(Number.NaN, Number.NaN);
+  if (value.kind === 'quantity' && (value.system ?? value.code ?? value.unit) !== undefined) {
+    const unit = unitKey(unitBase, value);
+    push(numbers.units, unit);
+    units.set(`${unit.high},${unit.low}`, value);
+  } else numbers.units.push(Number.NaN, Number.NaN);
   numbers.low.push(value.low);
   numbers.high.push(value.high);
 }
@@ -179,37 +207,57 @@ function addReference({ others }: Making, parameter: Key, value: Value<'referenc
 }
 
 /**
- * Values that belong together within one element. The first part is a token: two tokens make a key, a token and
- * something else a value row. A third part is judged on the resource itself.
+ * Values that belong together within one element, as far as `isIndexed` (search/composites.ts) says. Two tokens make
+ * keys, a token and something else a value row under the token's pair, which a code or system alone is led to by the
+ * dictionary; two numbers share a row. Anything else is judged on the resource itself.
  */
 function addComposite(made: Making, parameter: Key, { parts }: Value<'composite'>): void {
-  const [firsts = [], seconds = []] = parts;
+  const [firsts = [], seconds = [], thirds] = parts;
   // Each with each: a few thousand on either side would be millions.
-  if (firsts.length * seconds.length > MOST_PAIRS)
+  if (firsts.length * seconds.length * (thirds?.length ?? 1) > MOST_PAIRS)
     throw tooMany('pairs of values in one element', MOST_PAIRS);
   for (const first of firsts) {
-    const names = partKeys(parameter, first);
+    if (first.kind !== 'token' || (first.code === undefined && first.system === undefined)) continue;
     for (const second of seconds) {
-      const others = partKeys(parameter, second);
-      for (const name of names)
-        for (const other of others) push(made.others, pairKey(parameter, name, other));
-      // Value rows are dear: one, under the code alone; a search that names the system looks at the keys too.
-      const name = names[names.length - 1];
-      if (others.length > 0 || !name) continue;
-      const key = pairKey(parameter, name);
-      if (second.kind === 'quantity' || second.kind === 'number') addNumber(made, key, parameter, second);
+      if (thirds) {
+        for (const third of thirds)
+          if (second.kind === 'number' && third.kind === 'number') {
+            const both = { kind: 'number', low: second.low, high: third.high } as const;
+            addNumber(made, walkedPair(made, parameter, first), both);
+          }
+        continue;
+      }
+      if (second.kind === 'token') {
+        for (const name of partKeys(parameter, first))
+          for (const other of partKeys(parameter, second)) push(made.others, pairKey(parameter, name, other));
+        continue;
+      }
+      const key = walkedPair(made, parameter, first);
+      if (second.kind === 'quantity' || second.kind === 'number') addNumber(made, key, second);
       else if (second.kind === 'date') addDate(made, key, second);
-      else if (second.kind === 'string') addString(made, key, fold(second.text));
+      else if (second.kind === 'string') addString(made, key, second.text, fold(second.text));
     }
   }
 }
 
-/** The keys of a part that has keys: a token's with its system, then without. */
-function partKeys(parameter: Key, part: SearchValue): Key[] {
-  if (part.kind === 'token' && part.code !== undefined)
-    return [tokenKey(parameter, part.system ?? '', part.code), codeKey(parameter, part.code)];
-  if (part.kind === 'reference' && part.reference !== undefined) return [uriKey(parameter, part.reference)];
-  return [];
+/** The key of value rows under a token. */
+function walkedPair({ codes }: Making, parameter: Key, { system, code }: Value<'token'>): Key {
+  const key = pairKey(parameter, tokenKey(parameter, system ?? '', code ?? ''));
+  if (code !== undefined) {
+    push(codes, pairKey(parameter, codeKey(parameter, code)));
+    push(codes, key);
+  }
+  if (system !== undefined) {
+    push(codes, pairKey(parameter, systemKey(parameter, system)));
+    push(codes, key);
+  }
+  return key;
+}
+
+/** The keys of a token that is part of a pair: with its system, then without. */
+function partKeys(parameter: Key, { system, code }: Value<'token'>): Key[] {
+  if (code === undefined) return [];
+  return [tokenKey(parameter, system ?? '', code), codeKey(parameter, code)];
 }
 
 /** Adds a key. */

@@ -4,17 +4,14 @@ import { keyText, uriKey } from '../index/keys.ts';
 import { combined } from './combined.ts';
 import { dateCondition } from './dates.ts';
 import { chainCondition, compartmentCondition, hasCondition, listCondition } from './joins.ts';
+import { missingCondition } from './missing.ts';
 import { referenceCondition, referenceIdentifierCondition } from './references.ts';
 import { hasOneOf, type Judged, or, type Setting } from './setting.ts';
 import type { Sql } from './sql.ts';
 import { ofTypeCondition, tokenCondition } from './tokens.ts';
-import {
-  nearCondition,
-  numberCondition,
-  quantityCondition,
-  stringCondition,
-  uriCondition,
-} from './values.ts';
+import { compositeCondition, valueCondition } from './value-rows.ts';
+import { stringCondition, uriCondition } from './values.ts';
+import { wordsCondition } from './words.ts';
 
 /** The condition of one filter. */
 export function condition(sql: Sql, filter: Judged, setting: Setting): string {
@@ -49,9 +46,11 @@ export function condition(sql: Sql, filter: Judged, setting: Setting): string {
       return `${row}.rid in (select ${v}.rid from value_date ${v} where ${v}.key = ${sql.bind(key)} and ${either})`;
     }
     case 'number':
-      return numberCondition(sql, filter, setting);
     case 'quantity':
-      return quantityCondition(sql, filter, setting);
+    case 'near':
+      return valueCondition(sql, filter, setting);
+    case 'composite':
+      return compositeCondition(sql, filter, setting);
     case 'token':
       return tokenCondition(sql, filter, setting);
     case 'of-type':
@@ -71,8 +70,10 @@ export function condition(sql: Sql, filter: Judged, setting: Setting): string {
       return referenceIdentifierCondition(sql, filter, setting);
     case 'string':
       return stringCondition(sql, filter, setting);
-    case 'near':
-      return nearCondition(sql, filter, setting);
+    case 'words':
+      return wordsCondition(sql, filter, setting);
+    case 'missing':
+      return missingCondition(sql, filter, setting);
     case 'chain':
       return chainCondition(sql, filter, setting, condition);
     case 'has':

@@ -10,8 +10,10 @@ import type { Numbers } from '../numbers.ts';
 import { type Executor, run } from '../pool.ts';
 import { condition } from './conditions.ts';
 import { boundsOf } from './dates.ts';
+import { withUnits } from './numbers.ts';
 import type { Judged, Setting } from './setting.ts';
 import { sql } from './sql.ts';
+import { stretchesOfRows } from './value-rows.ts';
 
 export interface Walk {
   /** numbers of the patients that were asked for */
@@ -25,6 +27,8 @@ export interface Walk {
   readonly rest: readonly Judged[];
   /** whether a filter is one that few resources pass */
   selective: boolean;
+  /** whether a code's stretch may be long, and what is looked for in it far between */
+  sparse: boolean;
 }
 
 export interface Plans {
@@ -37,6 +41,8 @@ export const MOST_STRETCHES = 20;
 
 /** A join is begun at its other end where no more than so many are there; where there are more, each row is judged. */
 const FEW = 1000;
+/** And the numbers found from values where no more than so many are there. */
+const FEW_VALUES = 3000;
 
 const KEYS_OF_CODE = {
   name: 'keys_of_code',
@@ -59,6 +65,7 @@ export function makePlans(
     clinical: clinicalDate(definitions, type)?.code,
     patient: patientParameters(definitions, type),
     typeNumber: catalog.typeNumber,
+    bitOf: ({ code }) => catalog.parameterBit(type, code),
     pathsOf: (parameter) => referencePaths(definitions, type, parameter) ?? [],
     of: settingOf,
   });
@@ -79,8 +86,9 @@ export function makePlans(
       to: Number.POSITIVE_INFINITY,
       rest,
       selective: false,
+      sparse: false,
     };
-    for (const given of filters) {
+    for (const given of (await withUnits(executor, keys.units, filters)).flatMap(allOf)) {
       const filter = given.kind === 'chain' ? await fromTargets(given) : given;
       if (filter.kind === 'has') {
         const judged = await fromSources(filter, type);
@@ -108,7 +116,34 @@ export function makePlans(
       if (isSelective(filter)) walk.selective = true;
       rest.push(filter);
     }
+    // One patient's stretch is short; of all the others it is better known beforehand whether few pass.
+    if (!walk.patients && !walk.selective) {
+      const { few, asked } = await fewOf(rest, setting);
+      if (few) rest.push(few);
+      walk.selective = few !== undefined;
+      walk.sparse = asked;
+    }
     return walk;
+  }
+
+  /** What passes one of the filters, where that is few, found from its values; and whether there were such to be asked. */
+  async function fewOf(
+    filters: readonly Judged[],
+    setting: Setting,
+  ): Promise<{ readonly few?: Judged; readonly asked: boolean }> {
+    let asked = false;
+    for (const filter of filters) {
+      const s = sql();
+      const stretches = stretchesOfRows(s, filter as Filter, setting);
+      if (!stretches) continue;
+      asked = true;
+      if (stretches.length === 0) return { few: { kind: 'rids', rids: [] }, asked };
+      const text = `select rid from (${stretches.join(' union all ')}) v (rid) limit ${FEW_VALUES + 1}`;
+      const { rows } = await executor.query({ text, values: s.values, rowMode: 'array' });
+      if (rows.length > FEW_VALUES) continue;
+      return { few: { kind: 'rids', rids: [...new Set(rows.map(([rid]) => rid as number))] }, asked };
+    }
+    return { asked };
   }
 
   /** The timeline keys of a code's or category's values. */
@@ -164,6 +199,10 @@ export function makePlans(
   return { settingOf, walkOf };
 }
 
+/** All of several filters are filters of the search itself. */
+const allOf = (filter: Filter): readonly Filter[] =>
+  filter.kind === 'all' ? filter.filters.flatMap(allOf) : [filter];
+
 /** Whether few resources pass a filter, as a rule. */
 function isSelective(filter: Filter): boolean {
   switch (filter.kind) {
@@ -190,6 +229,7 @@ function saysPatient({ parameter, values }: Of<'reference'>, { patient }: Settin
   return values.every(
     (value) =>
       value.kind === 'local' &&
+      value.version === undefined &&
       (value.type === 'Patient' || (value.type === undefined && parameter.code === 'patient')),
   );
 }

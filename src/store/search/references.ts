@@ -1,7 +1,7 @@
 /** Conditions of references (R4 search.html#reference). */
 import type { SearchParameter } from '../../fhir/definitions.ts';
 import type { Filter, ReferenceValue } from '../../search/request.ts';
-import { identifierKey, keyText, localKey, uriKey } from '../index/keys.ts';
+import { identifierKey, keyText, localKey, uriKey, versionOf } from '../index/keys.ts';
 import { hasOneOf, or, type Setting } from './setting.ts';
 import type { Sql } from './sql.ts';
 
@@ -20,11 +20,13 @@ export function referenceCondition(
     if (value.kind === 'absolute') urls.push(keyText(uriKey(own, value.url)));
     else
       for (const target of value.type === undefined ? (parameter.target ?? []) : [value.type]) {
-        if (target === 'Patient' && patient.has(parameter.code)) patients.push(value.id);
+        const { id, version } = value;
+        if (target === 'Patient' && patient.has(parameter.code) && version === undefined) patients.push(id);
         else {
-          local.keys.push(keyText(localKey(own, target, value.id)));
+          const wanted = version === undefined ? id : versionOf(id, version);
+          local.keys.push(keyText(localKey(own, target, wanted)));
           local.types.push(typeNumber(target));
-          local.ids.push(value.id);
+          local.ids.push(id);
         }
       }
   }

@@ -77,7 +77,8 @@ export function makeSearcher(
     const narrow = walk.patients !== undefined || walk.keys !== undefined;
     if (byDate && !walk.selective) {
       // Without conditions of its own, or within one patient's or code's stretch, the walk is the plan.
-      if (walk.rest.length === 0 || narrow) return matches(await query(walkStatement(walk, after, limit)));
+      if (walk.rest.length === 0 || (narrow && !walk.sparse))
+        return matches(await query(walkStatement(walk, after, limit)));
       const tried = await query(walkStatement(walk, after, limit, PATIENCE));
       if (tried.length >= limit) return matches(tried);
     }

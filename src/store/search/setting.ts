@@ -14,6 +14,8 @@ export interface Setting {
   /** codes of the parameters whose patients are columns */
   readonly patient: ReadonlySet<string>;
   readonly typeNumber: (name: string) => number;
+  /** where a row says whether it has a value for a parameter of the type */
+  readonly bitOf: (parameter: SearchParameter) => number;
   /** names of the paths at which a reference parameter of the type finds its references */
   readonly pathsOf: (parameter: SearchParameter) => readonly string[];
   /** the setting of another type, on another row */

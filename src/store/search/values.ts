@@ -1,71 +1,44 @@
-/** Conditions on the value tables: numbers, quantities, strings, beginnings of uris, places. */
+/** Conditions on texts of the value tables: strings, and beginnings of uris. */
 import { fold } from '../../fhir/fold.ts';
-import { distanceSql, numberTest } from '../../search/numbers.ts';
-import type { Filter, NumberValue } from '../../search/request.ts';
-import { keyText, pairKey, unitKey } from '../index/keys.ts';
+import type { Filter } from '../../search/request.ts';
+import { keyText, pairKey } from '../index/keys.ts';
+import { beginningOf } from '../index/values.ts';
 import { or, type Setting } from './setting.ts';
 import type { Sql } from './sql.ts';
 
 type Of<Kind extends Filter['kind']> = Extract<Filter, { readonly kind: Kind }>;
 
-function test(sql: Sql, value: NumberValue, table: string): string {
-  const { joined, comparisons } = numberTest(value);
-  const each = comparisons.map(({ end, is, than }) => `${table}.${end} ${is} ${sql.bind(than)}::float8`);
-  return `(${each.join(` ${joined} `)})`;
-}
-
-export function numberCondition(
-  sql: Sql,
-  { parameter, values }: Of<'number'>,
-  { type, keys, row }: Setting,
-): string {
-  const v = sql.alias();
-  const key = sql.bind(keyText(keys.parameter(type, parameter)));
-  const either = or(values.map((value) => test(sql, value, v)));
-  return `${row}.rid in (select ${v}.rid from value_number ${v} where ${v}.key = ${key} and ${either})`;
-}
-
-/** A unit is that of system and code; without a system that of UCUM, or of none. */
-export function quantityCondition(
-  sql: Sql,
-  { parameter, values }: Of<'quantity'>,
-  { type, keys, row }: Setting,
-): string {
-  const v = sql.alias();
-  const own = keys.parameter(type, parameter);
-  const either = or(
-    values.map((value) => {
-      const passes = test(sql, value, v);
-      const { system, code } = value;
-      if (code === undefined) return passes;
-      const systems = system === undefined ? [UCUM, ''] : [system];
-      const units = systems.map((one) => keyText(unitKey(own, one, code)));
-      return `(${passes} and ${v}.unit = any (${sql.bind(units)}::bigint[]))`;
-    }),
-  );
-  return `${row}.rid in (select ${v}.rid from value_number ${v} where ${v}.key = ${sql.bind(keyText(own))} and ${either})`;
-}
-
-const UCUM = 'http://unitsofmeasure.org';
-
-/** The beginning, or any part of it, whatever case and accents (R4 search.html#string). */
+/** The beginning, the whole as it is written, or any part of it (R4 search.html#string). */
 export function stringCondition(
   sql: Sql,
   { parameter, values, modifier }: Of<'string'>,
   { type, keys, row }: Setting,
 ): string {
   const v = sql.alias();
-  const key = sql.bind(keyText(keys.parameter(type, parameter)));
+  const own = keys.parameter(type, parameter);
+  // The beginning of a long string is under one key, its pieces are under another.
+  const key = `${v}.key = ${sql.bind(keyText(own))}`;
+  const keyed =
+    modifier === 'contains' ? `(${key} or ${v}.key = ${sql.bind(keyText(pairKey(own, own)))})` : key;
   const either = or(
     values.map((value) => {
       const folded = fold(value);
-      if (modifier === 'contains') return `strpos(${v}.value, ${sql.bind(folded)}) > 0`;
-      // By code points, nothing that begins with the prefix comes after it and the last of all characters.
-      return `(${v}.value >= ${sql.bind(folded)} and ${v}.value <= ${sql.bind(`${folded}\u{10ffff}`)})`;
+      switch (modifier) {
+        case 'contains':
+          return `strpos(${v}.value, ${sql.bind(folded)}) > 0`;
+        case 'exact':
+          return `(${v}.value = ${sql.bind(beginningOf(folded))} and coalesce(${v}.whole, ${v}.value) = ${sql.bind(value)})`;
+        default:
+          return beginsWith(sql, folded, `${v}.value`);
+      }
     }),
   );
-  return `${row}.rid in (select ${v}.rid from value_string ${v} where ${v}.key = ${key} and ${either})`;
+  return `${row}.rid in (select ${v}.rid from value_string ${v} where ${keyed} and ${either})`;
 }
+
+/** By code points, nothing that begins with the prefix comes after it and the last of all characters. */
+export const beginsWith = (sql: Sql, folded: string, column: string): string =>
+  `(${column} >= ${sql.bind(folded)} and ${column} <= ${sql.bind(`${folded}\u{10ffff}`)})`;
 
 /** `:below`: the uri itself and what begins with it; `:above`: itself and what it begins with (R4 search.html#uri). */
 export function uriCondition(
@@ -75,34 +48,14 @@ export function uriCondition(
 ): string {
   const v = sql.alias();
   const key = sql.bind(keyText(keys.parameter(type, parameter)));
+  const whole = `coalesce(${v}.whole, ${v}.value)`;
   const either = or(
     values.map((uri) => {
       const given = sql.bind(uri);
-      return modifier === 'below' ? `starts_with(${v}.value, ${given})` : `starts_with(${given}, ${v}.value)`;
+      if (modifier === 'above') return `starts_with(${given}, ${whole})`;
+      const from = beginningOf(uri);
+      return `(${v}.value >= ${sql.bind(from)} and ${v}.value <= ${sql.bind(`${from}\u{10ffff}`)} and starts_with(${whole}, ${given}))`;
     }),
   );
   return `${row}.rid in (select ${v}.rid from value_string ${v} where ${v}.key = ${key} and ${either})`;
-}
-
-/** Within a distance: a Location has one position, as two rows (index/values.ts). */
-export function nearCondition(
-  sql: Sql,
-  { parameter, values }: Of<'near'>,
-  { type, keys, row }: Setting,
-): string {
-  const [a, b] = [sql.alias(), sql.alias()];
-  const own = keys.parameter(type, parameter);
-  const either = or(
-    values.map(({ latitude, longitude, meters }) => {
-      const far = distanceSql(
-        `${a}.low`,
-        `${b}.low`,
-        `${sql.bind(latitude)}::float8`,
-        `${sql.bind(longitude)}::float8`,
-      );
-      return `${far} <= ${sql.bind(meters)}::float8`;
-    }),
-  );
-  return `exists (select from value_number ${a} join value_number ${b} on ${b}.rid = ${a}.rid and ${b}.key = ${sql.bind(keyText(pairKey(own, own)))}
-    where ${a}.rid = ${row}.rid and ${a}.key = ${sql.bind(keyText(own))} and ${either})`;
 }

@@ -41,7 +41,7 @@ export function changeStatement(tables: number, whole: boolean, owned: boolean, 
         $patients[coalesce($patients_end[e.n - 1], 0) + 1 : e.patients_end] as patients,
         $keys[coalesce($keys_end[e.n - 1], 0) + 1 : e.keys_end] as keys,
         $targets[coalesce($targets_end[e.n - 1], 0) + 1 : e.targets_end] as targets,
-        $paths[coalesce($targets_end[e.n - 1], 0) + 1 : e.targets_end] as paths,
+        $paths[coalesce($targets_end[e.n - 1], 0) + 1 : e.targets_end] as paths, e.present,
         cur.version as was, cur.version > 0 and not cur.deleted as existed, cur.deleted, cur.security as labels,
         -- after the wait: a version is never older than the one before
         greatest(date_trunc('milliseconds', clock_timestamp()), cur.updated) as stamp,
@@ -55,9 +55,9 @@ export function changeStatement(tables: number, whole: boolean, owned: boolean, 
              else 'd' end as status
       from unnest($rid, $type, $expected, $labels, $content, $security, $blob, $agent,
           $patients_end, $at, $until, $timeline, $tables,
-          $keys_end, $targets_end)
+          $keys_end, $targets_end, $present)
         with ordinality e (rid, type, expected, labels, content, security, blob, agent,
-          patients_end, at, until, timeline, tables, keys_end, targets_end, n)
+          patients_end, at, until, timeline, tables, keys_end, targets_end, present, n)
       join cur on cur.rid = e.rid
       join resource seen on seen.rid = e.rid
       ${when(!whole, 'left join resource_index i on i.rid = e.rid')}
@@ -126,13 +126,14 @@ export function changeStatement(tables: number, whole: boolean, owned: boolean, 
       `, strings_gone as (
       delete from value_string v using old
       where old.tables & 2 > 0 and v.rid = old.rid and not exists (
-        select from unnest($string_rid, $string_key, $string_value) e (rid, key, value)
-        where e.rid = v.rid and e.key = v.key and e.value = v.value)
+        select from unnest($string_rid, $string_key, $string_value, $string_whole) e (rid, key, value, whole)
+        where e.rid = v.rid and e.key = v.key and e.value = v.value and e.whole is not distinct from v.whole)
     ), strings as (
-      insert into value_string (rid, key, value)
-      select e.* from unnest($string_rid, $string_key, $string_value) e (rid, key, value)
+      insert into value_string (rid, key, value, whole)
+      select e.* from unnest($string_rid, $string_key, $string_value, $string_whole) e (rid, key, value, whole)
       where e.rid in (select rid from done) and not exists (
-        select from value_string v where e.rid = v.rid and e.key = v.key and e.value = v.value)
+        select from value_string v
+        where e.rid = v.rid and e.key = v.key and e.value = v.value and e.whole is not distinct from v.whole)
     )`,
     )}${when(
       (tables & DATES) > 0,
@@ -154,16 +155,17 @@ export function changeStatement(tables: number, whole: boolean, owned: boolean, 
       delete from resource_index i using done where i.rid = done.rid and done.content is null
     )`,
     )}, row as (
-      insert into resource_index as i (rid, type, extractor, timeline, tables, at, until, patients, keys, targets, paths)
-      select rid, type, $extractor, timeline, tables, at, until, patients, keys, targets, paths
+      insert into resource_index as i
+        (rid, type, extractor, timeline, tables, at, until, patients, keys, targets, paths, present)
+      select rid, type, $extractor, timeline, tables, at, until, patients, keys, targets, paths, present
       from done where content is not null
       on conflict (rid) do update set
         extractor = excluded.extractor, timeline = excluded.timeline, tables = excluded.tables,
         at = excluded.at, until = excluded.until, patients = excluded.patients,
-        keys = excluded.keys, targets = excluded.targets, paths = excluded.paths
-      where (i.extractor, i.timeline, i.tables, i.at, i.until, i.patients, i.keys, i.targets, i.paths)
+        keys = excluded.keys, targets = excluded.targets, paths = excluded.paths, present = excluded.present
+      where (i.extractor, i.timeline, i.tables, i.at, i.until, i.patients, i.keys, i.targets, i.paths, i.present)
         is distinct from (excluded.extractor, excluded.timeline, excluded.tables, excluded.at, excluded.until,
-          excluded.patients, excluded.keys, excluded.targets, excluded.paths)
+          excluded.patients, excluded.keys, excluded.targets, excluded.paths, excluded.present)
     )${when(
       owned,
       `, owned as (

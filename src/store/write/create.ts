@@ -26,14 +26,14 @@ export function createStatement(tables: number, owned: boolean, locks: boolean):
       select e.rid, e.type, e.id, 1, stamp, e.content, e.security, e.blob
       from ok, unnest($rid, $type, $id, $content, $security, $blob) e (rid, type, id, content, security, blob)
     ), rows as (
-      insert into resource_index (rid, type, extractor, timeline, tables, at, until, patients, keys, targets, paths)
+      insert into resource_index (rid, type, extractor, timeline, tables, at, until, patients, keys, targets, paths, present)
       select e.rid, e.type, $extractor, e.timeline, e.tables, e.at, e.until,
         $patients[coalesce($patients_end[e.n - 1], 0) + 1 : e.patients_end],
         $keys[coalesce($keys_end[e.n - 1], 0) + 1 : e.keys_end],
         $targets[coalesce($targets_end[e.n - 1], 0) + 1 : e.targets_end],
-        $paths[coalesce($targets_end[e.n - 1], 0) + 1 : e.targets_end]
-      from ok, unnest($rid, $type, $timeline, $tables, $patients_end, $at, $until, $keys_end, $targets_end)
-        with ordinality e (rid, type, timeline, tables, patients_end, at, until, keys_end, targets_end, n)
+        $paths[coalesce($targets_end[e.n - 1], 0) + 1 : e.targets_end], e.present
+      from ok, unnest($rid, $type, $timeline, $tables, $patients_end, $at, $until, $keys_end, $targets_end, $present)
+        with ordinality e (rid, type, timeline, tables, patients_end, at, until, keys_end, targets_end, present, n)
     ), lines as (
       insert into timeline (rid, key, patient, at, lead)
       select e.* from ok, unnest($line_rid, $line_key, $line_patient, $line_at, $line_lead) e
@@ -46,7 +46,8 @@ export function createStatement(tables: number, owned: boolean, locks: boolean):
     )}${when(
       (tables & STRINGS) > 0,
       `, strings as (
-      insert into value_string (rid, key, value) select e.* from ok, unnest($string_rid, $string_key, $string_value) e
+      insert into value_string (rid, key, value, whole)
+      select e.* from ok, unnest($string_rid, $string_key, $string_value, $string_whole) e
     )`,
     )}${when(
       (tables & DATES) > 0,

@@ -13,6 +13,7 @@ import {
   textArray,
   timestamptzArray,
   uuidArray,
+  varbitArray,
 } from '../arrays.ts';
 import type { Catalog } from '../catalog.ts';
 import { type Change, tablesOf, type Write } from './batch.ts';
@@ -45,7 +46,12 @@ export function parametersOf(catalog: Catalog, writes: readonly (Write & Partial
     low: [] as number[],
     high: [] as number[],
   };
-  const strings = { rid: [] as number[], key: [] as number[], value: [] as string[] };
+  const strings = {
+    rid: [] as number[],
+    key: [] as number[],
+    value: [] as string[],
+    whole: [] as (string | null)[],
+  };
   const dates = { rid: [] as number[], key: [] as number[], low: [] as number[], high: [] as number[] };
   const owned = { binary: [] as number[], owner: [] as number[], n: [] as number[] };
   let n = 0;
@@ -74,6 +80,7 @@ export function parametersOf(catalog: Catalog, writes: readonly (Write & Partial
       for (let i = 0; i < row.strings.values.length; i++) strings.rid.push(rid);
       append(strings.key, row.strings.keys);
       for (const value of row.strings.values) strings.value.push(value);
+      for (const whole of row.strings.wholes) strings.whole.push(whole);
       for (let i = 0; i < row.dates.low.length; i++) dates.rid.push(rid);
       append(dates.key, row.dates.keys);
       append(dates.low, row.dates.low);
@@ -111,6 +118,7 @@ export function parametersOf(catalog: Catalog, writes: readonly (Write & Partial
     keys_end: () => int4Array(keysEnd),
     targets: () => int8Array(targets),
     paths: () => int2Array(paths),
+    present: () => varbitArray(writes.map(({ row }) => row?.present ?? NOTHING)),
     targets_end: () => int4Array(targetsEnd),
     line_rid: () => int8Array(lines.rid),
     line_key: () => keyArray(lines.key),
@@ -125,6 +133,7 @@ export function parametersOf(catalog: Catalog, writes: readonly (Write & Partial
     string_rid: () => int8Array(strings.rid),
     string_key: () => keyArray(strings.key),
     string_value: () => textArray(strings.value),
+    string_whole: () => textArray(strings.whole),
     date_rid: () => int8Array(dates.rid),
     date_key: () => keyArray(dates.key),
     date_low: () => timestamptzArray(dates.low),
@@ -138,6 +147,8 @@ export function parametersOf(catalog: Catalog, writes: readonly (Write & Partial
 
 /** A resource that is about no patient has its timeline rows under the number 0. */
 const NOBODY: readonly number[] = [0];
+/** A deletion has no values. */
+const NOTHING = new Uint8Array();
 
 /** Of one mind, or an epoch that never is: the lane then runs each alone, and each is judged by its own. */
 function epochOf(writes: readonly Write[]): number {

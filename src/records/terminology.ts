@@ -1,0 +1,196 @@
+/**
+ * `:in`, `:not-in`, `:above` and `:below` of tokens (R4 search.html#modifiers) become searches for the codes that these
+ * stand for, by the value sets and code systems of the standard and those held here.
+ */
+import type {
+  CodeSystemConcept,
+  CodeSystem as CodeSystemResource,
+  ValueSet as ValueSetResource,
+} from 'fhir/r4.js';
+import { demand } from '../access/access.ts';
+import type { CoreTerminology } from '../fhir/core-terminology.ts';
+import type { Definitions } from '../fhir/definitions.ts';
+import { invalid } from '../fhir/outcome.ts';
+import { withoutVersion } from '../fhir/reference.ts';
+import {
+  type CodeSystem,
+  type Codes,
+  codesOf,
+  hierarchyOf,
+  type Terminology,
+  type ValueSet,
+} from '../fhir/terminology.ts';
+import { isPrimitive } from '../fhir/token-types.ts';
+import type { Filter, TokenValue } from '../search/request.ts';
+import { cutPage } from '../store/read/page.ts';
+import type { Caller } from './records.ts';
+import type { ReadSetting } from './setting.ts';
+
+/** So many codes may a parameter stand for. */
+const MOST_CODES = 5000;
+
+/**
+ * The filters of a search of one type, with tokens in place of value sets and hierarchies.
+ *
+ * @throws Refusal 400 where a value set is not held or cannot be enumerated; 403 where the caller may not search these
+ */
+export async function withCodes(
+  setting: ReadSetting,
+  caller: Caller,
+  type: string,
+  filters: readonly Filter[],
+): Promise<readonly Filter[]> {
+  if (!filters.some(isOfTerms)) return filters;
+  const terminology = heldBy(setting, caller, await setting.coreTerminology());
+  return Promise.all(filters.map((filter) => withCodesIn(setting.definitions, terminology, type, filter)));
+}
+
+function isOfTerms(filter: Filter): boolean {
+  switch (filter.kind) {
+    case 'value-set':
+    case 'hierarchy':
+      return true;
+    case 'all':
+    case 'any':
+      return filter.filters.some(isOfTerms);
+    case 'chain':
+      return filter.targets.some((target) => isOfTerms(target.filter));
+    default:
+      return 'filter' in filter && isOfTerms(filter.filter);
+  }
+}
+
+async function withCodesIn(
+  definitions: Definitions,
+  terminology: Terminology,
+  type: string,
+  filter: Filter,
+): Promise<Filter> {
+  const inner = (one: Filter, of = type): Promise<Filter> => withCodesIn(definitions, terminology, of, one);
+  switch (filter.kind) {
+    case 'value-set':
+    case 'hierarchy': {
+      const { parameter } = filter;
+      const each =
+        filter.kind === 'value-set'
+          ? filter.valueSets.map((name) => codesOf(terminology, name))
+          : filter.values.map(async ({ system, code }): Promise<Codes> => {
+              const found = await hierarchyOf(terminology, system, code, filter.direction);
+              return new Map([[system, found]]);
+            });
+      const values = (await Promise.all(each)).flatMap((codes) =>
+        tokensOf(codes, isPrimitive(definitions, type, parameter)),
+      );
+      if (values.length > MOST_CODES)
+        throw invalid(
+          'too-costly',
+          `${parameter.code} would be one of ${values.length} codes: at most ${MOST_CODES} are looked for`,
+        );
+      return { kind: 'token', parameter, values };
+    }
+    case 'not':
+      return { ...filter, filter: await inner(filter.filter) };
+    case 'all':
+    case 'any':
+      return { ...filter, filters: await Promise.all(filter.filters.map((one) => inner(one))) };
+    case 'chain': {
+      const targets = filter.targets.map(async (target) => ({
+        type: target.type,
+        filter: await inner(target.filter, target.type),
+      }));
+      return { ...filter, targets: await Promise.all(targets) };
+    }
+    case 'has':
+      return { ...filter, filter: await inner(filter.filter, filter.type) };
+    default:
+      return filter;
+  }
+}
+
+/** @param primitive of elements that are codes alone: the system is that of their binding, and is not written */
+function tokensOf(codes: Codes, primitive: boolean): TokenValue[] {
+  return [...codes].flatMap(([system, each]): TokenValue[] => {
+    if (each !== 'all') return Array.from(each, (code) => ({ system: primitive ? '' : system, code }));
+    if (primitive)
+      throw invalid(
+        'not-supported',
+        `The codes of ${system} are not held here, and the element does not name their system`,
+      );
+    return [{ system }];
+  });
+}
+
+/** What the standard has, then what is here. */
+function heldBy(setting: ReadSetting, { access }: Caller, core: CoreTerminology): Terminology {
+  const { store, definitions } = setting;
+
+  /** The newest of a url; with a version that one. */
+  async function byUrl<T extends { readonly version?: string }>(
+    type: 'ValueSet' | 'CodeSystem',
+    canonical: string,
+  ): Promise<T | undefined> {
+    const url = withoutVersion(canonical);
+    const version = canonical.slice(url.length + 1);
+    const parameter = definitions.searchParameters(type).find(({ code }) => code === 'url');
+    if (!parameter) return undefined;
+    const sort = { by: '_lastUpdated', descending: true } as const;
+    const filters: Filter[] = [{ kind: 'uri', parameter, values: [url] }];
+    const found = await store.searcher.find({ type, filters, sort, count: MOST_VERSIONS });
+    const all = (await cutPage(store.pool, found, MOST_VERSIONS)).map(
+      ({ content }) => JSON.parse(content) as T,
+    );
+    return version === '' ? all[0] : all.find((one) => one.version === version);
+  }
+
+  return {
+    async valueSet(canonical) {
+      const url = withoutVersion(canonical);
+      const version = canonical.slice(url.length + 1);
+      const known = core.valueSet(url);
+      if (known && (version === '' || version === known.version)) return known;
+      const id = /^ValueSet\/([A-Za-z0-9.-]{1,64})$/.exec(url)?.[1];
+      demand(access, 'ValueSet', id === undefined ? 's' : 'r');
+      if (id === undefined) return valueSetOf(await byUrl<ValueSetResource>('ValueSet', canonical));
+      const { content } = await store.read({ type: store.catalog.typeNumber('ValueSet'), id });
+      return content === null ? undefined : valueSetOf(JSON.parse(content) as ValueSetResource);
+    },
+    async codeSystem(url) {
+      const known = core.codeSystem(url);
+      // What the caller may not see is not held for him.
+      if (known || !access.allows('CodeSystem', 's')) return known;
+      return codeSystemOf(await byUrl<CodeSystemResource>('CodeSystem', url));
+    },
+  };
+}
+
+const MOST_VERSIONS = 50;
+
+/** By its composition, or where it has none by an expansion that is whole. */
+function valueSetOf(resource: ValueSetResource | undefined): ValueSet | undefined {
+  if (!resource) return undefined;
+  const { compose, expansion, version } = resource;
+  if (compose) return { version, include: compose.include, exclude: compose.exclude };
+  const include: { system?: string; concept: { code: string }[] }[] = [];
+  const visit = (contains: NonNullable<typeof expansion>['contains'] = []): void => {
+    for (const { system, code, contains: inner, abstract } of contains) {
+      if (code !== undefined && !abstract) include.push({ system, concept: [{ code }] });
+      visit(inner);
+    }
+  };
+  visit(expansion?.contains);
+  const whole = expansion?.total === undefined || expansion.total <= include.length;
+  return expansion && whole ? { version, include } : undefined;
+}
+
+function codeSystemOf(resource: CodeSystemResource | undefined): CodeSystem | undefined {
+  if (!resource) return undefined;
+  const above = new Map<string, string[]>();
+  const visit = (concepts: readonly CodeSystemConcept[], parent?: string): void => {
+    for (const { code, concept = [] } of concepts) {
+      above.set(code, [...(above.get(code) ?? []), ...(parent === undefined ? [] : [parent])]);
+      visit(concept, code);
+    }
+  };
+  visit(resource.concept ?? []);
+  return { complete: resource.content === 'complete', above };
+}
