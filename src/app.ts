@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import { type Definitions, loadDefinitions } from './fhir/definitions.ts';
 import { loadValidator } from './fhir/validate.ts';
+import { makeSeal } from './http/sealed.ts';
 import { createServer } from './http/server.ts';
 import { openJobs } from './jobs/jobs.ts';
 import { openRecords } from './records/open.ts';
@@ -67,7 +68,8 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       readOnly: config.readOnly,
     };
     const records = openRecords(store, definitions, validator, options, jobs);
-    const context = { config, definitions, records, log, version };
+    const seal = makeSeal(store.catalog.linkKey);
+    const context = { config, definitions, records, log, seal, version };
     const routes = makeRoutes(context);
     const ready = () => pool.query('select 1');
     const { server, perform, close } = createServer({ ...context, routes, log, ready });

@@ -7,6 +7,7 @@ import type { Caller, Records } from '../records/records.ts';
 import type { Parameter } from '../search/query-string.ts';
 import type { Format } from './negotiation.ts';
 import type { FhirPath, Pattern } from './path.ts';
+import type { Seal } from './sealed.ts';
 
 /** What all interactions lean on. */
 export interface Context {
@@ -14,6 +15,8 @@ export interface Context {
   readonly definitions: Definitions;
   readonly records: Records;
   readonly log: Logger;
+  /** of links to pages */
+  readonly seal: Seal;
   /** of this software */
   readonly version: string;
 }

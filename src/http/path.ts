@@ -9,6 +9,7 @@ export type Pattern =
   | '/'
   | '/metadata'
   | '/_history'
+  | '/_search'
   | '/_async/:id'
   | '/:type'
   | '/:type/_search'
@@ -24,7 +25,7 @@ export interface FhirPath {
   readonly type: string;
   readonly id: string;
   readonly version: string;
-  /** the type that is searched in the compartment of type and id */
+  /** the type that is searched in the compartment of type and id; `*` all */
   readonly member?: string;
 }
 
@@ -42,7 +43,7 @@ export function readPath(text: string, method: string | undefined, definitions: 
   const [type = '', id = '', history, version = ''] = text.includes('%') ? segments.map(decoded) : segments;
   const length = segments.length;
 
-  if (length === 1 && (type === 'metadata' || type === '_history'))
+  if (length === 1 && (type === 'metadata' || type === '_history' || type === '_search'))
     return { pattern: `/${type}`, type: '', id: '', version: '' };
   if (length === 2 && type === '_async') return { pattern: '/_async/:id', type: '', id, version: '' };
   const last = length === 1 ? type : length === 2 ? id : (history ?? '');
@@ -60,7 +61,7 @@ export function readPath(text: string, method: string | undefined, definitions: 
     if (length === 4)
       throw refusal(404, 'not-found', `There is no version "${shown(version)}" of ${type}/${id}`);
   }
-  if (length === 3 && history !== undefined && definitions.isResourceType(history)) {
+  if (length === 3 && history !== undefined && (history === '*' || definitions.isResourceType(history))) {
     if (type === 'Patient') return { pattern: '/:type/:id/:member', type, id, version: '', member: history };
     throw refusal(
       404,

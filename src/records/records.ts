@@ -82,9 +82,11 @@ export interface SearchPage {
   readonly included: readonly Stored[];
   /** whether there would have been more to include than one page takes */
   readonly cut: boolean;
-  /** where it was asked for */
+  /** where it was asked for, or all are on the first page */
   readonly total?: number;
+  /** the following page and the one before, where there are any, each as `after` of a request */
   readonly next?: string;
+  readonly previous?: string;
 }
 
 /** Which resource an interaction is about: the one of an id, or the one that a condition finds. */

@@ -30,5 +30,5 @@ export interface Setting {
 
 /** What reading needs of it: the store as it is, or as a transaction sees it. */
 export interface ReadSetting extends Omit<Setting, 'store'> {
-  readonly store: Reading & Pick<Store, 'catalog' | 'indexer'>;
+  readonly store: Reading & Pick<Store, 'catalog' | 'indexer' | 'keys'>;
 }

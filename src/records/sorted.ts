@@ -1,6 +1,6 @@
 /**
- * Searches in an order that no index has (R4 search.html#sort): all matches are read, up to a bound, and sorted by
- * their own values.
+ * The matches of a search in an order that no index has (R4 search.html#sort): all are read, up to a bound, and sorted
+ * by their own values.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Resource } from 'fhir/r4.js';
@@ -9,82 +9,69 @@ import type { Extracted, SearchValue } from '../fhir/extract.ts';
 import { fold } from '../fhir/fold.ts';
 import { invalid, type Refusal } from '../fhir/outcome.ts';
 import { matches } from '../search/match.ts';
-import type { Filter, SearchRequest, SortKey } from '../search/request.ts';
+import type { SortKey } from '../search/request.ts';
 import { instantOf } from '../store/pool.ts';
 import { cutPage } from '../store/read/page.ts';
-import type { After, Match, Sought } from '../store/search/search.ts';
+import type { After, Match } from '../store/search/search.ts';
+import type { Found, Part, Taken, Wanted } from './found.ts';
+import type { Place } from './position.ts';
 import type { ReadSetting } from './setting.ts';
-
-export type Found = Match & { readonly content: string };
-
-/** What a resource is sorted by: a value for each key, null where it has none, and its number. */
-export interface Place {
-  readonly values: readonly (string | number | null)[];
-  readonly rid: number;
-}
 
 /** So many matches are sorted. */
 const MOST_SORTED = 10_000;
 /** So many are read at a time. */
 const STRIDE = 500;
 
-/** A page, in the order that is asked for. */
-export async function sortedPage(
+/** Takes matches in the order of their keys. */
+export async function takeSorted(
   { store, definitions, baseUrl }: ReadSetting,
-  { sort, count }: SearchRequest,
-  sought: Pick<Sought, 'type' | 'filters'>,
-  judged: readonly Filter[],
-  from: Place | undefined,
-): Promise<{ readonly page: readonly Found[]; readonly total: number; readonly next?: Place }> {
-  const { type } = sought;
+  parts: readonly Part[],
+  { most, place: from, back }: Wanted,
+): Promise<Taken> {
   const { isResourceType } = definitions;
-  const clinical = clinicalDate(definitions, type)?.code;
-  const places: Place[] = [];
-  const kept = new Map<number, Found>();
-  let looked = 0;
-  const order = { by: '_lastUpdated', descending: true } as const;
-  let total = 0;
-  for (let after: After | undefined; ; ) {
-    const found = await store.searcher.find({ ...sought, sort: order, count: STRIDE }, after);
-    const stride = await cutPage(store.pool, found, STRIDE);
-    for (const match of stride) {
-      if (++looked > MOST_SORTED) throw tooMany();
-      const analysis = store.indexer.analyse(JSON.parse(match.content) as Resource, baseUrl);
-      const { resource, extracted: values } = analysis;
-      const updated = Date.parse(instantOf(match.updated));
-      const facts = { type, id: match.id, updated, values, resource, baseUrl, isResourceType };
-      if (judged.length > 0 && !matches(judged, facts)) continue;
-      total++;
-      const place = { values: sort.map((key) => sortValue(key, match, values, clinical)), rid: match.rid };
-      if (from && compare(sort, place, from) <= 0) continue;
-      places.push(place);
-      kept.set(place.rid, match);
+  const [{ sort: keys } = { sort: [] as readonly SortKey[] }] = parts;
+  const direction = back ? -1 : 1;
+  const inOrder = (one: Place, other: Place): number => direction * compare(keys, one, other);
+  let rows: Found[] = [];
+  let [looked, total] = [0, 0];
+  for (const { type, filters, judged, sort } of parts) {
+    const clinical = clinicalDate(definitions, type)?.code;
+    const request = { type, filters, sort: { by: '_lastUpdated', descending: true }, count: STRIDE } as const;
+    for (let after: After | undefined; ; ) {
+      const found = await store.searcher.find(request, after);
+      const stride = await cutPage(store.pool, found, STRIDE);
+      for (const [i, { id, rid, content, updated: at }] of stride.entries()) {
+        if (++looked > MOST_SORTED) throw tooMany();
+        const analysis = store.indexer.analyse(JSON.parse(content) as Resource, baseUrl);
+        const { resource, extracted: values } = analysis;
+        const updated = Date.parse(instantOf(at));
+        const facts = { type, id, updated, values, resource, baseUrl, isResourceType };
+        if (judged.length > 0 && !matches(judged, facts)) continue;
+        total++;
+        const place = [...sort.map((key) => sortValue(key, { id, updated }, values, clinical)), rid];
+        if (from && inOrder(place, from) <= 0) continue;
+        // Without its content, which is read again if it is shown: what waits here may be all there is.
+        rows.push({ ...(found[i] as Match), content: null, type, place });
+      }
+      rows = rows.sort((a, b) => inOrder(a.place, b.place)).slice(0, most);
+      const end = stride[stride.length - 1];
+      if (found.length <= stride.length || !end) break;
+      after = end;
+      await turn();
     }
-    // Only the first of them are shown: the contents of others are let go.
-    places.sort((a, b) => compare(sort, a, b));
-    for (const { rid } of places.splice(count + 1)) kept.delete(rid);
-    const end = stride[stride.length - 1];
-    if (found.length <= stride.length || !end) break;
-    after = end;
-    await turn();
   }
-  const shown = places.slice(0, count);
-  return {
-    page: shown.map(({ rid }) => kept.get(rid) as Found),
-    total,
-    next: places.length > count ? shown[shown.length - 1] : undefined,
-  };
+  return { rows, total };
 }
 
 /** The least value where it ascends, the greatest where it descends. */
 function sortValue(
   key: SortKey,
-  match: Found,
+  { id, updated }: { readonly id: string; readonly updated: number },
   values: readonly Extracted[],
   clinical: string | undefined,
 ): string | number | null {
-  if (key.by === '_lastUpdated') return Date.parse(instantOf(match.updated));
-  if (key.by === '_id') return match.id;
+  if (key.by === '_lastUpdated') return updated;
+  if (key.by === '_id') return id;
   const code = 'parameter' in key ? key.parameter.code : clinical;
   let best: string | number | null = null;
   for (const { parameter, value } of values) {
@@ -116,15 +103,15 @@ function scalarOf(value: SearchValue, descending: boolean): string | number | nu
 }
 
 /** Absent values come last, whichever way it goes; equal places by number. */
-function compare(sort: readonly SortKey[], a: Place, b: Place): number {
+function compare(sort: readonly SortKey[], one: Place, other: Place): number {
   for (const [i, { descending }] of sort.entries()) {
-    const [one = null, other = null] = [a.values[i], b.values[i]];
-    if (one === other) continue;
-    if (one === null) return 1;
-    if (other === null) return -1;
-    return one < other === descending ? 1 : -1;
+    const [a = null, b = null] = [one[i], other[i]];
+    if (a === b) continue;
+    if (a === null) return 1;
+    if (b === null) return -1;
+    return a < b === descending ? 1 : -1;
   }
-  return a.rid - b.rid;
+  return (one[sort.length] as number) - (other[sort.length] as number);
 }
 
 function tooMany(): Refusal {

@@ -29,20 +29,36 @@ import type { ReadSetting } from './setting.ts';
 /** So many codes may a parameter stand for. */
 const MOST_CODES = 5000;
 
+/** Gives the filters of a type with tokens in place of value sets and hierarchies. */
+export type WithCodes = (type: string, filters: readonly Filter[]) => Promise<readonly Filter[]>;
+
 /**
- * The filters of a search of one type, with tokens in place of value sets and hierarchies.
+ * For one search, which may be of several types: what it names is looked up once.
  *
- * @throws Refusal 400 where a value set is not held or cannot be enumerated; 403 where the caller may not search these
+ * @returns a function that throws Refusal 400 where a value set is not held or cannot be enumerated; 403 where the
+ *          caller may not search these
  */
-export async function withCodes(
-  setting: ReadSetting,
-  caller: Caller,
-  type: string,
-  filters: readonly Filter[],
-): Promise<readonly Filter[]> {
-  if (!filters.some(isOfTerms)) return filters;
-  const terminology = heldBy(setting, caller, await setting.coreTerminology());
-  return Promise.all(filters.map((filter) => withCodesIn(setting.definitions, terminology, type, filter)));
+export function withCodes(setting: ReadSetting, caller: Caller): WithCodes {
+  let terminology: Promise<Terminology> | undefined;
+  return async (type, filters) => {
+    if (!filters.some(isOfTerms)) return filters;
+    terminology ??= setting.coreTerminology().then((core) => remembering(heldBy(setting, caller, core)));
+    const held = await terminology;
+    return Promise.all(filters.map((filter) => withCodesIn(setting.definitions, held, type, filter)));
+  };
+}
+
+function remembering({ valueSet, codeSystem }: Terminology): Terminology {
+  return { valueSet: remembered(valueSet), codeSystem: remembered(codeSystem) };
+}
+
+function remembered<T>(ask: (name: string) => Promise<T>): (name: string) => Promise<T> {
+  const known = new Map<string, Promise<T>>();
+  return (name) => {
+    const found = known.get(name) ?? ask(name);
+    known.set(name, found);
+    return found;
+  };
 }
 
 function isOfTerms(filter: Filter): boolean {

@@ -31,7 +31,7 @@ export async function batch(
   const asked: (Asked | undefined)[] = [];
   for (const [i, entry] of entries.entries()) {
     try {
-      asked[i] = await readEntry(context, entry, `Bundle.entry[${i}]`);
+      asked[i] = await readEntry(context, exchange.caller.agent, entry, `Bundle.entry[${i}]`);
     } catch (thrown) {
       answers[i] = refused(context, exchange, thrown, i);
     }
@@ -43,7 +43,7 @@ export async function batch(
       if (read > MOST_READ) throw tooMuch();
       const outcome = await context.records.carryOut(exchange.caller, each.entry);
       read += lengthOf(outcome);
-      answers[i] = entryOf(context, each, outcome, wanted);
+      answers[i] = entryOf(context, exchange.caller.agent, each, outcome, wanted);
     } catch (thrown) {
       const { entry } = each;
       answers[i] = refused(context, exchange, thrown, i, entry.method === 'GET' ? undefined : entry.type);

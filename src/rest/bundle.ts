@@ -4,8 +4,8 @@ import { answerJson, answerStream, LONG } from '../http/answer.ts';
 import type { Visit } from '../http/exchange.ts';
 import { etagOf } from '../http/versions.ts';
 import type { Stored } from '../records/records.ts';
-import { type Parameter, writeParameters } from '../search/query-string.ts';
 import { withData } from './base64.ts';
+import type { Link } from './page-links.ts';
 import { type RestContext, type Selection, WHOLE } from './selection.ts';
 
 export interface BundleEntry {
@@ -24,32 +24,6 @@ export interface Bundle {
   readonly total?: number;
   readonly links: readonly Link[];
   readonly entries: readonly BundleEntry[];
-}
-
-export interface Link {
-  readonly relation: 'self' | 'next';
-  readonly url: string;
-}
-
-/**
- * Links to this page and the next.
- *
- * @param url         without a query
- * @param parameters  that were understood
- * @param after       where this page begins
- * @param next        where the next one begins, if there is one
- */
-export function pageLinks(
-  url: string,
-  parameters: readonly Parameter[],
-  after: string | undefined,
-  next: string | undefined,
-): Link[] {
-  const link = (relation: Link['relation'], from: string | undefined): Link => {
-    const query = writeParameters(from === undefined ? parameters : [...parameters, ['_after', from]]);
-    return { relation, url: query === '' ? url : `${url}?${query}` };
-  };
-  return next === undefined ? [link('self', after)] : [link('self', after), link('next', next)];
 }
 
 /** Answers with a Bundle: short ones in one write, long ones, and those with bytes of Binaries, in pieces. */

@@ -10,19 +10,20 @@ import { type FhirPath, readPath } from '../http/path.ts';
 import { readTags } from '../http/versions.ts';
 import type { Entry, Read, Target } from '../records/records.ts';
 import { parseCondition } from '../search/condition.ts';
-import { parseSearch } from '../search/parse.ts';
 import { type Parameter, readParameters } from '../search/query-string.ts';
 import { queryOf } from './condition.ts';
 import { readHistory } from './history.ts';
 import { JSON_PATCH } from './patch.ts';
-import { type RestContext, readSelection, type Selection, selectionOf, WHOLE } from './selection.ts';
+import { readSearch } from './search.ts';
+import { type RestContext, readSelection, type Selection, WHOLE } from './selection.ts';
 
 /** An entry that was understood. */
 export interface Asked {
   readonly entry: Entry;
   /** of a reading entry: which part, and of what there is already nothing */
   readonly selection: Selection;
-  /** parameters for the links of a search or history */
+  /** of a search or history: where its links lead to, and of a history with which parameters */
+  readonly place: string;
   readonly parameters: readonly Parameter[];
   readonly head: boolean;
   readonly unless: Unless;
@@ -40,10 +41,16 @@ const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH'];
 /**
  * Reads an entry.
  *
- * @param at `Bundle.entry[n]`
- * @throws   Refusal 400, 404 whose expression says which element of the entry is at fault
+ * @param agent number of the access token
+ * @param at    `Bundle.entry[n]`
+ * @throws      Refusal 400, 404 whose expression says which element of the entry is at fault
  */
-export async function readEntry(context: RestContext, entry: SplitEntry, at: string): Promise<Asked> {
+export async function readEntry(
+  context: RestContext,
+  agent: number,
+  entry: SplitEntry,
+  at: string,
+): Promise<Asked> {
   const { request } = entry;
   if (typeof request !== 'object' || request === null)
     throw invalid('required', `${at} has no request, which says what to do with it`, `${at}.request`);
@@ -56,8 +63,10 @@ export async function readEntry(context: RestContext, entry: SplitEntry, at: str
     );
   checkConditions(request, at);
   const reads = method === 'GET' || method === 'HEAD';
-  const made = reads ? readReading(context, request, at) : await readWriting(context, entry, request, at);
-  return { selection: WHOLE, parameters: [], unless: {}, head: method === 'HEAD', ...made };
+  const made = reads
+    ? readReading(context, agent, request, at)
+    : await readWriting(context, entry, request, at);
+  return { selection: WHOLE, place: '', parameters: [], unless: {}, head: method === 'HEAD', ...made };
 }
 
 /** Where each condition may stand; elsewhere it must not be passed over. */
@@ -81,41 +90,40 @@ function checkConditions(request: BundleEntryRequest, at: string): void {
 
 type Part = Pick<Asked, 'entry'> & Partial<Asked>;
 
-function readReading(context: RestContext, request: BundleEntryRequest, at: string): Part {
+function readReading(context: RestContext, agent: number, request: BundleEntryRequest, at: string): Part {
   const where = `${at}.request.url`;
   return placed(where, () => {
     const { path, query } = readUrl(context, request, where);
     const parameters = readParameters(query).filter(([name]) => name !== '_format' && name !== '_pretty');
-    return { ...readingOf(context, path, parameters, where), unless: readUnless(request, at) };
+    return { ...readingOf(context, agent, path, parameters, where), unless: readUnless(request, at) };
   });
 }
 
 function readingOf(
   context: RestContext,
+  agent: number,
   path: FhirPath,
   parameters: readonly Parameter[],
   where: string,
 ): Part {
   const { pattern, type, id, version } = path;
-  const reading = (read: Read, selection: Selection): Part => ({
-    entry: { method: 'GET', read },
-    selection,
-    parameters,
-  });
+  const reading = (read: Read, selection: Selection): Part => ({ entry: { method: 'GET', read }, selection });
   switch (pattern) {
     case '/:type/:id':
       return reading({ kind: 'read', type, id }, readSelection(context, type, parameters));
     case '/:type/:id/_history/:version':
       return reading({ kind: 'vread', type, id, version }, readSelection(context, type, parameters));
-    case '/:type': {
-      const request = parseSearch(context.definitions, type, parameters, fhirBase(context));
-      return reading({ kind: 'search', request }, selectionOf(context, type, request));
+    case '/':
+    case '/:type':
+    case '/:type/:id/:member': {
+      const { place, request, selection } = readSearch(context, agent, path, parameters);
+      return { ...reading({ kind: 'search', request }, selection), place };
     }
     case '/_history':
     case '/:type/_history':
     case '/:type/:id/_history': {
-      const { request, selection } = readHistory(context, path, parameters);
-      return reading({ kind: 'history', request }, selection);
+      const { request, selection, ...asked } = readHistory(context, agent, path, parameters);
+      return { ...reading({ kind: 'history', request }, selection), ...asked };
     }
     default:
       throw invalid(

@@ -7,7 +7,8 @@ import { once } from '../http/parameters.ts';
 import type { FhirPath } from '../http/path.ts';
 import type { HistoryEntry, HistoryPage, HistoryRequest } from '../records/records.ts';
 import type { Parameter } from '../search/query-string.ts';
-import { answerBundle, type Bundle, type BundleEntry, pageLinks, responseOf } from './bundle.ts';
+import { answerBundle, type Bundle, type BundleEntry, responseOf } from './bundle.ts';
+import { pageLinks, readPage } from './page-links.ts';
 import { type RestContext, readSelection, type Selection } from './selection.ts';
 
 const PAGE = 50;
@@ -16,19 +17,32 @@ const MOST = 1000;
 /** GET [base]/_history, [base]/[type]/_history, [base]/[type]/[id]/_history */
 export async function history(context: RestContext, exchange: Exchange): Promise<void> {
   const { path, parameters, format, caller } = exchange;
-  const { request, selection } = readHistory(context, path, parameters);
-  const page = await context.records.history(caller, request);
-  const bundle = historyBundle(context, request, [...parameters, ...format.asked], page);
-  return answerBundle(context, exchange, bundle, selection);
+  const asked = readHistory(context, caller.agent, path, parameters);
+  const page = await context.records.history(caller, asked.request);
+  const bundle = historyBundle(context, caller.agent, asked, format.asked, page);
+  return answerBundle(context, exchange, bundle, asked.selection);
 }
 
 /** What a history's path and parameters ask for. */
+export interface Looked {
+  /** the path under the FHIR base that its links lead to */
+  readonly place: string;
+  readonly request: HistoryRequest;
+  /** of the first page */
+  readonly parameters: readonly Parameter[];
+  readonly selection: Selection;
+}
+
+/** @param agent number of the access token */
 export function readHistory(
   context: RestContext,
+  agent: number,
   path: Pick<FhirPath, 'type' | 'id'>,
-  parameters: readonly Parameter[],
-): { readonly request: HistoryRequest; readonly selection: Selection } {
-  const given = once(parameters, ['_count', '_since', '_at', '_list', '_after', '_summary', '_elements']);
+  asked: readonly Parameter[],
+): Looked {
+  const place = [path.type, path.id, '_history'].filter(Boolean).join('/');
+  const { parameters, after } = readPage(context, agent, place, asked);
+  const given = once(parameters, ['_count', '_since', '_at', '_list', '_summary', '_elements']);
   const selection = readSelection(
     context,
     path.type || undefined,
@@ -41,25 +55,27 @@ export function readHistory(
     since: given._since === undefined ? undefined : rangeOf(given._since, 'search').low,
     at: given._at === undefined ? undefined : rangeOf(given._at, 'search'),
     list: given._list === undefined ? undefined : readList(given._list),
-    after: given._after,
+    after,
   };
-  return { request, selection };
+  return { place, request, parameters, selection };
 }
 
-/** @param asked parameters for the links; `_after` among them is passed over */
+/**
+ * @param agent  number of the access token that may follow its links
+ * @param format further parameters for the links
+ */
 export function historyBundle(
   context: RestContext,
-  { type, id, after }: HistoryRequest,
-  asked: readonly Parameter[],
+  agent: number,
+  { place, parameters, request: { after } }: Omit<Looked, 'selection'>,
+  format: readonly Parameter[],
   page: HistoryPage,
 ): Bundle {
   const base = fhirBase(context);
-  const place = [base, type, id, '_history'].filter(Boolean).join('/');
-  const own = asked.filter(([name]) => name !== '_after');
   return {
     type: 'history',
     total: page.total,
-    links: pageLinks(place, own, after, page.next),
+    links: pageLinks(context, agent, place, { parameters, after }, format, page),
     entries: page.entries.map((entry) => historyEntry(base, entry)),
   };
 }

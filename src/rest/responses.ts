@@ -17,8 +17,18 @@ export function refusedEntry(status: number, issues: readonly Issue[]): BundleEn
   return { rest: responseOf(statusText(status), { outcome: operationOutcome(issues) }) };
 }
 
-/** The entry that tells of a success. */
-export function entryOf(context: RestContext, asked: Asked, outcome: Outcome, wanted: Return): BundleEntry {
+/**
+ * The entry that tells of a success.
+ *
+ * @param agent number of the access token that may follow links to further pages
+ */
+export function entryOf(
+  context: RestContext,
+  agent: number,
+  asked: Asked,
+  outcome: Outcome,
+  wanted: Return,
+): BundleEntry {
   switch (outcome.kind) {
     case 'removed': {
       const { existed, version, updated } = outcome.removed;
@@ -30,12 +40,15 @@ export function entryOf(context: RestContext, asked: Asked, outcome: Outcome, wa
       return readEntryOf(context, asked, outcome.resource);
     case 'history': {
       if (asked.head || asked.entry.method !== 'GET' || asked.entry.read.kind !== 'history') break;
-      const bundle = historyBundle(context, asked.entry.read.request, asked.parameters, outcome.page);
+      const { place, parameters } = asked;
+      const looked = { place, parameters, request: asked.entry.read.request };
+      const bundle = historyBundle(context, agent, looked, [], outcome.page);
       return { inner: { bundle, selection: asked.selection }, rest: responseOf(statusText(200)) };
     }
     case 'search': {
       if (asked.head || asked.entry.method !== 'GET' || asked.entry.read.kind !== 'search') break;
-      const bundle = searchBundle(context, asked.entry.read.request, [], outcome.page);
+      const { request } = asked.entry.read;
+      const bundle = searchBundle(context, agent, asked.place, request, [], outcome.page);
       return { inner: { bundle, selection: asked.selection }, rest: responseOf(statusText(200)) };
     }
     case 'unchanged': {

@@ -25,8 +25,9 @@ export function makeRoutes(options: Context): Routes {
   ): Interaction => ({ name, run: (exchange) => run(context, exchange) });
 
   const routes: Routes = {
-    '/': { POST: done('transaction', transaction) },
+    '/': { GET: done('search-system', search), POST: done('transaction', transaction) },
     '/metadata': { GET: { name: 'capabilities', open: (visit) => capabilities(visit) } },
+    '/_search': { POST: done('search-system', searchByPost) },
     '/_history': { GET: done('history-system', history) },
     '/_async/:id': { GET: done('async-status', progress), DELETE: done('async-cancel', cancel) },
     '/:type': {

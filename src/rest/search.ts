@@ -1,58 +1,115 @@
-/** search of a type, by GET and by POST (R4 http.html#search). */
+/** search of a type, of several, of a compartment, by GET and by POST (R4 http.html#search). */
 import { invalid, operationOutcome, refusal } from '../fhir/outcome.ts';
 import { readText } from '../http/body.ts';
 import { type Exchange, fhirBase } from '../http/exchange.ts';
 import { negotiate, notAcceptable } from '../http/negotiation.ts';
+import type { FhirPath } from '../http/path.ts';
 import { prefersLenient } from '../http/prefer.ts';
 import type { SearchPage, Stored } from '../records/records.ts';
-import { parseSearch } from '../search/parse.ts';
+import { parseSearch, parseSearchOfTypes } from '../search/parse.ts';
 import { type Parameter, readParameters } from '../search/query-string.ts';
 import type { Filter, SearchRequest } from '../search/request.ts';
-import { answerBundle, type Bundle, type BundleEntry, type Link, pageLinks } from './bundle.ts';
-import { type RestContext, selectionOf } from './selection.ts';
+import { answerBundle, type Bundle, type BundleEntry } from './bundle.ts';
+import { type Link, pageLinks, readPage } from './page-links.ts';
+import { type RestContext, type Selection, selectionOf } from './selection.ts';
 
-/** GET [base]/[type]?…, and in a compartment [base]/Patient/[id]/[type]?… (R4 http.html#vsearch) */
+/** GET [base]/[type]?…, [base]?…, and in a compartment [base]/Patient/[id]/[type]?… (R4 http.html#vsearch) */
 export async function search(context: RestContext, exchange: Exchange): Promise<void> {
-  const { path, parameters, format, caller } = exchange;
-  const lenient = prefersLenient(exchange.request.headers.prefer);
-  const type = path.member ?? path.type;
-  const asked = parseSearch(context.definitions, type, parameters, fhirBase(context), lenient);
-  const within: Filter[] = path.member ? [{ kind: 'compartment', type: path.type, id: path.id }] : [];
-  const request = { ...asked, filters: [...within, ...asked.filters] };
-  const selection = selectionOf(context, type, request);
+  const { path, parameters, format, caller, request: sent } = exchange;
+  const lenient = prefersLenient(sent.headers.prefer);
+  const { place, request, selection } = readSearch(context, caller.agent, path, parameters, lenient);
   const page = await context.records.search(caller, request);
-
-  const bundle = searchBundle(context, request, format.asked, page);
-  if (exchange.request.method === 'POST') demandFollowable(bundle.links);
+  const bundle = searchBundle(context, caller.agent, place, request, format.asked, page);
+  if (sent.method === 'POST') demandFollowable(bundle.links);
   return answerBundle(context, exchange, bundle, selection);
 }
 
-/** @param asked further parameters for the links */
+/** What a search's path and parameters ask for. */
+export interface Searched {
+  /** the path under the FHIR base that its links lead to */
+  readonly place: string;
+  readonly request: SearchRequest;
+  readonly selection: Selection;
+}
+
+/**
+ * Reads a search of a type, of several or of a compartment.
+ *
+ * @param agent number of the access token
+ * @throws      Refusal 400 as parseSearch, and as readPage
+ */
+export function readSearch(
+  context: RestContext,
+  agent: number,
+  { type, id, member }: Pick<FhirPath, 'type' | 'id' | 'member'>,
+  given: readonly Parameter[],
+  lenient = false,
+): Searched {
+  const { definitions } = context;
+  const base = fhirBase(context);
+  const place = member === undefined ? type : `${type}/${id}/${member}`;
+  const { parameters, after } = readPage(context, agent, place, given);
+  const one = member ?? type;
+  const asked =
+    one === '' || one === '*'
+      ? parseSearchOfTypes(definitions, typesIn(context, member), parameters, base, lenient)
+      : parseSearch(definitions, one, parameters, base, lenient);
+  const within: Filter[] = member === undefined ? [] : [{ kind: 'compartment', type, id }];
+  const request: SearchRequest = {
+    ...asked,
+    filters: [...within, ...asked.filters],
+    each: asked.each?.map((each) => ({ ...each, filters: [...within, ...each.filters] })),
+    after,
+  };
+  return { place, request, selection: selectionOfTypes(context, request) };
+}
+
+/** All types, or those of which something may be in a patient's compartment. */
+function typesIn({ definitions }: RestContext, member: string | undefined): readonly string[] {
+  if (member === undefined) return definitions.resourceTypes;
+  return definitions.resourceTypes.filter(
+    (type) => type === 'Patient' || definitions.patientCompartment(type).length > 0,
+  );
+}
+
+/** `_elements` names those of each type that is searched. */
+function selectionOfTypes(context: RestContext, { types, elements, summary }: SearchRequest): Selection {
+  const [type, ...others] = types;
+  if (others.length === 0) return selectionOf(context, type, { elements, summary });
+  if (elements === undefined) return selectionOf(context, undefined, { summary });
+  const byType = new Map(types.map((each) => [each, selectionOf(context, each, { elements })]));
+  return {
+    show: (stored) => (byType.get(stored.type) as Selection).show(stored),
+    withData: elements.includes('data'),
+    isWhole: false,
+  };
+}
+
+/**
+ * @param agent number of the access token that may follow its links
+ * @param asked further parameters for the links
+ */
 export function searchBundle(
   context: RestContext,
+  agent: number,
+  place: string,
   request: SearchRequest,
   asked: readonly Parameter[],
   page: SearchPage,
 ): Bundle {
   const base = fhirBase(context);
-  const own = [...request.parameters, ...asked];
   // `_elements` names those of the type that is searched.
   const included = selectionOf(context, undefined, { summary: request.summary });
   return {
     type: 'searchset',
     total: page.total,
-    links: pageLinks(`${base}/${placeOf(request)}`, own, request.after, page.next),
+    links: pageLinks(context, agent, place, request, asked, page),
     entries: [
       ...page.entries.map((resource) => entryOf(base, resource, 'match')),
       ...page.included.map((resource) => ({ ...entryOf(base, resource, 'include'), selection: included })),
       ...(page.cut ? [CUT] : []),
     ],
   };
-}
-
-/** Where a search is asked for. */
-function placeOf({ types: [type], filters: [first] }: SearchRequest): string {
-  return first?.kind === 'compartment' ? `${first.type}/${first.id}/${type}` : (type as string);
 }
 
 function entryOf(base: string, resource: Stored, mode: 'match' | 'include'): BundleEntry {
@@ -93,7 +150,7 @@ function demandFollowable(links: readonly Link[]): void {
     );
 }
 
-/** POST [base]/[type]/_search: parameters come in the body, in the URL, or both */
+/** POST [base]/[type]/_search and [base]/_search: parameters come in the body, in the URL, or both */
 export async function searchByPost(context: RestContext, exchange: Exchange): Promise<void> {
   const { request, format: before, parameters: inUrl } = exchange;
   const body = await readText(request, context.config.maxBody);

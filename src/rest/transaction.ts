@@ -58,13 +58,13 @@ async function together(
   for (const [i, entry] of entries.entries()) {
     // other requests have their turn
     if (i % 100 === 99) await turn();
-    asked.push(await readEntry(context, entry, `Bundle.entry[${i}]`));
+    asked.push(await readEntry(context, caller.agent, entry, `Bundle.entry[${i}]`));
   }
   const outcomes = await context.records.transaction(
     caller,
     asked.map(({ entry }) => entry),
   );
-  return outcomes.map((outcome, i) => entryOf(context, asked[i] as Asked, outcome, wanted));
+  return outcomes.map((outcome, i) => entryOf(context, caller.agent, asked[i] as Asked, outcome, wanted));
 }
 
 /** JSON faults in the text of an entry's resource are told with line and column in the whole. */

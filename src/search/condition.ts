@@ -1,9 +1,10 @@
 /** The conditions of conditional interactions (R4 http.html#cond-update and others): a search by filters alone. */
 import type { Definitions } from '../fhir/definitions.ts';
 import { invalid } from '../fhir/outcome.ts';
-import { isResultParameter, parseSearch } from './parse.ts';
+import { parseSearch } from './parse.ts';
 import { readParameters, writeParameters } from './query-string.ts';
 import type { Filter } from './request.ts';
+import { isResultParameter } from './result.ts';
 
 /** Which resources are meant: those of a type that pass all filters. */
 export interface Condition {

@@ -12,10 +12,15 @@ export const isInclude = (name: string): boolean => NAME.test(name);
 /**
  * Reads `Source:parameter`, `Source:parameter:Target`, or `*`.
  *
- * @param type of what is searched for
- * @throws     Refusal 400
+ * @param types of what is searched for
+ * @throws      Refusal 400
  */
-export function readInclude(definitions: Definitions, type: string, name: string, value: string): Include {
+export function readInclude(
+  definitions: Definitions,
+  types: readonly string[],
+  name: string,
+  value: string,
+): Include {
   const [, reverse, iterate] = NAME.exec(name) ?? [];
   const base = { reverse: reverse !== undefined, iterate: iterate !== undefined };
   if (value === '*') {
@@ -49,10 +54,11 @@ export function readInclude(definitions: Definitions, type: string, name: string
       name,
       `goes by canonicals, or by a part of the references of an element: it is not supported`,
     );
-  if (base.reverse && !base.iterate && parameter.target?.length && !parameter.target.includes(type))
+  const { target: targets = [] } = parameter;
+  if (base.reverse && !base.iterate && targets.length > 0 && !types.some((type) => targets.includes(type)))
     throw parameterFault(
       name,
-      `finds nothing for ${type}: ${code} of ${source} refers to ${parameter.target.join(', ')}`,
+      `finds nothing for ${types.join(', ')}: ${code} of ${source} refers to ${targets.join(', ')}`,
     );
   return { ...base, source, parameter, target };
 }

@@ -1,34 +1,34 @@
 /** A query string becomes a typed request, or is refused with what is wrong and what is possible (R4 search.html). */
-import { clinicalDate } from '../fhir/clinical-date.ts';
 import type { Definitions } from '../fhir/definitions.ts';
 import { isIndexed, isWhole } from './composites.ts';
 import { parameterFault, short, tooCostly, UnknownParameter, unsupported } from './faults.ts';
-import { type Grammar, isOfWords, readFilter, searchable } from './filter.ts';
+import { type Grammar, readFilter } from './filter.ts';
 import { isInclude, readInclude } from './include.ts';
-import type { Filter, Include, SearchRequest, SortKey, Summary } from './request.ts';
+import type { Filter, SearchRequest, SortKey } from './request.ts';
+import {
+  DEFAULT_COUNT,
+  isResultParameter,
+  type Making,
+  RESULT_PARAMETERS,
+  resultReader,
+  settle,
+} from './result.ts';
 
-/** Entries on a page where none are asked for, and at most. */
-const DEFAULT_COUNT = 20;
-const MAX_COUNT = 1000;
 /** So many alternatives all parameters may list together. */
 const MAX_ALL_VALUES = 2000;
+/** And so many, where each is looked for among several types. */
+const MAX_VALUES_OF_TYPES = 20_000;
 /** So many includes. */
 const MAX_INCLUDES = 20;
 /** So many conditions a search may have. */
 const MAX_FILTERS = 50;
 
-type Making = {
-  -readonly [K in keyof SearchRequest]: SearchRequest[K];
-} & {
-  readonly filters: Filter[];
-  readonly includes: Include[];
-  readonly parameters: [string, string][];
-};
+/** Decoded names and values, in order. */
+type Pairs = Iterable<readonly [name: string, value: string]>;
 
 /**
  * Reads the parameters of a search of one type.
  *
- * @param pairs   decoded names and values, in order
  * @param baseUrl this server's FHIR base, for absolute references to it
  * @param lenient whether unknown parameters are left out, and of the links too (R4 search.html#errors)
  * @throws        Refusal 400 naming the parameter; too-costly, naming the limit
@@ -36,11 +36,79 @@ type Making = {
 export function parseSearch(
   definitions: Definitions,
   type: string,
-  pairs: Iterable<readonly [name: string, value: string]>,
+  pairs: Pairs,
   baseUrl: string,
   lenient = false,
 ): SearchRequest {
+  return readRequest({ definitions, baseUrl }, type, [type], pairs, lenient);
+}
+
+/**
+ * Reads the parameters of a search over several types: those that `_type` names, or all. The others must be parameters
+ * of each type (R4 search.html#all-types).
+ *
+ * @param types that are searched where `_type` is not given
+ * @throws      Refusal as parseSearch
+ */
+export function parseSearchOfTypes(
+  definitions: Definitions,
+  types: readonly string[],
+  pairs: Pairs,
+  baseUrl: string,
+  lenient = false,
+): SearchRequest {
+  const given = [...pairs].filter(([, value]) => value !== '');
+  const asked = given.filter(([name]) => name === '_type');
+  const named = asked.length > 0 ? readTypes(definitions, asked) : undefined;
+  const all = named ?? types;
   const grammar = { definitions, baseUrl };
+  const others = given.filter(([name]) => name !== '_type');
+  const common = ([name, value]: readonly [string, string]): boolean =>
+    isResultParameter(name) || all.every((type) => filterOf(grammar, type, name, value, true));
+  const kept = lenient ? others.filter(common) : others;
+  // What is included belongs to the whole, and is read once.
+  const selecting = kept.filter(([name]) => !isInclude(name));
+  let values = 0;
+  const each = all.map((type, i) => {
+    const one = readRequest(grammar, type, all, i === 0 ? kept : selecting, false);
+    values += one.filters.reduce((sum, filter) => sum + valuesIn(filter), 0);
+    if (values > MAX_VALUES_OF_TYPES)
+      throw tooCostly('The parameters list too many values for so many types: name fewer with _type');
+    return one;
+  });
+  const first = each[0] as Making;
+  // Clinical dates of different types mean different things.
+  const newest: SortKey[] = [{ by: '_lastUpdated', descending: true }];
+  const sortOf = ({ sort }: Making): readonly SortKey[] => (sort.length > 0 ? sort : newest);
+  return {
+    ...first,
+    types: all,
+    sort: sortOf(first),
+    each: each.map((one) => ({ types: one.types, filters: one.filters, sort: sortOf(one) })),
+    ofAllTypes: named === undefined,
+    parameters: [...asked.map(([name, value]): [string, string] => [name, value]), ...first.parameters],
+  };
+}
+
+function readTypes(definitions: Definitions, asked: readonly (readonly [string, string])[]): string[] {
+  if (asked.length > 1) throw parameterFault('_type', 'stands twice: give it once, with commas');
+  const types = [...new Set(asked[0]?.[1].split(',').filter(Boolean))];
+  const wrong = types.find((type) => !definitions.isResourceType(type));
+  if (wrong !== undefined) throw parameterFault('_type', `names ${short(wrong)}, which is no resource type`);
+  if (types.length === 0)
+    throw parameterFault('_type', 'names resource types, as in _type=Observation,Condition');
+  return types;
+}
+
+/** @param types all that are searched together with it */
+function readRequest(
+  grammar: Grammar,
+  type: string,
+  types: readonly string[],
+  pairs: Pairs,
+  lenient: boolean,
+): Making {
+  const { definitions } = grammar;
   const request: Making = {
     types: [type],
     filters: [],
@@ -55,11 +123,11 @@ export function parseSearch(
   for (const [name, value] of pairs) {
     // An empty value asks for nothing (R4 search.html#escaping gives it no meaning).
     if (value === '') continue;
-    const read = Object.hasOwn(RESULT, name) ? RESULT[name] : undefined;
+    const read = resultReader(name);
     if (isInclude(name)) {
       if (request.includes.length >= MAX_INCLUDES)
         throw tooCostly(`This search includes too much: at most ${MAX_INCLUDES} parameters are taken`);
-      request.includes.push(readInclude(definitions, type, name, value));
+      request.includes.push(readInclude(definitions, types, name, value));
     } else if (read) {
       if (once.has(name)) throw parameterFault(name, 'stands twice: give it once');
       once.add(name);
@@ -74,13 +142,9 @@ export function parseSearch(
       if (values > MAX_ALL_VALUES)
         throw tooCostly(`The parameters list too many values: at most ${MAX_ALL_VALUES} together are taken`);
     }
-    if (name !== '_after') request.parameters.push([name, value]);
+    request.parameters.push([name, value]);
   }
-  if (request.summary === 'text' && request.includes.length > 0)
-    throw parameterFault(
-      '_summary',
-      'cannot be text together with _include or _revinclude (R4 search.html#summary)',
-    );
+  settle(request);
   return request;
 }
 
@@ -98,63 +162,9 @@ function filterOf(
   } catch (fault) {
     if (!(fault instanceof UnknownParameter)) throw fault;
     if (lenient) return undefined;
-    throw fault.refusal(Object.keys(RESULT).filter((one) => one !== '_after'));
+    throw fault.refusal(RESULT_PARAMETERS);
   }
 }
-
-/** So many parameters a search is sorted by. */
-const MAX_SORTS = 5;
-
-/** One key of `_sort`: a parameter, after a hyphen where it descends. */
-function readSort(definitions: Definitions, type: string, written: string): SortKey {
-  const descending = written.startsWith('-');
-  const code = descending ? written.slice(1) : written;
-  if (code === '_lastUpdated' || code === '_id') return { by: code, descending };
-  if (code === clinicalDate(definitions, type)?.code) return { by: 'date', descending };
-  const sortable = searchable(definitions, type).filter(
-    (one) => one.type !== 'composite' && one.type !== 'special' && !isOfWords(one),
-  );
-  const parameter = sortable.find((one) => one.code === code);
-  if (parameter) return { by: 'parameter', parameter, descending };
-  throw parameterFault(
-    '_sort',
-    `cannot be ${short(code)} for ${type}: possible are ${sortable.map((one) => one.code).join(', ')}, or these with - before them`,
-  );
-}
-
-/** Parameters that shape the result (R4 search.html#return). */
-const RESULT: Readonly<Record<string, (request: Making, value: string, definitions: Definitions) => void>> = {
-  _count(request, value) {
-    if (!/^\d{1,9}$/.test(value)) throw parameterFault('_count', 'must be a whole number, such as 20');
-    request.count = Math.min(Number(value), MAX_COUNT);
-    if (request.count === 0) request.total = 'accurate';
-  },
-  _sort(request, value, definitions) {
-    const keys = value.split(',').filter(Boolean);
-    if (keys.length > MAX_SORTS) throw tooCostly(`_sort takes ${MAX_SORTS} parameters at most`);
-    request.sort = keys.map((key) => readSort(definitions, request.types[0] as string, key));
-  },
-  _summary(request, value) {
-    if (!['true', 'text', 'data', 'count', 'false'].includes(value))
-      throw parameterFault('_summary', 'must be true, text, data, count or false');
-    request.summary = value as Summary;
-    if (value === 'count') {
-      request.total = 'accurate';
-      request.count = 0;
-    }
-  },
-  _elements(request, value) {
-    request.elements = value.split(',').map((element) => element.trim());
-  },
-  _total(request, value) {
-    if (!['none', 'estimate', 'accurate'].includes(value))
-      throw parameterFault('_total', 'must be none, estimate or accurate');
-    if (value !== 'none') request.total = 'accurate';
-  },
-  _after(request, value) {
-    request.after = value;
-  },
-};
 
 function isLater(filter: Filter): boolean {
   // What is judged on a resource's values is so for what is searched itself, not at the other end of a join.
@@ -177,6 +187,3 @@ function valuesIn(filter: Filter): number {
   if (filter.kind === 'id') return filter.ids.length;
   return 'values' in filter ? filter.values.length : 1;
 }
-
-/** Whether a parameter shapes the result, and selects nothing. */
-export const isResultParameter = (name: string): boolean => Object.hasOwn(RESULT, name) || isInclude(name);

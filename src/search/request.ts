@@ -176,9 +176,13 @@ export interface SearchRequest {
   readonly total: 'none' | 'estimate' | 'accurate';
   readonly summary?: Summary;
   readonly elements?: readonly string[];
-  /** where the page begins, from `next` of the one before */
+  /** of a search over several types: what is asked of each, as parameters of one name differ */
+  readonly each?: readonly Pick<SearchRequest, 'types' | 'filters' | 'sort'>[];
+  /** no type was named: those that the caller may not search are left out */
+  readonly ofAllTypes?: boolean;
+  /** which page it is, from `next` or `previous` of another */
   readonly after?: string;
-  /** the parameters that were understood, as given, for links; without `after` */
+  /** the parameters that were understood, as given, for links */
   readonly parameters: readonly (readonly [name: string, value: string])[];
 }
 

@@ -9,6 +9,8 @@ import { run } from './pool.ts';
 export interface Catalog {
   /** the secret of all keys */
   readonly secret: Key;
+  /** what links to pages are sealed with */
+  readonly linkKey: Buffer;
   /** added to transaction numbers in the feed, so that they go on rising after a restore into a new cluster */
   readonly feedBase: number;
   typeNumber(name: string): number;
@@ -76,6 +78,7 @@ export async function openCatalog(
   const { resourceTypes } = definitions;
   const fresh = {
     secret: randomBytes(8).toString('hex'),
+    link_key: randomBytes(32).toString('hex'),
     hash_scheme: String(HASH_SCHEME),
     feed_base: '0',
   };
@@ -101,6 +104,7 @@ export async function openCatalog(
   keep(await run(pool, PATHS, []));
   const bits = await readBits(pool, definitions);
   return {
+    linkKey: Buffer.from(settings.get('link_key') as string, 'hex'),
     secret: { high: secret.readInt32BE(0), low: secret.readInt32BE(4) },
     feedBase: Number(lifted?.[0] ?? settings.get('feed_base')),
     typeNumber: (name) => {

@@ -6,7 +6,7 @@
 import type pg from 'pg';
 import { invalid } from '../fhir/outcome.ts';
 import type { Catalog } from './catalog.ts';
-import { run } from './pool.ts';
+import { type Executor, run } from './pool.ts';
 
 /** One version that was written. */
 export interface FeedEntry {
@@ -64,8 +64,8 @@ const WORDS = { c: 'create', u: 'update', d: 'delete' } as const;
  * @throws         Refusal 400 where the position is none of the feed's
  */
 export async function readFeed(
-  pool: pg.Pool,
-  catalog: Catalog,
+  pool: Executor,
+  catalog: Pick<Catalog, 'feedBase'>,
   position: string | undefined,
   limit: number,
 ): Promise<FeedPage> {
@@ -94,9 +94,12 @@ export async function readFeed(
 
 /** The position after everything that is committed now. */
 export async function endOfFeed(pool: pg.Pool, catalog: Catalog): Promise<string> {
-  const seen = (await run(pool, NOW, []))[0]?.[0] as string;
-  return writePosition({ base: catalog.feedBase, seen });
+  return afterSnapshot(catalog, (await run(pool, NOW, []))[0]?.[0] as string);
 }
+
+/** The position after everything that a snapshot sees, as PostgreSQL writes it. */
+export const afterSnapshot = ({ feedBase }: Pick<Catalog, 'feedBase'>, seen: string): string =>
+  writePosition({ base: feedBase, seen });
 
 function writePosition({ base, seen, upto = '', last }: Position): string {
   return [base, seen, upto, last?.join(',') ?? ''].join(';');

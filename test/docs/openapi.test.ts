@@ -59,7 +59,15 @@ function described(): string[] {
 /** The routes under /fhir; HEAD goes with GET, OPTIONS with all. */
 function fhirRoutes(): string[] {
   const log = pino({ level: 'silent' });
-  const context = { config: readConfig({}), definitions, records: undefined as never, log, version: '0' };
+  const nothing = undefined as never;
+  const context = {
+    config: readConfig({}),
+    definitions,
+    records: nothing,
+    seal: nothing,
+    log,
+    version: '0',
+  };
   return Object.entries(makeRoutes(context)).flatMap(([pattern, methods]) =>
     Object.keys(methods).map((method) => `${method} ${written(`/fhir${pattern === '/' ? '' : pattern}`)}`),
   );

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { startApp, type TestApp } from './app.ts';
 
 let app: TestApp;
@@ -42,7 +43,7 @@ describe('R4 http.html#search', () => {
       seen.push(...found(body));
       const next: string | undefined = link(body, 'next');
       path = next?.slice(app.base.length);
-      if (next) expect(next).toContain('_count=2&_format=json');
+      if (next) expect(next).toMatch(/\?_page=[\w-]+&_format=json$/);
     }
     expect(seen).toEqual(ids);
   });
@@ -68,7 +69,7 @@ describe('R4 http.html#search', () => {
   });
 
   test('POST to _search: a next link that no GET could follow is refused, saying what to do', async () => {
-    const names = Array.from({ length: 150 }, (_, i) => `${i}`.padEnd(60, 'x'));
+    const names = Array.from({ length: 300 }, () => randomBytes(30).toString('hex'));
     const find = (count: number, ...more: string[]) =>
       app
         .send('post', '/Patient/_search')
@@ -78,7 +79,7 @@ describe('R4 http.html#search', () => {
     const { body } = await find(1, 'ash', 'elm').expect(400);
     expect(body.issue[0].code).toBe('too-long');
     expect(body.issue[0].diagnostics).toMatch(/_count/);
-    names.length = 100;
+    names.length = 120;
     const { body: page } = await find(1, 'ash', 'elm').expect(200);
     const next = await app.send('get', link(page, 'next')!.slice(app.base.length)).expect(200);
     expect(found(next.body)).toHaveLength(1);
@@ -99,7 +100,7 @@ describe('R4 http.html#search', () => {
     await app.send('get', '/Patient?_elements=nonsense').expect(400);
   });
 
-  test.each(['nonsense=1', '_id=%zz', 'birthdate=never', '_count=x', '_after=nonsense'])(
+  test.each(['nonsense=1', '_id=%zz', 'birthdate=never', '_count=x', '_page=nonsense'])(
     '%s is 400',
     async (query) => {
       const { body } = await app.send('get', `/Patient?${query}`).expect(400);

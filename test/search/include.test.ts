@@ -134,6 +134,39 @@ test('what was deleted is not included', async () => {
   expect((await found('Basic?_id=b&_include=Basic:subject'))[1]).toEqual([]);
 });
 
+test('R4 search.html#include: of a reference to a version that version is given', async () => {
+  const basic = (id: string, reference: string) =>
+    put('Basic', id, { code: { text: 'x' }, subject: { reference } });
+  await put('Patient', 'aged', { gender: 'male' });
+  await app
+    .send('put', '/Patient/aged')
+    .type(FHIR)
+    .send({ resourceType: 'Patient', id: 'aged', gender: 'female' })
+    .expect(200);
+  await basic('v1', 'Patient/aged/_history/1');
+  await basic('v2', 'Patient/aged/_history/2');
+  await basic('plain', 'Patient/aged');
+  const versions = async (ids: string) => {
+    const { body } = await app.send('get', `/Basic?_id=${ids}&_include=Basic:subject`).expect(200);
+    return body.entry
+      .filter(({ search }: { search: { mode: string } }) => search.mode === 'include')
+      .map(({ resource }: { resource: { gender: string; meta: { versionId: string } } }) => [
+        resource.meta.versionId,
+        resource.gender,
+      ])
+      .sort();
+  };
+  const [first, second] = [
+    ['1', 'male'],
+    ['2', 'female'],
+  ];
+  expect(await versions('v1')).toEqual([first]);
+  expect(await versions('v2')).toEqual([second]);
+  expect(await versions('plain')).toEqual([second]);
+  expect(await versions('v1,plain')).toEqual([first, second]);
+  expect(await versions('v1,v2')).toEqual([first, second]);
+});
+
 test('R4 search.html#outcome: more than a page takes is told, never silently cut', async () => {
   const entry = Array.from({ length: 1005 }, (_, i) => ({
     resource: { resourceType: 'Basic', code: { text: 'x' }, subject: { reference: 'Patient/bob' } },

@@ -19,9 +19,8 @@ export function searching(opened: () => TestRecords): Searching {
     const { records, operator, definitions } = opened();
     const found: Stored[][] = [];
     for (let after: string | undefined, first = true; first || after; first = false) {
-      const pairs: [string, string][] = [...new URLSearchParams(query)];
-      if (after) pairs.push(['_after', after]);
-      const page = await records.search(operator, parseSearch(definitions, type, pairs, BASE_URL));
+      const request = parseSearch(definitions, type, new URLSearchParams(query), BASE_URL);
+      const page = await records.search(operator, { ...request, after });
       found.push([...page.entries]);
       after = page.next;
     }

@@ -8,17 +8,7 @@ import type { Catalog } from '../catalog.ts';
 import type { Key } from '../hash.ts';
 import { type Keys, localKey } from '../index/keys.ts';
 import { type Executor, run } from '../pool.ts';
-
-/** A current resource that is included. */
-export interface Included {
-  readonly rid: number;
-  readonly type: string;
-  readonly id: string;
-  readonly version: number;
-  readonly updated: string;
-  readonly content: string;
-  readonly blob: string | null;
-}
+import { asReferred, type Included, includedOf } from './versions.ts';
 
 export interface Including {
   readonly included: readonly Included[];
@@ -59,11 +49,11 @@ const CONTENTS = {
            select r.*, sum(octet_length(r.content)) over (order by e.n) as bytes, e.n
            from unnest($1::bigint[]) with ordinality e (rid, n) join resource r on r.rid = e.rid
            where r.version > 0 and not r.deleted
-         ) found where bytes <= ${MOST_BYTES} order by n`,
+         ) found where bytes <= $2::bigint order by n`,
 };
 
 /** A resource from which references are followed. */
-type From = Pick<Included, 'rid' | 'type' | 'id'>;
+type From = Pick<Included, 'rid' | 'type' | 'id' | 'content'>;
 
 export interface Includer {
   /**
@@ -132,6 +122,7 @@ export function makeIncluder(
       const included: Included[] = [];
       let from: readonly From[] = matches;
       let more = false;
+      let bytes = MOST_BYTES;
       for (let round = includes; round.length > 0 && from.length > 0 && !more; ) {
         const fresh: number[] = [];
         for (const one of round) {
@@ -149,9 +140,11 @@ export function makeIncluder(
             fresh.push(rid);
           }
         }
-        const found = await contents(fresh, mayRead);
+        const found = await contents(fresh, mayRead, bytes);
         more ||= found.cut;
-        included.push(...found.included);
+        const shown = await asReferred(executor, catalog, from, found.included);
+        for (const { content } of shown) bytes -= content.length;
+        included.push(...shown);
         from = found.included;
         round = includes.filter(({ iterate }) => iterate);
       }
@@ -159,13 +152,10 @@ export function makeIncluder(
     },
   };
 
-  async function contents(rids: readonly number[], mayRead: (type: string) => boolean) {
+  async function contents(rids: readonly number[], mayRead: (type: string) => boolean, bytes: number) {
     if (rids.length === 0) return { included: [], cut: false };
-    const rows = await run(executor, CONTENTS, [int8Array(rids)]);
-    const all = rows.map(
-      ([rid, type, id, version, updated, content, blob]) =>
-        ({ rid, type: catalog.typeName(type as number), id, version, updated, content, blob }) as Included,
-    );
+    const rows = await run(executor, CONTENTS, [int8Array(rids), Math.max(bytes, 0)]);
+    const all = rows.map((row) => includedOf(catalog, row));
     // What has been deleted since is missing as well: then it is told once too often that there is more.
     return { included: all.filter(({ type }) => mayRead(type)), cut: rows.length < rids.length };
   }

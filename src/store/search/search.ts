@@ -15,11 +15,16 @@ import { contentColumns, type PageRow } from '../read/page.ts';
 import { condition } from './conditions.ts';
 import { MOST_STRETCHES, makePlans, type Walk } from './plans.ts';
 import type { Setting } from './setting.ts';
+import { SNAPSHOT } from './snapshot.ts';
 import { type Sql, sql } from './sql.ts';
 
 /** A match, as a row of `resource`, and the epoch that was read along with it. */
 export interface Match extends PageRow {
   readonly epoch: number;
+  /** what the statement saw; null where it is part of a transaction that has written */
+  readonly snapshot: string | null;
+  /** of the transaction that wrote this version, its number's lower half */
+  readonly xmin: number;
   readonly id: string;
   readonly updated: string;
   readonly blob: string | null;
@@ -277,13 +282,13 @@ function candidates(sql: Sql, walk: Walk, request: Pick<Sought, 'type'>, setting
 
 /** The contents of a page of `most` rows. */
 const pageOf = (found: string, order: string, most: string): string => `
-  select (select value from epoch), p.rid, r.id, r.version, r.updated,
+  select (select value from epoch), ${SNAPSHOT}, r.xmin::text::bigint, p.rid, r.id, r.version, r.updated,
     ${contentColumns('r.content', most)}, r.blob, p.at
   from (${found}) p join resource r on r.rid = p.rid order by ${order}`;
 
 function matches(rows: readonly Row[]): Match[] {
   return rows.map(
-    ([epoch, rid, id, version, updated, size, content, blob, at]) =>
-      ({ epoch, rid, id, version, updated, size, content, blob, at }) as Match,
+    ([epoch, snapshot, xmin, rid, id, version, updated, size, content, blob, at]) =>
+      ({ epoch, snapshot, xmin, rid, id, version, updated, size, content, blob, at }) as Match,
   );
 }
