@@ -11,6 +11,7 @@ import { loadValidator } from './fhir/validate.ts';
 import { makeSeal } from './http/sealed.ts';
 import { createServer } from './http/server.ts';
 import { openJobs } from './jobs/jobs.ts';
+import { makeOperations } from './operations/table.ts';
 import { openRecords } from './records/open.ts';
 import type { Records } from './records/records.ts';
 import { makeRoutes } from './rest/routes.ts';
@@ -70,7 +71,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     const records = openRecords(store, definitions, validator, options, jobs);
     const seal = makeSeal(store.catalog.linkKey);
     const context = { config, definitions, records, log, seal, version };
-    const routes = makeRoutes(context);
+    const routes = makeRoutes(context, makeOperations(context));
     const ready = () => pool.query('select 1');
     const { server, perform, close } = createServer({ ...context, routes, log, ready });
     const sweeping = setInterval(() => {

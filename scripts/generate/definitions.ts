@@ -40,14 +40,24 @@ export function reduceDefinitions(source: Source): Reduced {
         .resource!.filter(({ param }) => param?.length)
         .map(({ code, param }) => [code, param!]),
     ),
-    operations: source.operations.map(({ code, system, type, instance, resource = [], url = '' }) => ({
-      code,
-      system,
-      type,
-      instance,
-      resource,
-      url,
-    })),
+    operations: source.operations.map(
+      ({ code, system, type, instance, resource = [], url = '', parameter = [] }) => ({
+        code,
+        system,
+        type,
+        instance,
+        resource,
+        url,
+        parameters: parameter
+          .filter(({ use }) => use === 'in')
+          .map((one) => ({
+            name: one.name,
+            type: one.type,
+            min: one.min,
+            max: one.max === '*' ? undefined : Number(one.max),
+          })),
+      }),
+    ),
   };
 }
 

@@ -52,8 +52,20 @@ export interface Operation {
   readonly system: boolean;
   readonly type: boolean;
   readonly instance: boolean;
+  /** `Resource` stands for all types */
   readonly resource: readonly string[];
   readonly url: string;
+  /** what it is called with */
+  readonly parameters: readonly OperationParameter[];
+}
+
+export interface OperationParameter {
+  readonly name: string;
+  /** absent where it is made of parts */
+  readonly type?: string;
+  readonly min: number;
+  /** absent where unlimited */
+  readonly max?: number;
 }
 
 export interface Definitions {

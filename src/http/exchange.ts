@@ -6,7 +6,7 @@ import type { Definitions } from '../fhir/definitions.ts';
 import type { Caller, Records } from '../records/records.ts';
 import type { Parameter } from '../search/query-string.ts';
 import type { Format } from './negotiation.ts';
-import type { FhirPath, Pattern } from './path.ts';
+import type { FhirPath, OperationPattern, Pattern } from './path.ts';
 import type { Seal } from './sealed.ts';
 
 /** What all interactions lean on. */
@@ -53,8 +53,13 @@ export type Interaction =
   /** done for anybody */
   | { readonly name: string; readonly open: (visit: Visit) => void | Promise<void> };
 
+export type Methods = Readonly<Partial<Record<Method, Interaction>>>;
+
 /** What is routed; HEAD goes with GET, OPTIONS with all. */
-export type Routes = Readonly<Record<Pattern, Readonly<Partial<Record<Method, Interaction>>>>>;
+export type Routes = Readonly<Record<Pattern, Methods>>;
+
+/** The operations among it. */
+export type OperationRoutes = Readonly<Record<OperationPattern, Methods>>;
 
 /** The FHIR base, as clients write it. */
 export function fhirBase({ config }: Pick<Context, 'config'>): string {

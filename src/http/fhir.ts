@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
-import { error, Refusal } from '../fhir/outcome.ts';
+import { error, Refusal, refusal } from '../fhir/outcome.ts';
 import type { Caller } from '../records/records.ts';
 import { readParameters } from '../search/query-string.ts';
 import { answerEmpty } from './answer.ts';
@@ -97,6 +97,7 @@ async function dispatch(
 ): Promise<void> {
   const { request } = reply;
   const routed = routes[path.pattern];
+  if (!routed) throw refusal(404, 'not-supported', `$${path.operation?.code} is not supported yet`);
   if (request.method === 'OPTIONS') {
     const allow = allowed(routed);
     const asks = request.headers['access-control-request-method'] !== undefined;

@@ -1,11 +1,15 @@
 /** The grammar of FHIR's URLs (R4 http.html#styleguide): what a path under the base names. */
-import type { Definitions } from '../fhir/definitions.ts';
+import type { Definitions, Operation } from '../fhir/definitions.ts';
 import { invalid, type Refusal, refusal } from '../fhir/outcome.ts';
 import { isId } from '../fhir/reference.ts';
 import { nearest } from '../fhir/validation/nearest.ts';
 
+/** Of an operation, by its OperationDefinition: `/:type/:id/$meta`, `/Patient/$everything`. */
+export type OperationPattern = `/${string}$${string}`;
+
 /** The shapes of paths, as routes are written, logged and counted. */
 export type Pattern =
+  | OperationPattern
   | '/'
   | '/metadata'
   | '/_history'
@@ -27,6 +31,7 @@ export interface FhirPath {
   readonly version: string;
   /** the type that is searched in the compartment of type and id; `*` all */
   readonly member?: string;
+  readonly operation?: Operation;
 }
 
 /**
@@ -46,8 +51,8 @@ export function readPath(text: string, method: string | undefined, definitions: 
   if (length === 1 && (type === 'metadata' || type === '_history' || type === '_search'))
     return { pattern: `/${type}`, type: '', id: '', version: '' };
   if (length === 2 && type === '_async') return { pattern: '/_async/:id', type: '', id, version: '' };
-  const last = length === 1 ? type : length === 2 ? id : (history ?? '');
-  if (last.startsWith('$')) throw noOperation(last, definitions);
+  const last = length === 1 ? type : length === 2 ? id : length === 3 ? history : segments[length - 1];
+  if (last?.startsWith('$')) return readOperation(last, segments.slice(0, -1).map(decoded), definitions);
   if (!definitions.isResourceType(type)) throw noType(type, definitions);
   if (length === 1) return { pattern: '/:type', type, id: '', version: '' };
   if (length === 2 && (id === '_search' || id === '_history'))
@@ -80,10 +85,51 @@ function decoded(segment: string): string {
   }
 }
 
-function noOperation(name: string, definitions: Definitions): Refusal {
-  const known = definitions.operations.some(({ code }) => `$${code}` === name);
-  const what = known ? 'is not supported yet' : 'is no operation that this server knows';
-  return refusal(404, 'not-supported', `${shown(name)} ${what}`);
+/**
+ * An operation, on the system, a type, an instance, or a version of one (R4 operations.html#executing).
+ *
+ * @param called with the $ before its code
+ * @param on     the segments before it
+ */
+function readOperation(called: string, on: readonly string[], definitions: Definitions): FhirPath {
+  const [type = '', id = '', history, version = ''] = on;
+  const known = definitions.operations.filter(({ code }) => `$${code}` === called);
+  if (known.length === 0)
+    throw refusal(404, 'not-supported', `${shown(called)} is no operation that this server knows`);
+  if (on.length > 0 && !definitions.isResourceType(type)) throw noType(type, definitions);
+  if (on.length > 1 && !isId(id)) throw impossibleId(type, id, undefined);
+  const level = on.length === 0 ? 'system' : on.length === 1 ? 'type' : 'instance';
+  const operation = known.find(
+    (one) => one[level] && (on.length === 0 || one.resource.includes(type) || isForAll(one)),
+  );
+  const isVersion = on.length === 4 && history === '_history' && isId(version);
+  // Those that are for all types may be called on a version, too (R4 resource-operation-meta.html).
+  if (
+    !operation ||
+    on.length === 3 ||
+    on.length > 4 ||
+    (on.length === 4 && !(isVersion && isForAll(operation)))
+  )
+    throw refusal(404, 'not-supported', `${called} is not called here: it is for ${placesOf(known)}`);
+  const named = isForAll(operation) ? ':type' : type;
+  const place = ['', `/${named}`, `/${named}/:id`, '', `/${named}/:id/_history/:version`][on.length];
+  return { pattern: `${place as ''}/${called as '$'}`, type, id, version, operation };
+}
+
+const isForAll = ({ resource }: Operation): boolean => resource.includes('Resource');
+
+function placesOf(operations: readonly Operation[]): string {
+  const places = operations.flatMap((one) => {
+    const types = isForAll(one) ? ['[type]'] : one.resource;
+    return [
+      ...(one.system ? [`/$${one.code}`] : []),
+      ...types.flatMap((type) => [
+        ...(one.type ? [`/${type}/$${one.code}`] : []),
+        ...(one.instance ? [`/${type}/[id]/$${one.code}`] : []),
+      ]),
+    ];
+  });
+  return places.join(', ');
 }
 
 function noType(type: string, definitions: Definitions): Refusal {

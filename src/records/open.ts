@@ -11,8 +11,10 @@ import type { Store } from '../store/store.ts';
 import { openBlob, writeBinary, writeBinaryResource } from './binary.ts';
 import { makeCallers } from './callers.ts';
 import { note, openDeferred } from './deferred.ts';
+import { everything } from './everything.ts';
 import { history } from './history.ts';
 import { makeIds } from './ids.ts';
+import { changeMeta } from './meta.ts';
 import { read, vread } from './read.ts';
 import { readOnly } from './read-only.ts';
 import type { Caller, Entry, Outcome, Records, Stored, Written } from './records.ts';
@@ -96,8 +98,13 @@ export function openRecords(
       }
       return asOf(caller, (current) => remove(setting, current, { ...target, ...provided }));
     },
+    async changeMeta(who, to, edit) {
+      const caller = await begun(who);
+      return asOf(caller, (current) => changeMeta(setting, current, to, edit));
+    },
     history: (caller, request) => asOf(caller, (current) => history(setting, current, request)),
     search: (caller, request) => asOf(caller, (current) => search(setting, current, request)),
+    everything: (caller, request) => asOf(caller, (current) => everything(setting, current, request)),
     async carryOut(who, entry) {
       const caller = entry.method === 'GET' ? who : await begun(who);
       // What waits together shares statements, so entries of a batch go the ways of interactions that come alone.

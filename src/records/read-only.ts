@@ -15,6 +15,7 @@ export function readOnly(records: Records): Records {
     patch: refuse,
     remove: refuse,
     writeBinary: refuse,
+    changeMeta: refuse,
     carryOut: (caller, entry) => (reading(entry) ? records.carryOut(caller, entry) : refuse()),
     transaction: (caller, entries) =>
       entries.every(reading) ? records.transaction(caller, entries) : refuse(),

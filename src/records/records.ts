@@ -5,6 +5,7 @@
 import type { Readable } from 'node:stream';
 import type { Access } from '../access/access.ts';
 import type { Range } from '../fhir/date.ts';
+import type { Meta } from '../fhir/meta.ts';
 import type { Patch } from '../fhir/patch/patch.ts';
 import type { Claim, JobProgress, JobRequest } from '../jobs/job.ts';
 import type { Condition } from '../search/condition.ts';
@@ -87,6 +88,40 @@ export interface SearchPage {
   /** the following page and the one before, where there are any, each as `after` of a request */
   readonly next?: string;
   readonly previous?: string;
+}
+
+/** All that belongs to a patient or an encounter; without `id` to all patients. */
+export interface EverythingRequest {
+  readonly type: 'Patient' | 'Encounter';
+  readonly id?: string;
+  /** milliseconds: only what is dated within [start, end), or has no date of care */
+  readonly start?: number;
+  readonly end?: number;
+  /** milliseconds: only versions made at or after it */
+  readonly since?: number;
+  /** undefined: all */
+  readonly types?: readonly string[];
+  /** undefined: all */
+  readonly count?: number;
+  /** where it begins, from `next` of the one before */
+  readonly after?: string;
+}
+
+/** Profiles, tags and security labels to be added or taken away. */
+export interface MetaEdit {
+  readonly kind: 'add' | 'delete';
+  readonly meta: Meta;
+}
+
+export interface Everything {
+  /** read as they are taken; none twice */
+  readonly pieces: AsyncIterable<readonly Gathered[]>;
+  readonly next?: string;
+}
+
+export interface Gathered extends Stored {
+  /** whether it does not belong there by itself, but is referred to */
+  readonly support: boolean;
 }
 
 /** Which resource an interaction is about: the one of an id, or the one that a condition finds. */
@@ -183,8 +218,22 @@ export interface Records {
    */
   remove(caller: Caller, target: Target, provided?: Pick<Provided, 'ifMatch'>): Promise<Removed>;
 
+  /**
+   * The only way in which security labels go (R4 resource.html#Meta). Makes a new version, unless nothing changes.
+   *
+   * @returns the current version after it
+   * @throws  Refusal 400; 404, 410; 412 naming the current version
+   */
+  changeMeta(
+    caller: Caller,
+    to: { readonly type: string; readonly id: string } & Pick<Provided, 'ifMatch'>,
+    edit: MetaEdit,
+  ): Promise<Stored>;
+
   history(caller: Caller, request: HistoryRequest): Promise<HistoryPage>;
   search(caller: Caller, request: SearchRequest): Promise<SearchPage>;
+  /** @throws Refusal 404, 410 */
+  everything(caller: Caller, request: EverythingRequest): Promise<Everything>;
 
   /** One entry of a batch, by itself. */
   carryOut(caller: Caller, entry: Entry): Promise<Outcome>;

@@ -1,10 +1,10 @@
 /** Bundles of many resources (R4 bundle.html), joined from the texts of their entries: nothing is parsed. */
 import type { OperationOutcome } from 'fhir/r4.js';
 import { answerJson, answerStream, LONG } from '../http/answer.ts';
+import { withData } from '../http/base64.ts';
 import type { Visit } from '../http/exchange.ts';
 import { etagOf } from '../http/versions.ts';
 import type { Stored } from '../records/records.ts';
-import { withData } from './base64.ts';
 import type { Link } from './page-links.ts';
 import { type RestContext, type Selection, WHOLE } from './selection.ts';
 

@@ -1,11 +1,11 @@
 /** How one resource is answered, after it was read or written. */
 import { error, operationOutcome } from '../fhir/outcome.ts';
 import { answerEmpty, answerJson, answerStream } from '../http/answer.ts';
+import { dataLength, withData } from '../http/base64.ts';
 import { type Exchange, fhirBase, type Headers } from '../http/exchange.ts';
 import { type Return, readReturn } from '../http/prefer.ts';
 import { etagOf, httpDate } from '../http/versions.ts';
 import type { Stored, Written } from '../records/records.ts';
-import { dataLength, withData } from './base64.ts';
 import { type RestContext, type Selection, WHOLE } from './selection.ts';
 
 /** Headers that name a version (R4 http.html#read). */

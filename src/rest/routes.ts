@@ -2,7 +2,7 @@
 
 import { compileSubset } from '../fhir/subset.ts';
 import { cancel, progress } from '../http/async.ts';
-import type { Context, Exchange, Interaction, Routes } from '../http/exchange.ts';
+import type { Context, Exchange, Interaction, OperationRoutes, Routes } from '../http/exchange.ts';
 import { makeCapabilities } from './capabilities.ts';
 import { history } from './history.ts';
 import { makePatchReaders } from './patch.ts';
@@ -12,8 +12,12 @@ import type { RestContext } from './selection.ts';
 import { transaction } from './transaction.ts';
 import { create, patch, remove, update } from './write.ts';
 
-/** Makes the routes of the FHIR interactions. */
-export function makeRoutes(options: Context): Routes {
+/**
+ * Makes the routes of the FHIR interactions.
+ *
+ * @param operations what is routed beside them
+ */
+export function makeRoutes(options: Context, operations: OperationRoutes): Routes {
   const context: RestContext = {
     ...options,
     subset: compileSubset(options.definitions),
@@ -48,6 +52,7 @@ export function makeRoutes(options: Context): Routes {
     '/:type/:id/_history': { GET: done('history-instance', history) },
     '/:type/:id/:member': { GET: done('search-compartment', search) },
     '/:type/:id/_history/:version': { GET: done('vread', vread) },
+    ...operations,
   };
   const capabilities = makeCapabilities(context, routes);
   return routes;

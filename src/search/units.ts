@@ -46,24 +46,29 @@ interface Library {
 /** Its tables take time and memory, which only those pay who have units: required at first use, then known. */
 const require = createRequire(import.meta.url);
 
-/** Of the units that are not mere multiples only these are straight lines: [pH] and its like fall where others rise. */
-const STRAIGHT = new Set(['Cel', '[degF]']);
-
-/** @returns undefined where it is no unit of UCUM, is too long to be read, or cannot be converted (arbitrary as [iU]) */
+/**
+ * @returns undefined where it is no unit of UCUM, is too long to be read, or cannot be converted by multiplying and
+ *          adding: arbitrary units ([iU]), logarithms ([pH])
+ */
 export function canonicalUnit(code: string): Canonical | undefined {
   if (code.length > LONGEST_UNIT) return undefined;
   const ucum = (require('@lhncbc/ucum-lhc') as Library).UcumLhcUtils.getInstance();
+  const base = (value: number): number => ucum.convertToBaseUnits(code, value).magnitude ?? Number.NaN;
   try {
-    const one = ucum.convertToBaseUnits(code, 1);
-    if (one.status !== 'succeeded' || !one.unitToExp || (one.fromUnitIsSpecial && !STRAIGHT.has(code)))
-      return undefined;
-    const dimension = Object.entries(one.unitToExp)
+    const { status, magnitude: factor, unitToExp, fromUnitIsSpecial } = ucum.convertToBaseUnits(code, 1);
+    if (status !== 'succeeded' || factor === undefined || !unitToExp) return undefined;
+    const dimension = Object.entries(unitToExp)
       .map(([name, exponent]) => `${name}${exponent}`)
       .sort()
       .join('.');
-    if (!one.fromUnitIsSpecial) return { dimension, factor: one.magnitude ?? Number.NaN, shift: 0 };
-    const at = (value: number): number => ucum.convertToBaseUnits(code, value).magnitude ?? Number.NaN;
-    return { dimension, factor: (at(1000) - at(0)) / 1000, shift: at(0) };
+    if (!fromUnitIsSpecial) return factor > 0 ? { dimension, factor, shift: 0 } : undefined;
+    const shift = base(0);
+    const slope = (base(1000) - shift) / 1000;
+    const isStraight = [1, 300].every((value) => {
+      const reckoned = shift + slope * value;
+      return Math.abs(reckoned - base(value)) <= 1e-9 * Math.abs(reckoned);
+    });
+    return slope > 0 && isStraight ? { dimension, factor: slope, shift } : undefined;
   } catch {
     // What it cannot read it may throw at: then there is nothing to convert.
     return undefined;

@@ -10,6 +10,7 @@ import { type Definitions, loadDefinitions } from '../../src/fhir/definitions.ts
 import { loadValidator, type Validator } from '../../src/fhir/validate.ts';
 import { makeMeters } from '../../src/http/meters.ts';
 import { makePages } from '../../src/http/pages.ts';
+import { makeOperations } from '../../src/operations/table.ts';
 import { makeRoutes } from '../../src/rest/routes.ts';
 import { startApp, type TestApp } from '../http/app.ts';
 
@@ -68,7 +69,7 @@ function fhirRoutes(): string[] {
     log,
     version: '0',
   };
-  return Object.entries(makeRoutes(context)).flatMap(([pattern, methods]) =>
+  return Object.entries(makeRoutes(context, makeOperations(context))).flatMap(([pattern, methods]) =>
     Object.keys(methods).map((method) => `${method} ${written(`/fhir${pattern === '/' ? '' : pattern}`)}`),
   );
 }

@@ -56,21 +56,32 @@ type Name = keyof typeof TYPES;
 export type Parameters = Readonly<Record<Name, () => unknown>>;
 
 /** A statement, and the parameters that it has. */
-export interface Named extends Statement {
-  readonly parameters: readonly Name[];
+export interface Named<Parameter extends string = Name> extends Statement {
+  readonly parameters: readonly Parameter[];
 }
 
-/** Numbers the parameters of a statement in the order in which they first stand. */
-export function named(name: string, text: string): Named {
-  const parameters: Name[] = [];
-  const numbered = text.replace(/\$([a-z_]+)/g, (_written, parameter: Name) => {
-    if (!Object.hasOwn(TYPES, parameter)) throw new Error(`there is no parameter ${parameter}`);
+/**
+ * Numbers the parameters of a statement in the order in which they first stand.
+ *
+ * @param types of all parameters that there are
+ */
+export function numbered<Parameter extends string>(
+  types: Readonly<Record<Parameter, string>>,
+  name: string,
+  text: string,
+): Named<Parameter> {
+  const parameters: Parameter[] = [];
+  const written = text.replace(/\$([a-z_]+)/g, (_written, parameter: Parameter) => {
+    if (!Object.hasOwn(types, parameter)) throw new Error(`there is no parameter ${parameter}`);
     let at = parameters.indexOf(parameter);
     if (at < 0) at = parameters.push(parameter) - 1;
-    return `($${at + 1}::${TYPES[parameter]})`;
+    return `($${at + 1}::${types[parameter]})`;
   });
-  return { name, text: numbered, parameters };
+  return { name, text: written, parameters };
 }
+
+/** A statement that writes. */
+export const named = (name: string, text: string): Named => numbered(TYPES, name, text);
 
 /** The part of a statement, or nothing. */
 export const when = (condition: boolean, part: string): string => (condition ? part : '');
