@@ -41,7 +41,7 @@ describe('R4 http.html#styleguide: what a path names', () => {
     ['/patient', /^404 not-supported: .*did you mean Patient\?/],
     ['/__proto__', /^404 not-supported/],
     ['/Xyzzyplugh', /^404 not-supported: "Xyzzyplugh" is no resource type of FHIR R4$/],
-    ['/Patient/$everything', /^404 not-supported: \$everything is not supported yet/],
+    ['/Patient/$lastn', /^404 not-supported: \$lastn is not called here/],
     ['/$nonsense', /^404 not-supported: \$nonsense is no operation/],
     ['/Patient/1/$nonsense', /^404 not-supported/],
     ['/Patient/a b', /^404 not-found/],

@@ -173,6 +173,7 @@ describe('R4 compartmentdefinition-patient.html and operationslist.html', () => 
       instance: false,
       resource: ['Observation'],
       url: 'http://hl7.org/fhir/OperationDefinition/Observation-lastn',
+      parameters: [{ name: 'max', type: 'positiveInt', min: 0, max: 1 }],
     });
   });
 });

@@ -88,7 +88,7 @@ describe('methods', () => {
     const options = (path: string) => request(app.url).options(`/fhir${path}`).expect(204);
     expect((await options('/Patient/1')).headers.allow).toBe('GET, HEAD, PUT, PATCH, DELETE, OPTIONS');
     expect((await options('/Patient')).headers.allow).toBe('GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS');
-    expect((await options('/')).headers.allow).toBe('POST, OPTIONS');
+    expect((await options('/')).headers.allow).toBe('GET, HEAD, POST, OPTIONS');
     expect((await options('/metadata')).headers.allow).toBe('GET, HEAD, OPTIONS');
   });
 
@@ -96,7 +96,7 @@ describe('methods', () => {
     const answer = await app.send('post', `/Patient/${id}`).expect(405);
     expect(answer.headers.allow).toBe('GET, HEAD, PUT, PATCH, DELETE, OPTIONS');
     expect(answer.body.issue[0].code).toBe('not-supported');
-    await app.send('get', '').expect(405);
+    await app.send('put', '').expect(405);
     await app.send('delete', '/metadata').expect(405);
   });
 });

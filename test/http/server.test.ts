@@ -23,6 +23,7 @@ describe('R4 http.html#capabilities', () => {
     expect(rest.interaction).toEqual([
       { code: 'transaction' },
       { code: 'batch' },
+      { code: 'search-system' },
       { code: 'history-system' },
     ]);
     expect(rest.resource).toHaveLength(146);
