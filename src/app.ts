@@ -17,6 +17,7 @@ import type { Records } from './records/records.ts';
 import { makeRoutes } from './rest/routes.ts';
 import { openDiskBlobs } from './store/blobs/disk.ts';
 import { sweepBlobs } from './store/bytes.ts';
+import { keepWords } from './store/index/words.ts';
 import { openPools } from './store/pool.ts';
 import { openStore, type Store } from './store/store.ts';
 import { issueToken } from './store/tokens.ts';
@@ -78,6 +79,11 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       if (config.readOnly) return;
       sweepBlobs(pool, blobs).catch((fault) => log.warn({ code: fault.code }, 'could not sweep the blobs'));
     }, HOUR).unref();
+    const stopKeeping = config.readOnly
+      ? undefined
+      : keepWords(store.words, (fault) =>
+          log.warn({ code: (fault as { code?: unknown }).code }, 'could not keep the index of words'),
+        );
     return {
       base: `${config.baseUrl}/fhir`,
       definitions,
@@ -97,7 +103,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
           .empty,
       async close() {
         clearInterval(sweeping);
-        await Promise.all([close(), jobs.close()]);
+        await Promise.all([close(), jobs.close(), stopKeeping?.()]);
         await pools.end();
       },
     };

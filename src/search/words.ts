@@ -70,6 +70,10 @@ export function textsOf(resource: object, within: 'narrative' | 'content'): Text
   return typeof div === 'string' ? [wordsOf(plain(div))] : [];
 }
 
+/** All words of all texts: the narrative's among them. */
+export const allWords = (resource: object): ReadonlySet<string> =>
+  new Set(textsOf(resource, 'content').flat());
+
 function textsIn(value: unknown, out: string[][], name?: string): string[][] {
   if (typeof value === 'string') out.push(wordsOf(name === 'div' ? plain(value) : value));
   else if (typeof value === 'object' && value !== null)

@@ -7,6 +7,7 @@ import { type CodeKeys, makeCodeKeys } from './index/code-keys.ts';
 import { type Keys, makeKeys } from './index/keys.ts';
 import { type Indexer, makeIndexer } from './index/row.ts';
 import { makeUnits, type Units } from './index/units.ts';
+import { makeWordIndex, type WordIndex } from './index/words.ts';
 import { makeNumbers, type Numbers } from './numbers.ts';
 import { type Executor, type Pools, transaction } from './pool.ts';
 import { type Current, makeReader } from './read/current.ts';
@@ -31,6 +32,7 @@ export interface Store extends Reading {
   readonly numbers: Numbers;
   readonly codeKeys: CodeKeys;
   readonly units: Units;
+  readonly words: WordIndex;
   readonly indexer: Indexer;
   readonly writer: Writer;
   readonly blobs: Blobs;
@@ -57,6 +59,7 @@ export async function openStore(
   const catalog = await openCatalog(pool, definitions);
   const keys = makeKeys(catalog.secret);
   const numbers = makeNumbers(pool, catalog);
+  const words = makeWordIndex(pool, catalog);
   return {
     pool,
     catalog,
@@ -64,10 +67,11 @@ export async function openStore(
     numbers,
     codeKeys: makeCodeKeys(pool),
     units: makeUnits(pool, keys.units),
+    words,
     indexer: makeIndexer(definitions, keys, catalog),
     read: makeReader(pool),
     writer: makeWriter(pool, transacting, catalog),
-    searcher: makeSearcher(searching, definitions, catalog, keys, numbers),
+    searcher: makeSearcher(searching, definitions, catalog, keys, numbers, words),
     includer: makeIncluder(pool, definitions, catalog, keys),
     blobs,
     atOneMoment: (work) => transaction(transacting, work, 'isolation level repeatable read, read only'),

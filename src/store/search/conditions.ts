@@ -11,7 +11,7 @@ import type { Sql } from './sql.ts';
 import { ofTypeCondition, tokenCondition } from './tokens.ts';
 import { compositeCondition, valueCondition } from './value-rows.ts';
 import { stringCondition, uriCondition } from './values.ts';
-import { wordsCondition } from './words.ts';
+import { indexedWordsCondition, wordsCondition } from './words.ts';
 
 /** The condition of one filter. */
 export function condition(sql: Sql, filter: Judged, setting: Setting): string {
@@ -23,6 +23,8 @@ export function condition(sql: Sql, filter: Judged, setting: Setting): string {
       return hasOneOf(sql, row, filter.keys);
     case 'has-keys':
       return `exists (select from timeline h where h.patient = ${row}.rid and h.key = any (${sql.bind(filter.keys)}::bigint[]))`;
+    case 'indexed-words':
+      return indexedWordsCondition(sql, filter, setting);
     case 'rids':
       return `${row}.rid = any (${sql.bind(filter.rids)}::bigint[])`;
     case 'id':

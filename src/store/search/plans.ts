@@ -6,6 +6,7 @@ import { referencePaths } from '../../fhir/reference-paths.ts';
 import type { Filter } from '../../search/request.ts';
 import type { Catalog } from '../catalog.ts';
 import { codeKey, isWalked, type Keys, keyText, systemKey, tokenKey } from '../index/keys.ts';
+import type { WordIndex } from '../index/words.ts';
 import type { Numbers } from '../numbers.ts';
 import { type Executor, run } from '../pool.ts';
 import { condition } from './conditions.ts';
@@ -14,6 +15,7 @@ import { withUnits } from './numbers.ts';
 import type { Judged, Setting } from './setting.ts';
 import { sql } from './sql.ts';
 import { stretchesOfRows } from './value-rows.ts';
+import { fromWords } from './words.ts';
 
 export interface Walk {
   /** numbers of the patients that were asked for */
@@ -57,6 +59,7 @@ export function makePlans(
   catalog: Catalog,
   keys: Keys,
   numbers: Pick<Numbers, 'find'>,
+  words: Pick<WordIndex, 'pending'> | undefined,
 ): Plans {
   const settingOf = (type: string, row = 'i'): Setting => ({
     type,
@@ -94,6 +97,12 @@ export function makePlans(
         const judged = await fromSources(filter, type);
         if (judged[0]?.kind === 'rids') walk.selective = true;
         rest.push(...judged);
+        continue;
+      }
+      if (filter.kind === 'words') {
+        const found = await fromWords(executor, words, filter, FEW_VALUES);
+        if (found.kind === 'rids') walk.selective = true;
+        rest.push(found);
         continue;
       }
       if (filter.kind === 'reference' && !walk.patients && saysPatient(filter, setting)) {

@@ -8,6 +8,7 @@ import type { Definitions } from '../../fhir/definitions.ts';
 import type { Filter } from '../../search/request.ts';
 import type { Catalog } from '../catalog.ts';
 import { type Keys, keyText } from '../index/keys.ts';
+import type { WordIndex } from '../index/words.ts';
 import type { Numbers } from '../numbers.ts';
 import { type Executor, type Row, run } from '../pool.ts';
 import { timestampText } from '../read/history.ts';
@@ -62,6 +63,7 @@ const PATIENCE = 2000;
  * Makes the searches of this process, or of one transaction.
  *
  * @param executor a pool that plans for the values at hand, or a connection set so
+ * @param words    undefined: of what has not been committed it knows nothing
  */
 export function makeSearcher(
   executor: Executor,
@@ -69,8 +71,9 @@ export function makeSearcher(
   catalog: Catalog,
   keys: Keys,
   numbers: Pick<Numbers, 'find'>,
+  words?: Pick<WordIndex, 'pending'>,
 ): Searcher {
-  const plans = makePlans(executor, definitions, catalog, keys, numbers);
+  const plans = makePlans(executor, definitions, catalog, keys, numbers, words);
   const { settingOf, walkOf } = plans;
 
   async function find(request: Sought, after?: After): Promise<Match[]> {

@@ -23,14 +23,21 @@ export interface Setting {
 }
 
 /**
- * What is left to be judged: a filter, codes and categories as the keys that these have, resources by number, or a
- * patient who has something with one of these timeline keys.
+ * What is left to be judged: a filter, codes and categories as the keys that these have, resources by number, a
+ * patient who has something with one of these timeline keys, or what the index of words finds.
  */
 export type Judged =
   | Filter
   | { readonly kind: 'keys'; readonly keys: readonly string[] }
   | { readonly kind: 'rids'; readonly rids: readonly number[] }
-  | { readonly kind: 'has-keys'; readonly keys: readonly string[] };
+  | { readonly kind: 'has-keys'; readonly keys: readonly string[] }
+  | {
+      readonly kind: 'indexed-words';
+      /** a tsquery */
+      readonly query: string;
+      /** what was written since the index was */
+      readonly pending: readonly number[];
+    };
 
 /** Makes the condition of one filter: handed to those who need it for other rows. */
 export type Condition = (sql: Sql, filter: Judged, setting: Setting) => string;
