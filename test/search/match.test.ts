@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import type { Resource } from 'fhir/r4.js';
 import type { SearchParameter } from '../../src/fhir/definitions.ts';
 import { compileExtractor, type Extractor } from '../../src/fhir/extract.ts';
-import { componentsOf, searchable } from '../../src/search/filter.ts';
+import { componentsOf, searchable } from '../../src/search/parameters.ts';
 import { matches } from '../../src/search/match.ts';
 import { parseSearch } from '../../src/search/parse.ts';
 import type { Filter } from '../../src/search/request.ts';
