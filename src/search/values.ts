@@ -123,7 +123,8 @@ export function readString(code: string, text: string, modifier?: 'exact' | 'con
 /** A text without case and accents, to be compared as a whole or with a part: the index has so much together. */
 export function readFolded(code: string, text: string): string {
   const folded = fold(text);
-  if (folded.length > LONGEST_PART) throw parameterFault(code, `must be a text of ${LONGEST_PART} characters at most`);
+  if (folded.length > LONGEST_PART)
+    throw parameterFault(code, `must be a text of ${LONGEST_PART} characters at most`);
   return folded;
 }
 

@@ -35,23 +35,68 @@ beforeAll(async () => {
   await put('Patient', 'zoe', { name: [{ family: '100% a_b\\c' }], birthDate: '1980-03' });
   await put('Patient', 'long', { name: [{ text: long('Ende') }] });
   const about = (id: string) => ({ subject: { reference: `Patient/${id}` } });
-  await put('Observation', 'sodium', observation(coded('2951-2'), { ...about('pia'), ...value(150), effectiveDateTime: '2024-05-31' }));
-  await put('Observation', 'glucose', observation(coded('2339-0', 'other'), { ...about('tom'), ...value(90), effectivePeriod: { start: '2024-05-30', end: '2024-06-02' } }));
-  await put('Observation', 'panel', observation(coded('panel'), { hasMember: [{ reference: 'Observation/sodium' }] }));
-  await put('Observation', 'derived', observation(coded('derived'), { derivedFrom: [{ reference: 'Observation/glucose' }] }));
-  await put('RiskAssessment', 'risk', { status: 'final', subject: { reference: 'Patient/tom' }, prediction: [{ probabilityDecimal: 5.4 }] });
-  const characteristic = (code: string, of: string) => ({ code: { coding: [{ code }] }, valueCodeableConcept: { coding: [{ code: of }] }, exclude: false });
-  await put('Group', 'both', { type: 'person', actual: false, characteristic: [characteristic('gender', 'male'), characteristic('smoker', 'yes')] });
-  await put('Group', 'crossed', { type: 'person', actual: false, characteristic: [characteristic('gender', 'yes'), characteristic('smoker', 'male')] });
-  await put('ValueSet', 'vs', { status: 'active', url: 'http://a/vs', compose: { include: [{ system: LOINC, concept: [{ code: '2951-2' }] }] } });
+  await put(
+    'Observation',
+    'sodium',
+    observation(coded('2951-2'), { ...about('pia'), ...value(150), effectiveDateTime: '2024-05-31' }),
+  );
+  await put(
+    'Observation',
+    'glucose',
+    observation(coded('2339-0', 'other'), {
+      ...about('tom'),
+      ...value(90),
+      effectivePeriod: { start: '2024-05-30', end: '2024-06-02' },
+    }),
+  );
+  await put(
+    'Observation',
+    'panel',
+    observation(coded('panel'), { hasMember: [{ reference: 'Observation/sodium' }] }),
+  );
+  await put(
+    'Observation',
+    'derived',
+    observation(coded('derived'), { derivedFrom: [{ reference: 'Observation/glucose' }] }),
+  );
+  await put('RiskAssessment', 'risk', {
+    status: 'final',
+    subject: { reference: 'Patient/tom' },
+    prediction: [{ probabilityDecimal: 5.4 }],
+  });
+  const characteristic = (code: string, of: string) => ({
+    code: { coding: [{ code }] },
+    valueCodeableConcept: { coding: [{ code: of }] },
+    exclude: false,
+  });
+  await put('Group', 'both', {
+    type: 'person',
+    actual: false,
+    characteristic: [characteristic('gender', 'male'), characteristic('smoker', 'yes')],
+  });
+  await put('Group', 'crossed', {
+    type: 'person',
+    actual: false,
+    characteristic: [characteristic('gender', 'yes'), characteristic('smoker', 'male')],
+  });
+  await put('ValueSet', 'vs', {
+    status: 'active',
+    url: 'http://a/vs',
+    compose: { include: [{ system: LOINC, concept: [{ code: '2951-2' }] }] },
+  });
   const concept = [{ code: 'top', concept: [{ code: 'mid', concept: [{ code: 'low' }] }] }];
   await put('CodeSystem', 'cs', { status: 'active', content: 'complete', url: 'urn:cs', concept });
-  await put('Condition', 'mid', { subject: { reference: 'Patient/pia' }, code: { coding: [{ system: 'urn:cs', code: 'mid' }] } });
+  await put('Condition', 'mid', {
+    subject: { reference: 'Patient/pia' },
+    code: { coding: [{ system: 'urn:cs', code: 'mid' }] },
+  });
   await put('Questionnaire', 'q', { status: 'draft', url: 'http://a/q/1' });
 });
 afterAll(() => it.close());
 
-const value = (of: number) => ({ valueQuantity: { value: of, unit: 'mmol/L', system: 'http://unitsofmeasure.org', code: 'mmol/L' } });
+const value = (of: number) => ({
+  valueQuantity: { value: of, unit: 'mmol/L', system: 'http://unitsofmeasure.org', code: 'mmol/L' },
+});
 
 describe('R4 search_filter.html#intro', () => {
   test.each([
@@ -61,7 +106,11 @@ describe('R4 search_filter.html#intro', () => {
     ['Observation', 'subject.name co "pet"', ['glucose', 'sodium']],
     ['Observation', 'related[type eq "has-component"].target pr true', ['panel']],
     ['Observation', 'related[type eq has-component].target re Observation/sodium', ['panel']],
-    ['Observation', 'related[type eq has-member or type eq derived-from].target pr true', ['derived', 'panel']],
+    [
+      'Observation',
+      'related[type eq has-member or type eq derived-from].target pr true',
+      ['derived', 'panel'],
+    ],
     ['Group', 'characteristic[code eq gender].value eq male', ['both']],
   ])('%s: %s', async (type, text, ids) => expect(await found(type, text)).toEqual(ids));
 });
@@ -151,7 +200,11 @@ describe('R4 search_filter.html#ops', () => {
     ['Observation', 'subject re Patient/pia', ['sodium']],
     ['Observation', 'value-quantity gt 100|ucum|mmol/L', ['sodium']],
     ['Observation', 'value-quantity ap 95', ['glucose']],
-    ['Observation', 'code-value-quantity eq "loinc|x$1" or code-value-quantity eq http://loinc.org|2951-2$gt100', ['sodium']],
+    [
+      'Observation',
+      'code-value-quantity eq "loinc|x$1" or code-value-quantity eq http://loinc.org|2951-2$gt100',
+      ['sodium'],
+    ],
     ['RiskAssessment', 'probability eq 5.4', ['risk']],
     ['RiskAssessment', 'probability lt 5', []],
     ['Questionnaire', 'url sw http://a/', ['q']],

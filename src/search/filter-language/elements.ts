@@ -27,7 +27,8 @@ const RELATED: Readonly<Record<string, string>> = {
  */
 export function elementTest(grammar: Grammar, type: string, test: Test, element: Step): Filter | undefined {
   if (type === 'Observation' && element.name === 'related') return relatedTest(grammar, test, element);
-  if (type === 'Group' && element.name === 'characteristic') return characteristicTest(grammar, test, element);
+  if (type === 'Group' && element.name === 'characteristic')
+    return characteristicTest(grammar, test, element);
   return undefined;
 }
 
@@ -38,7 +39,10 @@ function relatedTest(grammar: Grammar, { path, operator, value }: Test, { within
     kinds.map((kind) => {
       const code = RELATED[kind];
       if (code === undefined)
-        throw parameterFault('related', `has no type ${short(kind)}: possible are ${Object.keys(RELATED).join(', ')}`);
+        throw parameterFault(
+          'related',
+          `has no type ${short(kind)}: possible are ${Object.keys(RELATED).join(', ')}`,
+        );
       return operation(grammar, 'Observation', findParameter(grammar, 'Observation', code), operator, value);
     }),
   );
@@ -52,7 +56,8 @@ function characteristicTest(grammar: Grammar, { path, operator, value }: Test, {
     throw parameterFault('characteristic.value', `cannot be tested by "${short(operator)}": possible is eq`);
   const parameter = findParameter(grammar, 'Group', 'characteristic-value');
   const parts = componentsOf(grammar.definitions, 'Group', parameter);
-  const read = (i: number, text: string) => readComponent(grammar.definitions, parts[i]!, text, parameter.code, grammar.baseUrl);
+  const read = (i: number, text: string) =>
+    readComponent(grammar.definitions, parts[i]!, text, parameter.code, grammar.baseUrl);
   const values: CompositeValue[] = codes.map((code) => [read(0, code), read(1, value)]);
   return { kind: 'composite', parameter, values };
 }
@@ -60,12 +65,23 @@ function characteristicTest(grammar: Grammar, { path, operator, value }: Test, {
 /** What the brackets ask for: one code of the element, or several of which one will do. */
 function codesOf(within: Expression | undefined, name: string, example: string): readonly string[] {
   if (within?.kind === 'or') return within.parts.flatMap((part) => codesOf(part, name, example));
-  if (within?.kind === 'test' && within.operator === 'eq' && within.path.length === 1 && within.path[0]?.name === name)
+  if (
+    within?.kind === 'test' &&
+    within.operator === 'eq' &&
+    within.path.length === 1 &&
+    within.path[0]?.name === name
+  )
     return [within.value];
-  throw parameterFault('_filter', `takes ${name} eq …, and several of these with "or", in such brackets: ${example}`);
+  throw parameterFault(
+    '_filter',
+    `takes ${name} eq …, and several of these with "or", in such brackets: ${example}`,
+  );
 }
 
 function demandName(path: readonly Step[], name: string, of: string): void {
   if (path.length !== 1 || path[0]?.name !== name)
-    throw parameterFault('_filter', `must ask for ${of}[…].${name}: an element's brackets are followed by its other part`);
+    throw parameterFault(
+      '_filter',
+      `must ask for ${of}[…].${name}: an element's brackets are followed by its other part`,
+    );
 }

@@ -67,7 +67,11 @@ export function operation(
     );
   if (operator === 'pr') return presence(parameter, value);
   if (isOfWords(parameter))
-    return { kind: 'words', within: code === '_text' ? 'narrative' : 'content', values: readWords(code, [value]) };
+    return {
+      kind: 'words',
+      within: code === '_text' ? 'narrative' : 'content',
+      values: readWords(code, [value]),
+    };
   const { definitions, baseUrl } = grammar;
   switch (parameter.type) {
     case 'string':
@@ -90,14 +94,17 @@ export function operation(
       return { kind: 'uri', parameter, modifier: URIS[operator], values: [value] };
     case 'composite': {
       const parts = componentsOf(definitions, type, parameter);
-      return composed(definitions, type, parameter, parts, [readComposite(definitions, parameter, parts, value, baseUrl)]);
+      return composed(definitions, type, parameter, parts, [
+        readComposite(definitions, parameter, parts, value, baseUrl),
+      ]);
     }
     case 'special':
       return { kind: 'near', parameter, values: [readNear(code, value)] };
   }
 }
 
-function operatorsOf(parameter: SearchParameter): readonly string[] {
+/** Those that a parameter can be tested by. */
+export function operatorsOf(parameter: SearchParameter): readonly string[] {
   if (isOfWords(parameter)) return ['co'];
   if (parameter.code === '_id') return ['eq', 'ne', 'pr'];
   return OPERATORS[parameter.type];
@@ -149,7 +156,11 @@ function tokenTest(
   switch (operator) {
     case 'in':
     case 'ni': {
-      const filter: Filter = { kind: 'value-set', parameter, valueSets: [readValueSet(code, value, baseUrl)] };
+      const filter: Filter = {
+        kind: 'value-set',
+        parameter,
+        valueSets: [readValueSet(code, value, baseUrl)],
+      };
       return operator === 'in' ? filter : { kind: 'not', filter };
     }
     // What the value subsumes is below it, and what subsumes it above.

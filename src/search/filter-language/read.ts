@@ -38,15 +38,20 @@ function filterOf(grammar: Grammar, type: string, expression: Expression, depth:
 }
 
 function testOf(grammar: Grammar, type: string, test: Test, depth: number): Filter {
-  if (depth > MAX_DEPTH) throw tooCostly(`A chain may follow ${MAX_DEPTH} references: shorten ${short(nameOf(test.path))}`);
+  if (depth > MAX_DEPTH)
+    throw tooCostly(`A chain may follow ${MAX_DEPTH} references: shorten ${short(nameOf(test.path))}`);
   const [first, ...rest] = test.path as [Step, ...Step[]];
-  if (first.name === '_list' && rest.length === 0) throw parameterFault('_filter', 'cannot name _list: it is a parameter of its own');
+  if (first.name === '_list' && rest.length === 0)
+    throw parameterFault('_filter', 'cannot name _list: it is a parameter of its own');
   const ofElement = first.within && elementTest(grammar, type, { ...test, path: rest }, first);
   if (ofElement) return ofElement;
   const parameter = findParameter(grammar, type, first.name);
   if (rest.length === 0) {
     if (first.type !== undefined)
-      throw parameterFault(`${first.name}:${first.type}`, 'stands in _filter, which has operators and no modifiers');
+      throw parameterFault(
+        `${first.name}:${first.type}`,
+        'stands in _filter, which has operators and no modifiers',
+      );
     return operation(grammar, type, parameter, test.operator, test.value);
   }
   const { within } = first;

@@ -130,6 +130,9 @@ export function parseExpression(text: string): Expression {
 
   function wrong(expected: string): Error {
     const there = at < text.length ? `"${short(text.slice(at))}" stands` : 'it ends';
-    return parameterFault('_filter', `cannot be read: at character ${at + 1} ${there}, expected is ${expected}`);
+    return parameterFault(
+      '_filter',
+      `cannot be read: at character ${at + 1} ${there}, expected is ${expected}`,
+    );
   }
 }

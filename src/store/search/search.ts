@@ -209,11 +209,7 @@ export function makeSearcher(
     return (await query({ text, values: s.values, name: !conditions && isOne(stretches) }))[0]?.[0] as number;
   }
 
-  async function among(
-    type: string,
-    filter: Filter,
-    rids: readonly number[],
-  ): Promise<ReadonlySet<number>> {
+  async function among(type: string, filter: Filter, rids: readonly number[]): Promise<ReadonlySet<number>> {
     const s = sql();
     const given = s.bind(rids);
     const [known = filter] = await withUnits(executor, keys.units, [filter]);

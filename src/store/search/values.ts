@@ -19,7 +19,9 @@ export function stringCondition(
   // The beginning of a long string is under one key, its pieces are under another.
   const key = `${v}.key = ${sql.bind(keyText(own))}`;
   const keyed =
-    modifier === 'contains' || modifier === 'ends' ? `(${key} or ${v}.key = ${sql.bind(keyText(pairKey(own, own)))})` : key;
+    modifier === 'contains' || modifier === 'ends'
+      ? `(${key} or ${v}.key = ${sql.bind(keyText(pairKey(own, own)))})`
+      : key;
   const either = or(
     values.map((value) => {
       const folded = fold(value);
