@@ -15,7 +15,7 @@ import { makeOperations } from './operations/table.ts';
 import { openRecords } from './records/open.ts';
 import type { Records } from './records/records.ts';
 import { makeRoutes } from './rest/routes.ts';
-import { openDiskBlobs } from './store/blobs/disk.ts';
+import { openBlobs } from './store/blobs/open.ts';
 import { sweepBlobs } from './store/bytes.ts';
 import { keepWords } from './store/index/words.ts';
 import { openPools } from './store/pool.ts';
@@ -59,7 +59,8 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
   const pools = openPools(config.databaseUrl as string, config.searchTimeout);
   const pool = pools.fixed;
   try {
-    const blobs = await openDiskBlobs(join(config.dataDir, 'blobs'));
+    const folder = join(config.dataDir, 'blobs');
+    const blobs = await openBlobs({ url: config.blobsUrl, folder, keys: config.blobKeys });
     const store = await openStore(pools, definitions, blobs);
     const jobs = openJobs(pool);
     const options = {

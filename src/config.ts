@@ -73,6 +73,30 @@ export const settings = {
     (given): string | undefined => given || undefined,
   ),
   dataDir: setting('DATA_DIR', './data', 'folder of the embedded database and of the blobs', text('./data')),
+  blobsUrl: setting(
+    'BLOBS_URL',
+    'DATA_DIR/blobs',
+    's3://bucket/prefix?endpoint=https://host&region=name keeps the bytes of Binaries in an S3 store, with the keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY',
+    (given): string | undefined => {
+      if (given && !/^s3:\/\/[^/?]/.test(given))
+        throw new Error(`expected s3://bucket/prefix?endpoint=…&region=…, not "${given}"`);
+      return given || undefined;
+    },
+  ),
+  blobKeys: setting(
+    'BLOB_KEYS',
+    'none',
+    '32 bytes in base64 (openssl rand -base64 32): the bytes of Binaries are encrypted under this key. To change it put a new one before it, after which a comma stands; without a key what was put away under it cannot be read',
+    (given): readonly Buffer[] =>
+      (given ?? '')
+        .split(',')
+        .filter(Boolean)
+        .map((text) => {
+          const key = Buffer.from(text.trim(), 'base64');
+          if (key.length !== 32) throw new Error('expected 32 bytes in base64 for each key');
+          return key;
+        }),
+  ),
   logLevel: setting(
     'LOG_LEVEL',
     'info',

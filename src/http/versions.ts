@@ -7,6 +7,11 @@ export function etagOf(version: number): string {
   return `W/"${version}"`;
 }
 
+/** The ETag of a version's bytes as they are served: equal bytes of other versions are told apart, too. */
+export function bytesEtagOf(version: number, sha256: string): string {
+  return `"${version}.${sha256}"`;
+}
+
 const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
@@ -39,7 +44,7 @@ const MAX_TAGS = 16 * 1024;
 const TAGS = /^\s*(?:(?:W\/)?"[^"]*"\s*(?:,\s*(?=\S)|$))+$/;
 
 /**
- * Reads a list of entity tags: `W/"3"`, `"3"`, `W/"3", W/"4"` or `*`.
+ * Reads a list of entity tags: `W/"3"`, `"3"`, `W/"3", W/"4"`, those of bytes, or `*`.
  *
  * @param name of the header, for the message
  * @throws     Refusal 400 where it is no such list
@@ -48,11 +53,14 @@ export function readTags(text: string, name: string): Match {
   if (text.trim() === '*') return '*';
   if (text.length > MAX_TAGS || !TAGS.test(text))
     throw invalid('value', `${name} is a list of entity tags such as W/"3", or *: not ${text.slice(0, 80)}`);
-  return [...text.matchAll(/"([^"]*)"/g)].map(([, tag = '']) =>
-    // nothing gets to a billion versions, and PostgreSQL's integer holds no more than twice that
-    /^[1-9]\d{0,8}$/.test(tag) ? Number(tag) : NO_VERSION,
-  );
+  return [...text.matchAll(/"([^"]*)"/g)].map(([, tag = '']) => {
+    const [, version] = VERSION.exec(tag) ?? [];
+    return version === undefined ? NO_VERSION : Number(version);
+  });
 }
+
+/** Nothing gets to a billion versions, and PostgreSQL's integer holds no more than twice that. */
+const VERSION = /^([1-9]\d{0,8})(?:\.[0-9a-f]{64})?$/;
 
 /**
  * Whether a conditional read finds what the client has already: If-None-Match decides, If-Modified-Since only

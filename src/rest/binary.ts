@@ -7,13 +7,13 @@ import { parseJson } from '../fhir/json.ts';
 import { error, invalid, Refusal, refusal } from '../fhir/outcome.ts';
 import { answerBytes, answerEmpty } from '../http/answer.ts';
 import { decodeText, readBytes } from '../http/body.ts';
-import type { Exchange } from '../http/exchange.ts';
+import type { Exchange, Headers } from '../http/exchange.ts';
 import { demandFhirJson, isFhirJson, namesFhir } from '../http/negotiation.ts';
-import { readRange } from '../http/range.ts';
-import { httpDate } from '../http/versions.ts';
+import { byteRanges, contentRange, type Range, readRanges } from '../http/range.ts';
+import { bytesEtagOf, etagOf, httpDate } from '../http/versions.ts';
 import type { Provided, Stored, Target } from '../records/records.ts';
 import type { Condition } from '../search/condition.ts';
-import { answerResource, answerWritten, versionHeaders } from './resource.ts';
+import { answerResource, answerWritten } from './resource.ts';
 import type { RestContext, Selection } from './selection.ts';
 
 /** Answers with a Binary: as a resource, or its bytes, perhaps a range of them. */
@@ -24,37 +24,56 @@ export async function readBinary(
   selection: Selection,
 ): Promise<void> {
   const { request, format } = exchange;
-  const headers = [...versionHeaders(stored), 'Vary', 'Accept'];
+  const headers = ['Last-Modified', httpDate(stored.updated), 'Vary', 'Accept'] as Headers;
   const { contentType, securityContext } = JSON.parse(stored.content);
   const proxy = securityContext?.reference;
   if (typeof proxy === 'string' && PRINTABLE.test(proxy)) headers.push('X-Security-Context', proxy);
   if (!selection.isWhole || namesFhir(request.headers.accept, format))
-    return answerResource(context, exchange, 200, headers, stored, selection);
+    return answerResource(
+      context,
+      exchange,
+      200,
+      [...headers, 'ETag', etagOf(stored.version)],
+      stored,
+      selection,
+    );
 
-  headers.push('Content-Type', PRINTABLE.test(contentType) ? contentType : 'application/octet-stream');
+  const type = PRINTABLE.test(contentType) ? contentType : 'application/octet-stream';
   headers.push('Content-Security-Policy', "sandbox; default-src 'none'; frame-ancestors 'none'");
   headers.push(
     'Content-Disposition',
     `${SHOWN.test(contentType) ? 'inline' : 'attachment'}; filename="${stored.id}"`,
   );
   headers.push('Accept-Ranges', 'bytes');
-  if (stored.blob === null) return answerEmpty(exchange, 200, headers);
+  if (stored.blob === null)
+    return answerEmpty(exchange, 200, [...headers, 'ETag', etagOf(stored.version), 'Content-Type', type]);
 
-  const whole = await context.records.openBlob(stored.blob);
-  const range = isCurrent(exchange, stored) ? readRange(request.headers.range, whole.size) : undefined;
-  if (range === undefined) {
-    headers.push('Content-Length', whole.size);
+  const { blob } = stored;
+  const whole = await context.records.openBlob(blob);
+  const { size } = whole;
+  const etag = bytesEtagOf(stored.version, whole.sha256);
+  headers.push('ETag', etag);
+  const ranges = isCurrent(exchange, stored, etag) ? readRanges(request.headers.range, size) : undefined;
+  if (ranges === undefined) {
+    headers.push('Content-Type', type, 'Content-Length', size);
     return answerBytes(exchange, 200, headers, whole.stream);
   }
   whole.stream.destroy();
-  if (range === 'unsatisfiable') {
-    const issue = error('value', `The range is outside of the ${whole.size} bytes that there are`);
-    throw new Refusal(416, [issue], { 'Content-Range': `bytes */${whole.size}` });
+  if (ranges === 'unsatisfiable') {
+    const issue = error('value', `The range is outside of the ${size} bytes that there are`);
+    throw new Refusal(416, [issue], { 'Content-Range': `bytes */${size}` });
   }
-  const { start, end } = range;
-  headers.push('Content-Range', `bytes ${start}-${end}/${whole.size}`, 'Content-Length', end - start + 1);
-  const part = await context.records.openBlob(stored.blob, range);
-  return answerBytes(exchange, 206, headers, part.stream);
+  const open = async (range: Range): Promise<Readable> =>
+    (await context.records.openBlob(blob, range)).stream;
+  const [only, ...others] = ranges;
+  if (only && others.length === 0) {
+    headers.push('Content-Type', type, 'Content-Range', contentRange(only, size));
+    headers.push('Content-Length', only.end - only.start + 1);
+    return answerBytes(exchange, 206, headers, await open(only));
+  }
+  const { contentType: multipart, length, stream } = byteRanges(ranges, size, type, open);
+  headers.push('Content-Type', multipart, 'Content-Length', length);
+  return answerBytes(exchange, 206, headers, stream);
 }
 
 /** What a header can hold; a Binary's own content type may not be the end of a header. */
@@ -64,10 +83,9 @@ const PRINTABLE = /^[\x20-\x7e]+$/;
 const SHOWN = /^(?:image\/(?!svg)|audio\/|video\/|text\/plain\b|application\/pdf\b|application\/dicom\b)/i;
 
 /** A range of something that has changed meanwhile is no use: then all of it is sent (RFC 9110 §13.1.5). */
-function isCurrent({ request }: Exchange, { updated }: Stored): boolean {
+function isCurrent({ request }: Exchange, { updated }: Stored, etag: string): boolean {
   const validator = request.headers['if-range'];
-  // our ETags are weak and never match here
-  return validator === undefined || validator === httpDate(updated);
+  return validator === undefined || validator === etag || validator === httpDate(updated);
 }
 
 /**

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { once } from '../../src/http/parameters.ts';
 import { readReturn } from '../../src/http/prefer.ts';
-import { readRange } from '../../src/http/range.ts';
+import { readRanges } from '../../src/http/range.ts';
 import { httpDate, NO_VERSION, notModified, readTags } from '../../src/http/versions.ts';
 import { readParameters, writeParameters } from '../../src/search/query-string.ts';
 
@@ -67,22 +67,34 @@ test.each([
   expect(readReturn(prefer)).toBe(expected);
 });
 
-describe('RFC 9110 14.1.2: one range of 10 bytes', () => {
+describe('RFC 9110 14.1.2: ranges of 10 bytes', () => {
   test.each([
-    ['bytes=0-3', { start: 0, end: 3 }],
-    ['bytes=4-', { start: 4, end: 9 }],
-    ['bytes=-3', { start: 7, end: 9 }],
-    ['bytes=-30', { start: 0, end: 9 }],
-    ['bytes=8-100', { start: 8, end: 9 }],
+    ['bytes=0-3', [{ start: 0, end: 3 }]],
+    ['bytes=4-', [{ start: 4, end: 9 }]],
+    ['bytes=-3', [{ start: 7, end: 9 }]],
+    ['bytes=-30', [{ start: 0, end: 9 }]],
+    ['bytes=8-100', [{ start: 8, end: 9 }]],
     ['bytes=10-', 'unsatisfiable'],
     ['bytes=-0', 'unsatisfiable'],
+    ['bytes=10-, -0', 'unsatisfiable'],
     ['bytes=5-4', undefined],
-    ['bytes=0-1,4-5', undefined],
+    ['bytes=0-1,5-4', undefined],
+    [
+      'bytes=7-8, 0-1',
+      [
+        { start: 7, end: 8 },
+        { start: 0, end: 1 },
+      ],
+    ],
+    ['bytes=0-1,20-', [{ start: 0, end: 1 }]],
+    // RFC 9110 17.15: what overlaps or touches is sent once
+    ['bytes=0-2,4-5,3-3,2-9', [{ start: 0, end: 9 }]],
+    [`bytes=${'0-0,'.repeat(51)}`, undefined],
     ['items=0-1', undefined],
     ['bytes=-', undefined],
     [undefined, undefined],
   ])('%s', (header, expected) => {
-    expect(readRange(header, 10)).toEqual(expected);
+    expect(readRanges(header, 10)).toEqual(expected);
   });
 });
 

@@ -11,6 +11,7 @@ afterAll(() => app.close());
 
 const FHIR = 'application/fhir+json';
 const bytes = randomBytes(100_001);
+const sha256 = (of: Buffer): string => createHash('sha256').update(of).digest('hex');
 
 /** Sends bytes as they are, and takes the answer as bytes. */
 const raw = (test: Test, type: string, body: Buffer) =>
@@ -38,13 +39,16 @@ describe('R4 binary.html#rest: raw content', () => {
     expect(answer.headers).toMatchObject({
       'content-type': 'image/png',
       'content-length': String(bytes.length),
-      etag: 'W/"1"',
+      etag: `"1.${sha256(bytes)}"`,
       'x-content-type-options': 'nosniff',
       'content-disposition': `inline; filename="${id}"`,
       'content-security-policy': expect.stringContaining('sandbox'),
     });
     await app.send('head', `/Binary/${id}`).expect(200).expect('Content-Length', String(bytes.length));
-    await app.send('get', `/Binary/${id}`).set('If-None-Match', 'W/"1"').expect(304);
+    for (const tag of ['W/"1"', answer.headers.etag!])
+      await app.send('get', `/Binary/${id}`).set('If-None-Match', tag).expect(304);
+    await app.send('get', `/Binary/${id}`).set('If-None-Match', 'W/"2"').expect(200);
+    await app.send('get', `/Binary/${id}`).set('Accept', FHIR).expect('ETag', 'W/"1"');
   });
 
   test.each(['text/html', 'image/svg+xml', 'application/xhtml+xml'])(
@@ -77,8 +81,9 @@ describe('R4 binary.html#rest: raw content', () => {
 
   test('update makes the next version, and the one before stays', async () => {
     const id = await store('text/plain', Buffer.from('one'));
+    const { etag } = (await app.send('head', `/Binary/${id}`)).headers;
     await raw(
-      app.send('put', `/Binary/${id}`).set('If-Match', 'W/"1"'),
+      app.send('put', `/Binary/${id}`).set('If-Match', etag!),
       'text/plain',
       Buffer.from('two'),
     ).expect(200);
@@ -230,5 +235,31 @@ describe('RFC 9110 14: ranges', () => {
       .send('get', `/Binary/${id}`)
       .set({ Range: 'bytes=0-9', 'If-Range': headers['last-modified']! });
     await asBytes(fresh).expect(206);
+    await asBytes(
+      app.send('get', `/Binary/${id}`).set({ Range: 'bytes=0-9', 'If-Range': headers.etag! }),
+    ).expect(206);
+    await asBytes(app.send('get', `/Binary/${id}`).set({ Range: 'bytes=0-9', 'If-Range': 'W/"1"' })).expect(
+      200,
+    );
+  });
+
+  test('RFC 9110 14.6: several, as multipart/byteranges', async () => {
+    const id = await store('video/mp4', bytes);
+    const get = app.send('get', `/Binary/${id}`).set('Range', 'bytes=100000-,0-9,5-19');
+    const { headers, body } = await asBytes(get).expect(206);
+    const [, boundary] = /^multipart\/byteranges; boundary=(.+)$/.exec(headers['content-type']!)!;
+    expect(Number(headers['content-length'])).toBe(body.length);
+    expect(headers['content-range']).toBeUndefined();
+    const part = (range: string, from: number, to: number): Buffer =>
+      Buffer.concat([
+        Buffer.from(
+          `\r\n--${boundary}\r\nContent-Type: video/mp4\r\nContent-Range: bytes ${range}/100001\r\n\r\n`,
+        ),
+        bytes.subarray(from, to),
+      ]);
+    const end = Buffer.from(`\r\n--${boundary}--\r\n`);
+    expect(
+      body.equals(Buffer.concat([part('100000-100000', 100_000, 100_001), part('0-19', 0, 20), end])),
+    ).toBe(true);
   });
 });

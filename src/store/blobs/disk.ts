@@ -2,14 +2,14 @@
  * Bytes on disk: `6b/2f/0198f2a0-….-6b2f`, two levels of folders by the last digits of the name, which are
  * random where the first ones are the time. Bytes on their way in are in `incoming`, on the same file system.
  */
-import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { addAbortSignal, type Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { v7 as uuid } from 'uuid';
 import { type Refusal, refusal } from '../../fhir/outcome.ts';
 import { own } from '../embedded/files.ts';
 import type { Blob, Blobs, PutOptions } from './blobs.ts';
+import { beyond, measure, missing } from './measure.ts';
 
 /** Names asked about at once while sweeping. */
 const BATCH = 1000;
@@ -96,29 +96,17 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
 }
 
 /** Writes a stream to a new file, down to the disk. */
-async function write(
-  file: string,
-  stream: Readable,
-  { limit = Infinity, signal }: PutOptions,
-): Promise<Omit<Blob, 'name'>> {
-  const hash = createHash('sha256');
-  let size = 0;
+async function write(file: string, stream: Readable, options: PutOptions): Promise<Omit<Blob, 'name'>> {
+  const { chunks, measured } = measure(stream, options);
   const handle = await open(file, 'wx', 0o600);
   try {
     own(file);
-    if (signal) addAbortSignal(signal, stream);
-    for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
-      const bytes: Uint8Array = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
-      size += bytes.length;
-      if (size > limit) throw tooLarge(limit);
-      hash.update(bytes);
-      await handle.writeFile(bytes);
-    }
+    for await (const bytes of chunks) await handle.writeFile(bytes);
     await handle.sync();
   } finally {
     await handle.close();
   }
-  return { size, sha256: hash.digest('hex') };
+  return measured();
 }
 
 async function openNamed(folder: string, name: string): Promise<FileHandle> {
@@ -204,16 +192,6 @@ const codeOf = (fault: unknown) => (fault as NodeJS.ErrnoException | undefined)?
 const isMissing = (fault: unknown): boolean => codeOf(fault) === 'ENOENT';
 const isFull = (fault: unknown): boolean => ['ENOSPC', 'EDQUOT'].includes(codeOf(fault));
 
-const missing = (name: string): Refusal =>
-  refusal(
-    404,
-    'not-found',
-    `There are no bytes named ${JSON.stringify(name.slice(0, 60))}: they may have been removed.`,
-  );
-const tooLarge = (limit: number): Refusal =>
-  refusal(413, 'too-long', `These are more than the ${limit} bytes that are taken at once.`);
-const beyond = (start: number, size: number): Refusal =>
-  refusal(416, 'value', `The range begins at byte ${start}, but there are ${size}: ask for less than that.`);
 const full = (): Refusal =>
   refusal(
     507,
