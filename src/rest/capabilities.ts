@@ -2,15 +2,13 @@
 import type {
   CapabilityStatement,
   CapabilityStatementRestResource,
-  CapabilityStatementRestResourceSearchParam,
   TerminologyCapabilities,
 } from 'fhir/r4.js';
-import type { Definitions } from '../fhir/definitions.ts';
 import { invalid } from '../fhir/outcome.ts';
 import { answerJson } from '../http/answer.ts';
 import { type Context, fhirBase, type Routes, type Visit } from '../http/exchange.ts';
 import { once } from '../http/parameters.ts';
-import { searchable } from '../search/parameters.ts';
+import { ofAllTypes, searchOf } from './searchable.ts';
 
 const MODES = ['full', 'normative', 'terminology'];
 
@@ -82,7 +80,8 @@ function statement(
           cors: true,
           description: 'Every interaction but this one needs an access token: Authorization: Bearer TOKEN',
         },
-        resource: types.map((type) => resourceOf(definitions, type, names, context.config.deleteMatches > 1)),
+        resource: types.map((type) => resourceOf(context, type, names)),
+        searchParam: ofAllTypes(definitions),
         interaction: SYSTEM.filter((code) => names.has(code) || code === 'batch').map((code) => ({ code })),
       },
     ],
@@ -103,10 +102,9 @@ const TYPE = [
 ] as const;
 
 function resourceOf(
-  definitions: Definitions,
+  { definitions, config }: Context,
   type: string,
   names: ReadonlySet<string>,
-  severalDeleted: boolean,
 ): CapabilityStatementRestResource {
   return {
     type: type as CapabilityStatementRestResource['type'],
@@ -118,20 +116,8 @@ function resourceOf(
     conditionalCreate: true,
     conditionalRead: 'full-support',
     conditionalUpdate: true,
-    conditionalDelete: severalDeleted ? 'multiple' : 'single',
-    referencePolicy: ['literal', 'logical'],
-    searchParam: searchable(definitions, type).map(searchParamOf),
+    conditionalDelete: config.deleteMatches > 1 ? 'multiple' : 'single',
+    referencePolicy: ['literal', 'logical', ...(config.references === 'check' ? ['enforced' as const] : [])],
+    ...searchOf(definitions, type),
   };
-}
-
-function searchParamOf({
-  code,
-  type,
-  url,
-}: {
-  readonly code: string;
-  readonly type: CapabilityStatementRestResourceSearchParam['type'];
-  readonly url: string;
-}): CapabilityStatementRestResourceSearchParam {
-  return { name: code, type, definition: url };
 }

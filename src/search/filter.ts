@@ -1,6 +1,7 @@
 /** One parameter of a query as a filter: its modifiers, chains and `_has` (R4 search.html#modifiers, #chaining, #has). */
-import type { SearchParameter } from '../fhir/definitions.ts';
+import type { Definitions, SearchParameter } from '../fhir/definitions.ts';
 import { isId } from '../fhir/reference.ts';
+import { isOfIdentifiers } from '../fhir/token-types.ts';
 import { composed } from './composites.ts';
 import { alternatives, withoutEscapes } from './escapes.ts';
 import { MAX_DEPTH, parameterFault, short, tooCostly, unsupported } from './faults.ts';
@@ -43,7 +44,7 @@ const MAX_HIERARCHIES = 50;
 export function readFilter(grammar: Grammar, type: string, name: string, value: string, depth = 0): Filter {
   if (depth > MAX_DEPTH)
     throw tooCostly(`A chain may follow ${MAX_DEPTH} references: shorten ${short(name)}`);
-  if (name.startsWith('_has:')) {
+  if (/^_has(?::|$)/.test(name)) {
     const [, source = '', code = '', ...rest] = name.split(':');
     const inner = rest.join(':');
     // Without one it is no `_has` at all, and said to be so.
@@ -53,9 +54,11 @@ export function readFilter(grammar: Grammar, type: string, name: string, value: 
   const dot = name.indexOf('.');
   const [code = '', modifier, ...more] = (dot < 0 ? name : name.slice(0, dot)).split(':');
   if (more.length > 0) throw parameterFault(name, 'has two modifiers: it can have one');
-  if (code === '_list') return readList(name, modifier, value);
-  if (code === '_filter' && modifier === undefined && dot < 0)
-    return readExpression(grammar, type, value, depth);
+  if (code === '_list' || code === '_filter') {
+    if (modifier !== undefined || dot >= 0)
+      throw parameterFault(name, `is no ${code}: it has no modifiers, and leads nowhere`);
+    return code === '_list' ? readList(value) : readExpression(grammar, type, value, depth);
+  }
   const parameter = findParameter(grammar, type, code);
   if (dot >= 0) {
     const rest = name.slice(dot + 1);
@@ -126,12 +129,28 @@ const MODIFIERS: Readonly<Record<SearchParameter['type'], readonly string[]>> = 
   date: [],
   string: ['exact', 'contains'],
   token: ['not', 'text', 'of-type', 'in', 'not-in', 'above', 'below'],
-  reference: ['identifier', 'above', 'below', '[type]'],
+  reference: ['identifier', '[type]'],
   composite: [],
   quantity: [],
   uri: ['above', 'below'],
   special: [],
 };
+
+/** Modifiers of the standard that are not there. */
+const MISSING: Readonly<Record<string, readonly string[]>> = { reference: ['above', 'below'] };
+
+/** The modifiers that a parameter of a type of resource can have. */
+export function modifiersOf(
+  definitions: Definitions,
+  type: string,
+  parameter: SearchParameter,
+): readonly string[] {
+  if (isOfWords(parameter) || parameter.type === 'composite') return [];
+  if (parameter.code === '_id') return ['missing', 'not'];
+  const own = MODIFIERS[parameter.type];
+  const typed = own.includes('of-type') && isOfIdentifiers(definitions, type, parameter);
+  return ['missing', ...own.filter((modifier) => modifier !== 'of-type' || typed)];
+}
 
 function readModified(
   grammar: Grammar,
@@ -141,10 +160,17 @@ function readModified(
   values: readonly string[],
 ): Filter {
   const { code } = parameter;
-  if (isOfWords(parameter)) throw unsupported(code, 'has no modifiers');
   const plain = (): Filter => readPlain(grammar, type, parameter, values);
+  const { definitions, baseUrl } = grammar;
+  const ofType = parameter.type === 'reference' && definitions.isResourceType(modifier);
+  const possible = modifiersOf(definitions, type, parameter);
+  if (!ofType && !possible.includes(modifier)) {
+    const known = MISSING[parameter.type]?.includes(modifier) ? 'is not supported' : 'it cannot have';
+    const others = possible.map((one) => `:${one}`).join(', ') || 'none';
+    throw unsupported(code, `has the modifier ":${short(modifier)}", which ${known}: possible are ${others}`);
+  }
   // "For all parameters (except combination)" (R4 search.html#modifiers).
-  if (modifier === 'missing' && parameter.type !== 'composite') {
+  if (modifier === 'missing') {
     const [value, ...more] = values;
     if (more.length > 0 || (value !== 'true' && value !== 'false'))
       throw parameterFault(`${code}:missing`, 'must be true or false');
@@ -152,8 +178,7 @@ function readModified(
       return { kind: value === 'true' ? 'any' : 'all', filters: [] };
     return { kind: 'missing', parameter, missing: value === 'true' };
   }
-  const { definitions, baseUrl } = grammar;
-  if (parameter.type === 'reference' && definitions.isResourceType(modifier))
+  if (ofType)
     return {
       kind: 'reference',
       parameter,
@@ -199,17 +224,12 @@ function readModified(
       const uris = values.map((one) => readHierarchicalUri(code, one));
       return { kind: 'uri', parameter, modifier: modifier as 'above', values: uris };
     }
-    case 'reference:identifier':
+    default:
+      // `[type]` in these words is none.
+      if (modifier !== 'identifier')
+        throw parameterFault(`${code}:${modifier}`, 'must name a type, as in subject:Patient');
       return { kind: 'reference-identifier', parameter, values: values.map((one) => readToken(code, one)) };
   }
-  const possible = parameter.type === 'composite' ? [] : ['missing', ...MODIFIERS[parameter.type]];
-  const known = possible.includes(modifier)
-    ? 'is not supported yet'
-    : `is none of its type, ${parameter.type}`;
-  throw unsupported(
-    code,
-    `has the modifier ":${short(modifier)}", which ${known}: possible are ${possible.map((one) => `:${one}`).join(', ') || 'none'}`,
-  );
 }
 
 function demandFew(name: string, values: readonly string[], most: number): void {
@@ -217,9 +237,8 @@ function demandFew(name: string, values: readonly string[], most: number): void 
     throw tooCostly(`The parameter ${name} lists ${values.length} values: at most ${most} are taken`);
 }
 
-function readList(name: string, modifier: string | undefined, value: string): Filter {
+function readList(value: string): Filter {
   const id = value.startsWith('List/') ? value.slice('List/'.length) : value;
-  if (modifier !== undefined || !isId(id))
-    throw parameterFault(name, 'must be the id of one List, such as 42');
+  if (!isId(id)) throw parameterFault('_list', 'must be the id of one List, such as 42');
   return { kind: 'list', id };
 }

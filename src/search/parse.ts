@@ -57,7 +57,7 @@ export function parseSearchOfTypes(
   baseUrl: string,
   lenient = false,
 ): SearchRequest {
-  const given = [...pairs].filter(([, value]) => value !== '');
+  const given = [...pairs].filter(([, value]) => !isEmpty(value));
   const asked = given.filter(([name]) => name === '_type');
   const named = asked.length > 0 ? readTypes(definitions, asked) : undefined;
   const all = named ?? types;
@@ -90,6 +90,9 @@ export function parseSearchOfTypes(
   };
 }
 
+/** What is empty asks for nothing (R4 search.html#escaping gives it no meaning), as do several such values. */
+const isEmpty = (value: string): boolean => /^,*$/.test(value);
+
 function readTypes(definitions: Definitions, asked: readonly (readonly [string, string])[]): string[] {
   if (asked.length > 1) throw parameterFault('_type', 'stands twice: give it once, with commas');
   const types = [...new Set(asked[0]?.[1].split(',').filter(Boolean))];
@@ -121,8 +124,7 @@ function readRequest(
   const once = new Set<string>();
   let values = 0;
   for (const [name, value] of pairs) {
-    // An empty value asks for nothing (R4 search.html#escaping gives it no meaning).
-    if (value === '') continue;
+    if (isEmpty(value)) continue;
     const read = resultReader(name);
     if (isInclude(name)) {
       if (request.includes.length >= MAX_INCLUDES)
@@ -142,7 +144,8 @@ function readRequest(
       if (values > MAX_ALL_VALUES)
         throw tooCostly(`The parameters list too many values: at most ${MAX_ALL_VALUES} together are taken`);
     }
-    request.parameters.push([name, value]);
+    // What was done is said: a page has no more than so many.
+    request.parameters.push([name, name === '_count' ? String(request.count) : value]);
   }
   settle(request);
   return request;
