@@ -59,9 +59,9 @@ async function walk(port: number, token: string, pid: number): Promise<number> {
   const seen = new Set<string>();
   const begin = performance.now();
   for (let path: string | undefined = `/fhir/Observation?patient=${patientId(0)}&_count=1000`; path; ) {
-    const text = Buffer.concat(await read({ agent, port, path, token })).toString();
+    const text: string = Buffer.concat(await read({ agent, port, path, token })).toString();
     for (const [, id] of text.matchAll(/"fullUrl":"[^"]*\/([^"/]+)"/g)) seen.add(id as string);
-    const [, next] = /"relation":"next","url":"([^"]+)"/.exec(text) ?? [];
+    const next = /"relation":"next","url":"([^"]+)"/.exec(text)?.[1];
     path = next && new URL(next).pathname + new URL(next).search;
   }
   const rate = seen.size / ((performance.now() - begin) / 1000);
