@@ -188,7 +188,7 @@ export const recordNumber = (n: number): string => `MRN-${String(n).padStart(7, 
 export const NAMED = { one: 'Zephyrine', some: 'Quill', rest: 'Vesper' } as const;
 export const SOME = 400;
 /** The patients of the first practitioner. */
-export const isOfFirst = (n: number): boolean => n % 4 === 1;
+export const isOfFirst = (n: number): boolean => scatter(n, 14, 4) === 0;
 
 const givenOf = (n: number): string[] => {
   const [usual] = [GIVEN[scatter(n, 7, GIVEN.length)]!];

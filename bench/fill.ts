@@ -141,7 +141,8 @@ async function rowsOf(batch: readonly Resource[], first: number, tx: number, mak
     rows.change.push([tx, rid, now, `{${row.patients}}`, 1, 0, type, 'c']);
     await units.add(row.units);
     const pairs = texts(row.codes);
-    for (let p = 0; p < pairs.length; p += 2) codes.set(pairs[p + 1]!, [pairs[p]!, pairs[p + 1]!]);
+    for (let p = 0; p < pairs.length; p += 2)
+      codes.set(`${pairs[p]} ${pairs[p + 1]}`, [pairs[p]!, pairs[p + 1]!]);
   }
   return rows;
 }

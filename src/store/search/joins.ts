@@ -27,6 +27,20 @@ export function chainCondition(
   );
 }
 
+/** The row refers, by the parameter, to one of some resources: their numbers become a hash table, where they are many. */
+export function refersCondition(
+  sql: Sql,
+  parameter: SearchParameter,
+  rids: readonly number[],
+  setting: Setting,
+): string {
+  const e = sql.alias();
+  const one = `${e}.target = any (${sql.bind(rids)}::bigint[])`;
+  return setting.patient.has(parameter.code)
+    ? `exists (select from unnest(${setting.row}.patients) ${e} (target) where ${one})`
+    : `exists (select from ${edges(setting.row, e)} where ${atPaths(sql, parameter, setting, e)} and ${one})`;
+}
+
 /** A current resource of the type refers to the row by the parameter, and passes the filter. */
 export function hasCondition(
   sql: Sql,

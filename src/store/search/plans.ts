@@ -43,6 +43,8 @@ export const MOST_STRETCHES = 20;
 
 /** A join is begun at its other end where no more than so many are there; where there are more, each row is judged. */
 const FEW = 1000;
+/** By the numbers of those at the other end, as long as there are not more. */
+const MANY = 10_000;
 /** And the numbers found from values where no more than so many are there. */
 const FEW_VALUES = 3000;
 
@@ -92,7 +94,7 @@ export function makePlans(
       sparse: false,
     };
     for (const given of (await withUnits(executor, keys.units, filters)).flatMap(allOf)) {
-      const filter = given.kind === 'chain' ? await fromTargets(given) : given;
+      const filter = given.kind === 'chain' ? await fromTargets(given, setting) : given;
       if (filter.kind === 'has') {
         const judged = await fromSources(filter, type);
         if (judged[0]?.kind === 'rids') walk.selective = true;
@@ -169,20 +171,26 @@ export function makePlans(
     return [...new Set(full)];
   }
 
-  /** A chain as a search for those it leads to, where these are few. */
-  async function fromTargets(chain: Of<'chain'>): Promise<Filter> {
-    const values: { readonly kind: 'local'; readonly type: string; readonly id: string }[] = [];
-    for (const { type, filter } of chain.targets) {
+  /** A chain as a search for those it leads to, where these are not too many. */
+  async function fromTargets(chain: Of<'chain'>, own: Setting): Promise<Judged> {
+    const { parameter, targets } = chain;
+    const found: (readonly [rid: number, type: string, id: string])[] = [];
+    for (const { type, filter } of targets) {
       const s = sql();
       const setting = settingOf(type, 't');
-      const text = `select r.id from resource_index t join resource r on r.rid = t.rid
+      const text = `select r.rid, r.id from resource_index t join resource r on r.rid = t.rid
         where t.type = ${s.bind(catalog.typeNumber(type))} and ${condition(s, filter, setting)}
-        limit ${FEW + 1 - values.length}`;
+        limit ${MANY + 1 - found.length}`;
       const { rows } = await executor.query({ text, values: s.values, rowMode: 'array' });
-      for (const [id] of rows) values.push({ kind: 'local', type, id: id as string });
-      if (values.length > FEW) return chain;
+      for (const [rid, id] of rows) found.push([rid as number, type, id as string]);
+      if (found.length > MANY) return chain;
     }
-    return { kind: 'reference', parameter: chain.parameter, values };
+    const isOfPatients = own.patient.has(parameter.code) && targets.every(({ type }) => type === 'Patient');
+    if (found.length > FEW && (isOfPatients || !own.patient.has(parameter.code)))
+      return { kind: 'refers', parameter, rids: found.map(([rid]) => rid) };
+    if (found.length > FEW) return chain;
+    const values = found.map(([, type, id]) => ({ kind: 'local', type, id }) as const);
+    return { kind: 'reference', parameter, values };
   }
 
   /** `_has` as those it finds, where those that refer to them are few. */
@@ -213,7 +221,7 @@ const allOf = (filter: Filter): readonly Filter[] =>
   filter.kind === 'all' ? filter.filters.flatMap(allOf) : [filter];
 
 /** Whether few resources pass a filter, as a rule. */
-function isSelective(filter: Filter): boolean {
+function isSelective(filter: Judged): boolean {
   switch (filter.kind) {
     case 'id':
     case 'string':

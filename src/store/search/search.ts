@@ -15,7 +15,7 @@ import { timestampText } from '../read/history.ts';
 import { contentColumns, type PageRow } from '../read/page.ts';
 import { condition } from './conditions.ts';
 import { MOST_STRETCHES, makePlans, type Walk } from './plans.ts';
-import type { Setting } from './setting.ts';
+import { isOfRow, type Setting } from './setting.ts';
 import { SNAPSHOT } from './snapshot.ts';
 import { type Sql, sql } from './sql.ts';
 
@@ -55,6 +55,9 @@ export interface Searcher {
   find(request: Sought, after?: After): Promise<Match[]>;
   count(request: Pick<Sought, 'type' | 'filters'>): Promise<number>;
 }
+
+/** So many statements are prepared: of the shapes that they have most are never seen. */
+const MOST_NAMES = 200;
 
 /** So many rows of a timeline are walked before the other plan is tried. */
 const PATIENCE = 2000;
@@ -115,7 +118,7 @@ export function makeSearcher(
       const stretches = stretchesOf(s, walk, request.type, keys);
       const page = `${beyond(s, 't.at', 't.rid', from)}${boundsIn(s, walk)}`;
       // One text for all stretches: bound once, however many there are.
-      const conditions = judged(s, walk, setting);
+      const conditions = judged(s, walk, setting, true);
       const limit = s.bind(most);
       const walked = patience === undefined ? '' : ` limit ${s.bind(patience)}`;
       const inner = stretches.map(({ where, distinct, many }) => {
@@ -140,7 +143,7 @@ export function makeSearcher(
           limit,
         ),
         values: s.values,
-        name: walk.rest.length === 0 && isOne(stretches),
+        name: isOne(stretches) && walk.rest.every((filter) => isOfRow(filter, setting)),
       };
     }
 
@@ -206,10 +209,11 @@ export function makeSearcher(
     return (await query({ text, values: s.values, name: !conditions && isOne(stretches) }))[0]?.[0] as number;
   }
 
-  // Plans made without the values are ten times slower on GIN: only walks of one stretch are prepared.
+  // Plans made without the values are ten times slower on GIN: only walks are prepared that look at rows alone.
   const names = new Map<string, string>();
   async function query({ text, values, name }: Statement): Promise<Row[]> {
-    if (!name) return (await executor.query({ text, values, rowMode: 'array' })).rows;
+    if (!name || names.size > MOST_NAMES)
+      return (await executor.query({ text, values, rowMode: 'array' })).rows;
     let known = names.get(text);
     if (!known) {
       known = `search_${createHash('sha1').update(text).digest('base64url')}`;
@@ -253,12 +257,24 @@ function stretchesOf(sql: Sql, walk: Walk, type: string, keys: Keys): Stretch[] 
   );
 }
 
-/** Whether a patient or a code was asked for that nothing here has. */
-const findsNothing = ({ patients, keys }: Walk): boolean => patients?.length === 0 || keys?.length === 0;
+/** Whether something was asked for that nothing here has. */
+const findsNothing = ({ patients, keys, rest }: Walk): boolean =>
+  patients?.length === 0 ||
+  keys?.length === 0 ||
+  rest.some((filter) => filter.kind === 'rids' && filter.rids.length === 0);
 
-/** What the stretches do not say, as conditions on `resource_index i`. */
-function judged(sql: Sql, { rest }: Walk, setting: Setting): string {
-  return rest.map((filter) => ` and ${condition(sql, filter, setting)}`).join('');
+/**
+ * What the stretches do not say, as conditions on `resource_index i`.
+ *
+ * @param walking whether rows come by in their order: then no index is to be asked for what a row says itself
+ */
+function judged(sql: Sql, { rest }: Walk, setting: Setting, walking = false): string {
+  return rest
+    .map((filter) => {
+      const one = condition(sql, filter, setting);
+      return walking && isOfRow(filter, setting) ? ` and coalesce(${one}, false)` : ` and ${one}`;
+    })
+    .join('');
 }
 
 const isOne = (stretches: readonly Stretch[]): boolean =>
