@@ -14,6 +14,7 @@ import { type Executor, type Row, run } from '../pool.ts';
 import { timestampText } from '../read/history.ts';
 import { contentColumns, type PageRow } from '../read/page.ts';
 import { condition } from './conditions.ts';
+import { withUnits } from './numbers.ts';
 import { MOST_STRETCHES, makePlans, type Walk } from './plans.ts';
 import type { Setting } from './setting.ts';
 import { SNAPSHOT } from './snapshot.ts';
@@ -54,6 +55,8 @@ export interface Searcher {
   /** One match more than the page holds, where there are that many. */
   find(request: Sought, after?: After): Promise<Match[]>;
   count(request: Pick<Sought, 'type' | 'filters'>): Promise<number>;
+  /** Which of some resources of a type pass a filter, by their numbers. */
+  among(type: string, filter: Filter, rids: readonly number[]): Promise<ReadonlySet<number>>;
 }
 
 /** So many rows of a timeline are walked before the other plan is tried. */
@@ -206,6 +209,16 @@ export function makeSearcher(
     return (await query({ text, values: s.values, name: !conditions && isOne(stretches) }))[0]?.[0] as number;
   }
 
+  async function among(type: string, filter: Filter, rids: readonly number[]): Promise<ReadonlySet<number>> {
+    const s = sql();
+    const given = s.bind(rids);
+    const [known = filter] = await withUnits(executor, keys.units, [filter]);
+    const text = `select i.rid from resource_index i where i.rid = any (${given}::bigint[])
+      and ${condition(s, known, settingOf(type))}`;
+    const rows = await query({ text, values: s.values });
+    return new Set(rows.map(([rid]) => rid as number));
+  }
+
   // Plans made without the values are ten times slower on GIN: only walks of one stretch are prepared.
   const names = new Map<string, string>();
   async function query({ text, values, name }: Statement): Promise<Row[]> {
@@ -218,7 +231,7 @@ export function makeSearcher(
     return run(executor, { name: known, text }, values);
   }
 
-  return { find, count };
+  return { find, count, among };
 }
 
 interface Statement {
