@@ -120,6 +120,14 @@ export function readString(code: string, text: string, modifier?: 'exact' | 'con
   return value;
 }
 
+/** A text without case and accents, to be compared as a whole or with a part: the index has so much together. */
+export function readFolded(code: string, text: string): string {
+  const folded = fold(text);
+  if (folded.length > LONGEST_PART)
+    throw parameterFault(code, `must be a text of ${LONGEST_PART} characters at most`);
+  return folded;
+}
+
 /** The url that is above or below: URNs have no hierarchy (R4 search.html#uri). */
 export function readHierarchicalUri(code: string, text: string): string {
   const uri = withoutEscapes(text);
@@ -214,7 +222,8 @@ export function readComposite(
   );
 }
 
-function readComponent(
+/** The value of one part of a composite. */
+export function readComponent(
   definitions: Definitions,
   part: SearchParameter,
   text: string,

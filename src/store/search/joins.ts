@@ -17,7 +17,8 @@ export function chainCondition(
   return or(
     targets.map(({ type, filter }) => {
       const t = sql.alias();
-      const passes = `${t}.type = ${sql.bind(setting.typeNumber(type))} and ${condition(sql, filter, setting.of(type, t))}`;
+      // Looked up by its number, and judged then: coalesced, as an index would be asked anew for each row.
+      const passes = `${t}.type = ${sql.bind(setting.typeNumber(type))} and coalesce(${condition(sql, filter, setting.of(type, t))}, false)`;
       if (type === 'Patient' && setting.patient.has(parameter.code))
         return `exists (select from resource_index ${t} where ${t}.rid = any (${setting.row}.patients) and ${passes})`;
       const e = sql.alias();

@@ -31,11 +31,17 @@ export interface Walk {
   selective: boolean;
   /** whether a code's stretch may be long, and what is looked for in it far between */
   sparse: boolean;
+  /** whether chains are left that lead to what refers to something: to be judged row by row */
+  open: boolean;
 }
 
 export interface Plans {
   settingOf(type: string, row?: string): Setting;
-  walkOf(request: { readonly type: string; readonly filters: readonly Filter[] }): Promise<Walk>;
+  /** @param open leaves chains as they are that often lead to many: a page may be full before these are counted */
+  walkOf(
+    request: { readonly type: string; readonly filters: readonly Filter[] },
+    open?: boolean,
+  ): Promise<Walk>;
 }
 
 /** Patients and codes may be many, and a system has thousands of codes: so many stretches are walked side by side. */
@@ -75,13 +81,10 @@ export function makePlans(
     of: settingOf,
   });
 
-  async function walkOf({
-    type,
-    filters,
-  }: {
-    readonly type: string;
-    readonly filters: readonly Filter[];
-  }): Promise<Walk> {
+  async function walkOf(
+    { type, filters }: { readonly type: string; readonly filters: readonly Filter[] },
+    open = false,
+  ): Promise<Walk> {
     const setting = settingOf(type);
     const rest: Judged[] = [];
     const walk: Walk = {
@@ -92,8 +95,14 @@ export function makePlans(
       rest,
       selective: false,
       sparse: false,
+      open: false,
     };
     for (const given of (await withUnits(executor, keys.units, filters)).flatMap(allOf)) {
+      if (open && leadsToMany(given)) {
+        walk.open = true;
+        rest.push(given);
+        continue;
+      }
       const filter = given.kind === 'chain' ? await fromTargets(given, setting) : given;
       if (filter.kind === 'has') {
         const judged = await fromSources(filter, type);
@@ -202,7 +211,9 @@ export function makePlans(
     const walked = patients && filter.kind === 'token' && isWalked(filter.parameter);
     const found = walked ? await walkedKeys(filter, has.type) : [];
     const rows = walked
-      ? `select t.patient as target from timeline t where t.key = any (${s.bind(found)}::bigint[])`
+      ? `select t.patient as target from timeline t where t.key = any (${s.bind(found)}::bigint[]) and t.lead
+         union all
+         select t.patient from timeline t where t.key = any (${s.bind(found)}::bigint[]) and not t.lead`
       : `select ${patients ? 'unnest(s.patients)' : 'unnest(s.targets)'} as target from resource_index s
          where s.type = ${s.bind(catalog.typeNumber(has.type))} and ${condition(s, filter, source)}`;
     const text = `select target from (${rows}) found limit ${FEW + 1}`;
@@ -215,6 +226,10 @@ export function makePlans(
 
   return { settingOf, walkOf };
 }
+
+/** Whether a chain goes on by a reference, as to all patients of a practitioner. */
+const leadsToMany = (filter: Filter): boolean =>
+  filter.kind === 'chain' && filter.targets.every(({ filter: one }) => one.kind === 'reference');
 
 /** All of several filters are filters of the search itself. */
 const allOf = (filter: Filter): readonly Filter[] =>

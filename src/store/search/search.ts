@@ -14,6 +14,7 @@ import { type Executor, type Row, run } from '../pool.ts';
 import { timestampText } from '../read/history.ts';
 import { contentColumns, type PageRow } from '../read/page.ts';
 import { condition } from './conditions.ts';
+import { withUnits } from './numbers.ts';
 import { MOST_STRETCHES, makePlans, type Walk } from './plans.ts';
 import { isOfRow, type Setting } from './setting.ts';
 import { SNAPSHOT } from './snapshot.ts';
@@ -54,6 +55,8 @@ export interface Searcher {
   /** One match more than the page holds, where there are that many. */
   find(request: Sought, after?: After): Promise<Match[]>;
   count(request: Pick<Sought, 'type' | 'filters'>): Promise<number>;
+  /** Which of some resources of a type pass a filter, by their numbers. */
+  among(type: string, filter: Filter, rids: readonly number[]): Promise<ReadonlySet<number>>;
 }
 
 /** So many statements are prepared: of the shapes that they have most are never seen. */
@@ -81,10 +84,16 @@ export function makeSearcher(
 
   async function find(request: Sought, after?: After): Promise<Match[]> {
     const limit = request.count + 1;
-    const walk = await walkOf(request);
-    if (findsNothing(walk)) return [];
     const setting = settingOf(request.type);
     const byDate = request.sort.by === 'date';
+    const first = await walkOf(request, byDate);
+    if (findsNothing(first)) return [];
+    if (first.open && !first.selective) {
+      const tried = await query(walkStatement(first, after, limit, PATIENCE));
+      if (tried.length >= limit) return matches(tried);
+    }
+    const walk = first.open ? await walkOf(request) : first;
+    if (findsNothing(walk)) return [];
     const narrow = walk.patients !== undefined || walk.keys !== undefined;
     if (byDate && !walk.selective) {
       // Without conditions of its own, or within one patient's or code's stretch, the walk is the plan.
@@ -209,6 +218,16 @@ export function makeSearcher(
     return (await query({ text, values: s.values, name: !conditions && isOne(stretches) }))[0]?.[0] as number;
   }
 
+  async function among(type: string, filter: Filter, rids: readonly number[]): Promise<ReadonlySet<number>> {
+    const s = sql();
+    const given = s.bind(rids);
+    const [known = filter] = await withUnits(executor, keys.units, [filter]);
+    const text = `select i.rid from resource_index i where i.rid = any (${given}::bigint[])
+      and ${condition(s, known, settingOf(type))}`;
+    const rows = await query({ text, values: s.values });
+    return new Set(rows.map(([rid]) => rid as number));
+  }
+
   // Plans made without the values are ten times slower on GIN: only walks are prepared that look at rows alone.
   const names = new Map<string, string>();
   async function query({ text, values, name }: Statement): Promise<Row[]> {
@@ -222,7 +241,7 @@ export function makeSearcher(
     return run(executor, { name: known, text }, values);
   }
 
-  return { find, count };
+  return { find, count, among };
 }
 
 interface Statement {
