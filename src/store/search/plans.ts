@@ -250,6 +250,8 @@ function isSelective(filter: Judged): boolean {
       return true;
     case 'token':
       return filter.parameter.code === 'identifier';
+    case 'any':
+      return filter.filters.every(isSelective);
     default:
       return false;
   }
