@@ -3,6 +3,7 @@ import { invalid, operationOutcome, type Refusal, refusal } from '../fhir/outcom
 import { readText } from '../http/body.ts';
 import { type Exchange, fhirBase } from '../http/exchange.ts';
 import { negotiate, notAcceptable } from '../http/negotiation.ts';
+import { pageLinks, readPage } from '../http/page-links.ts';
 import type { FhirPath } from '../http/path.ts';
 import { prefersLenient } from '../http/prefer.ts';
 import type { SearchPage, Stored } from '../records/records.ts';
@@ -12,7 +13,6 @@ import { type Parameter, readParameters } from '../search/query-string.ts';
 import type { SearchRequest } from '../search/request.ts';
 import { answerBundle, type Bundle, type BundleEntry } from './bundle.ts';
 import { answerExplanation, readExplain } from './explain.ts';
-import { pageLinks, readPage } from './page-links.ts';
 import { type RestContext, type Selection, selectionOf } from './selection.ts';
 
 /** GET [base]/[type]?…, [base]?…, and in a compartment [base]/Patient/[id]/[type]?… (R4 http.html#vsearch) */

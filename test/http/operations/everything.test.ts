@@ -231,7 +231,7 @@ describe('R4 patient-operation-everything', () => {
     ['/Patient/maria-lopez/$everything?_type=Observaton', 400],
     ['/Patient/maria-lopez/$everything?_count=0', 400],
     ['/Patient/maria-lopez/$everything?code=x', 400],
-    ['/Patient/maria-lopez/$everything?_after=x', 400],
+    ['/Patient/maria-lopez/$everything?_page=x', 400],
     ['/Observation/1/$everything', 404],
     ['/Patient/maria-lopez/$nonsense', 404],
     ['/Patient/$match', 404],
