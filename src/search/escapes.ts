@@ -27,3 +27,6 @@ export function alternatives(text: string): string[] {
 export function withoutEscapes(text: string): string {
   return text.includes('\\') ? text.replace(/\\([,|$\\])/g, '$1') : text;
 }
+
+/** A text that stands for itself in a search (R4 search.html#escaping). */
+export const escaped = (text: string): string => text.replace(/[\\,|$]/g, '\\$&');

@@ -1,9 +1,9 @@
 /** Numbers, quantities, modifiers and joins (R4 search.html), each by its rule, over PostgreSQL. */
-import { openTestRecords, type TestRecords } from '../support/records.ts';
-import { observation, searching } from '../support/searching.ts';
+import { observation } from '../support/searching.ts';
+import { openTestServer, searchingByHttp, type TestServer } from '../support/server.ts';
 
-let it: TestRecords;
-const { put, set, ids, count } = searching(() => it);
+let it: TestServer;
+const { put, set, ids, count } = searchingByHttp(() => it);
 
 const LOINC = 'http://loinc.org';
 const UCUM = 'http://unitsofmeasure.org';
@@ -13,7 +13,7 @@ const quantity = (value: number, unit = 'mmol/L') => ({
 const coded = (code: string) => ({ coding: [{ system: LOINC, code }] });
 
 beforeAll(async () => {
-  it = await openTestRecords();
+  it = await openTestServer();
   const risk = (probability: object) => ({
     status: 'final',
     subject: { reference: 'Patient/ann' },

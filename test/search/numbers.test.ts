@@ -1,10 +1,9 @@
 /** Numbers (R4 search.html#number, #prefix) and places (R4 location.html#search): by SQL and by the matcher. */
 import { distance } from '../../src/search/numbers.ts';
-import { openTestRecords, type TestRecords } from '../support/records.ts';
-import { searching } from '../support/searching.ts';
+import { openTestServer, searchingByHttp, type TestServer } from '../support/server.ts';
 
-let it: TestRecords;
-const { put, set } = searching(() => it);
+let it: TestServer;
+const { put, set } = searchingByHttp(() => it);
 const BEARS = {
   '5.35': 5.35,
   '5.4': 5.4,
@@ -18,7 +17,7 @@ const MORE = { '100': 100, '100.4999': 100.4999, '100.5': 100.5, '105': 105, '10
 const VALUES: Readonly<Record<string, number>> = { ...BEARS, ...MORE };
 
 beforeAll(async () => {
-  it = await openTestRecords();
+  it = await openTestServer();
   const risk = (prediction: object) => ({
     status: 'final',
     subject: { reference: 'Patient/ann' },

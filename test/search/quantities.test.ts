@@ -1,10 +1,10 @@
 /** Quantities (R4 search.html#quantity): values, units, and units that can be converted. */
 import { canonicalUnit } from '../../src/search/units.ts';
-import { openTestRecords, type TestRecords } from '../support/records.ts';
-import { observation, searching } from '../support/searching.ts';
+import { observation } from '../support/searching.ts';
+import { openTestServer, searchingByHttp, type TestServer } from '../support/server.ts';
 
-let it: TestRecords;
-const { put, set, count } = searching(() => it);
+let it: TestServer;
+const { put, set, count } = searchingByHttp(() => it);
 
 const UCUM = 'http://unitsofmeasure.org';
 const code = { text: 'any' };
@@ -12,7 +12,7 @@ const of = (value: number, unit: string, more: object = {}) =>
   observation(code, { valueQuantity: { value, unit, system: UCUM, code: unit, ...more } });
 
 beforeAll(async () => {
-  it = await openTestRecords();
+  it = await openTestServer();
   await put('Observation', 'mg', of(5.4, 'mg'));
   await put('Observation', 'g', of(0.0054, 'g', { unit: 'grams' }));
   await put('Observation', 'words', observation(code, { valueQuantity: { value: 5.4, unit: 'mg' } }));

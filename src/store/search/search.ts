@@ -16,7 +16,7 @@ import { contentColumns, type PageRow } from '../read/page.ts';
 import { condition } from './conditions.ts';
 import { withUnits } from './numbers.ts';
 import { MOST_STRETCHES, makePlans, type Walk } from './plans.ts';
-import type { Setting } from './setting.ts';
+import { isOfRow, type Setting } from './setting.ts';
 import { SNAPSHOT } from './snapshot.ts';
 import { type Sql, sql } from './sql.ts';
 
@@ -59,6 +59,9 @@ export interface Searcher {
   among(type: string, filter: Filter, rids: readonly number[]): Promise<ReadonlySet<number>>;
 }
 
+/** So many statements are prepared: of the shapes that they have most are never seen. */
+const MOST_NAMES = 200;
+
 /** So many rows of a timeline are walked before the other plan is tried. */
 const PATIENCE = 2000;
 
@@ -81,11 +84,18 @@ export function makeSearcher(
 
   async function find(request: Sought, after?: After): Promise<Match[]> {
     const limit = request.count + 1;
-    const walk = await walkOf(request);
-    if (findsNothing(walk)) return [];
     const setting = settingOf(request.type);
     const byDate = request.sort.by === 'date';
-    const narrow = walk.patients !== undefined || walk.keys !== undefined;
+    const first = await walkOf(request, true);
+    if (findsNothing(first)) return [];
+    const narrow = first.patients !== undefined || first.keys !== undefined;
+    if (first.open && !first.selective && (byDate || !narrow)) {
+      const walk = byDate ? walkStatement : updatedStatement;
+      const tried = await query(walk(first, after, limit, PATIENCE));
+      if (tried.length >= limit) return matches(tried);
+    }
+    const walk = first.open ? await walkOf(request) : first;
+    if (findsNothing(walk)) return [];
     if (byDate && !walk.selective) {
       // Without conditions of its own, or within one patient's or code's stretch, the walk is the plan.
       if (walk.rest.length === 0 || (narrow && !walk.sparse))
@@ -118,7 +128,7 @@ export function makeSearcher(
       const stretches = stretchesOf(s, walk, request.type, keys);
       const page = `${beyond(s, 't.at', 't.rid', from)}${boundsIn(s, walk)}`;
       // One text for all stretches: bound once, however many there are.
-      const conditions = judged(s, walk, setting);
+      const conditions = judged(s, walk, setting, true);
       const limit = s.bind(most);
       const walked = patience === undefined ? '' : ` limit ${s.bind(patience)}`;
       const inner = stretches.map(({ where, distinct, many }) => {
@@ -143,7 +153,7 @@ export function makeSearcher(
           limit,
         ),
         values: s.values,
-        name: walk.rest.length === 0 && isOne(stretches),
+        name: isOne(stretches) && walk.rest.every((filter) => isOfRow(filter, setting)),
       };
     }
 
@@ -219,10 +229,11 @@ export function makeSearcher(
     return new Set(rows.map(([rid]) => rid as number));
   }
 
-  // Plans made without the values are ten times slower on GIN: only walks of one stretch are prepared.
+  // Plans made without the values are ten times slower on GIN: only walks are prepared that look at rows alone.
   const names = new Map<string, string>();
   async function query({ text, values, name }: Statement): Promise<Row[]> {
-    if (!name) return (await executor.query({ text, values, rowMode: 'array' })).rows;
+    if (!name || names.size > MOST_NAMES)
+      return (await executor.query({ text, values, rowMode: 'array' })).rows;
     let known = names.get(text);
     if (!known) {
       known = `search_${createHash('sha1').update(text).digest('base64url')}`;
@@ -266,12 +277,24 @@ function stretchesOf(sql: Sql, walk: Walk, type: string, keys: Keys): Stretch[] 
   );
 }
 
-/** Whether a patient or a code was asked for that nothing here has. */
-const findsNothing = ({ patients, keys }: Walk): boolean => patients?.length === 0 || keys?.length === 0;
+/** Whether something was asked for that nothing here has. */
+const findsNothing = ({ patients, keys, rest }: Walk): boolean =>
+  patients?.length === 0 ||
+  keys?.length === 0 ||
+  rest.some((filter) => filter.kind === 'rids' && filter.rids.length === 0);
 
-/** What the stretches do not say, as conditions on `resource_index i`. */
-function judged(sql: Sql, { rest }: Walk, setting: Setting): string {
-  return rest.map((filter) => ` and ${condition(sql, filter, setting)}`).join('');
+/**
+ * What the stretches do not say, as conditions on `resource_index i`.
+ *
+ * @param walking whether rows come by in their order: then no index is to be asked for what a row says itself
+ */
+function judged(sql: Sql, { rest }: Walk, setting: Setting, walking = false): string {
+  return rest
+    .map((filter) => {
+      const one = condition(sql, filter, setting);
+      return walking && isOfRow(filter, setting) ? ` and coalesce(${one}, false)` : ` and ${one}`;
+    })
+    .join('');
 }
 
 const isOne = (stretches: readonly Stretch[]): boolean =>
