@@ -80,7 +80,10 @@ function statement(
           cors: true,
           description: 'Every interaction but this one needs an access token: Authorization: Bearer TOKEN',
         },
-        resource: types.map((type) => resourceOf(context, type, names)),
+        resource: types.map((type) => ({
+          ...resourceOf(context, type, names),
+          ...operationsOf(context, routes, type),
+        })),
         searchParam: ofAllTypes(definitions),
         interaction: SYSTEM.filter((code) => names.has(code) || code === 'batch').map((code) => ({ code })),
       },
@@ -120,4 +123,24 @@ function resourceOf(
     referencePolicy: ['literal', 'logical', ...(config.references === 'check' ? ['enforced' as const] : [])],
     ...searchOf(definitions, type),
   };
+}
+
+/** The operations that are called on a type or its resources, by the definitions that they are checked against. */
+function operationsOf(
+  { definitions }: Context,
+  routes: Routes,
+  type: string,
+): Pick<CapabilityStatementRestResource, 'operation'> {
+  const codes = new Set(
+    Object.keys(routes).flatMap((pattern) => {
+      const [, place, code] = /^\/([^/]+)(?:\/.*)?\/\$(.+)$/.exec(pattern) ?? [];
+      return code !== undefined && (place === type || place === ':type') ? [code] : [];
+    }),
+  );
+  const operation = definitions.operations
+    .filter(
+      ({ code, resource }) => codes.has(code) && (resource.includes(type) || resource.includes('Resource')),
+    )
+    .map(({ code, url }) => ({ name: code, definition: url }));
+  return operation.length > 0 ? { operation } : {};
 }

@@ -67,21 +67,46 @@ const MODIFIER_VALUES: Readonly<Record<string, string>> = {
   'of-type': 'http://a|x|1',
   in: 'http://hl7.org/fhir/ValueSet/administrative-gender',
   'not-in': 'http://hl7.org/fhir/ValueSet/administrative-gender',
-  above: 'http://a|x',
-  below: 'http://a|x',
+  above: 'http://terminology.hl7.org/CodeSystem/v3-ActCode|AMB',
+  below: 'http://terminology.hl7.org/CodeSystem/v3-ActCode|AMB',
 };
 
 test('each listed parameter of each type takes a value', async () => {
   const paths = types.flatMap(({ type, searchParam = [], searchRevInclude = [] }) =>
-    searchParam.map((one) =>
-      one.name === '_has'
-        ? query(type, `_has:${searchRevInclude[0]}:_id`, 'x')
-        : query(type, one.name, valueFor(type, one)),
-    ),
+    searchParam
+      // Nothing refers to Parameters.
+      .filter(({ name }) => name !== '_has' || searchRevInclude.length > 0)
+      .map((one) =>
+        one.name === '_has'
+          ? query(type, `_has:${searchRevInclude[0]}:_id`, 'x')
+          : query(type, one.name, valueFor(type, one)),
+      ),
   );
   expect(paths.length).toBeGreaterThan(3000);
   expect(await notAnswered(paths, 200)).toEqual([]);
 }, 120_000);
+
+test('R4 operationslist.html: operations by type, each by the definition that its calls are checked against', () => {
+  const of = (wanted: string) =>
+    types
+      .find(({ type }) => type === wanted)
+      ?.operation?.map(({ name, definition }) => `${name} ${definition}`)
+      .sort();
+  const core = 'http://hl7.org/fhir/OperationDefinition';
+  const meta = ['meta', 'meta-add', 'meta-delete'].map((code) => `${code} ${core}/Resource-${code}`);
+  expect(of('Patient')).toEqual([`everything ${core}/Patient-everything`, ...meta]);
+  expect(of('Observation')).toEqual([
+    `lastn ${core}/Observation-lastn`,
+    ...meta,
+    `stats ${core}/Observation-stats`,
+  ]);
+  expect(of('DocumentReference')).toEqual([
+    'docref http://hl7.org/fhir/us/core/OperationDefinition/docref',
+    ...meta,
+  ]);
+  expect(of('Composition')).toEqual([`document ${core}/Composition-document`, ...meta]);
+  expect(of('Group')).toEqual(meta);
+});
 
 test('each that is not listed is 400', async () => {
   const all = [...new Set(types.flatMap(({ searchParam = [] }) => searchParam.map(({ name }) => name)))];

@@ -317,11 +317,7 @@ describe('what is refused says what is possible', () => {
   test.each([
     ['Patient', 'nmae=x', /did you mean "name"/],
     ['Patient', 'code=x', /no search parameter "code"/],
-    [
-      'Patient',
-      'name:fuzzy=x',
-      /":fuzzy", which is none of its type, string: possible are :missing, :exact, :contains/,
-    ],
+    ['Patient', 'name:fuzzy=x', /":fuzzy", which it cannot have: possible are :missing, :exact, :contains/],
     ['Patient', 'name:exact:missing=x', /two modifiers/],
     ['Patient', 'name:missing=maybe', /true or false/],
     ['Observation', 'subject:Practitioner.name=x', /cannot lead to Practitioner: possible are/],
