@@ -3,8 +3,9 @@ import type { Definitions, SearchParameter } from '../fhir/definitions.ts';
 import { isId } from '../fhir/reference.ts';
 import { referencePaths } from '../fhir/reference-paths.ts';
 import { composed } from './composites.ts';
-import { alternatives, withoutEscapes } from './escapes.ts';
+import { alternatives, isEscaped, splitEscaped, withoutEscapes } from './escapes.ts';
 import { parameterFault, short, tooCostly, UnknownParameter, unsupported } from './faults.ts';
+import { readHierarchical } from './hierarchies.ts';
 import type { ChainTarget, Filter } from './request.ts';
 import {
   readCoding,
@@ -63,6 +64,8 @@ export function readFilter(grammar: Grammar, type: string, name: string, value: 
   if (code === '_list') return readList(name, modifier, value);
   const parameter = findParameter(grammar, type, code);
   if (dot >= 0) return readChain(grammar, type, parameter, modifier, name.slice(dot + 1), value, depth);
+  if (!isEscaped(value))
+    throw parameterFault(name, 'holds a "\\" that escapes nothing: as itself it is written "\\\\"');
   const values = alternatives(value);
   if (values.length > MAX_VALUES)
     throw tooCostly(`The parameter ${code} lists ${values.length} values: at most ${MAX_VALUES} are taken`);
@@ -119,7 +122,7 @@ function readPlain(
     case 'string':
       return { kind: 'string', parameter, values: values.map((one) => readString(code, one)) };
     case 'uri':
-      return { kind: 'uri', parameter, values: values.map(withoutEscapes) };
+      return readUris(definitions, type, parameter, values);
     case 'composite': {
       const parts = componentsOf(definitions, type, parameter);
       const read = values.map((one) => readComposite(definitions, parameter, parts, one, baseUrl));
@@ -130,6 +133,32 @@ function readPlain(
         return { kind: 'near', parameter, values: values.map((one) => readNear(code, one)) };
       throw unsupported(code, 'is not supported: nothing finds what it asks for');
   }
+}
+
+/** The url of what is known by one may have a version: `url=http://a/b|2.0` asks for both (R4 search.html#uri). */
+function readUris(
+  definitions: Definitions,
+  type: string,
+  parameter: SearchParameter,
+  values: readonly string[],
+): Filter {
+  const version = definitions.searchParameters(type).find((one) => one.code === 'version');
+  const versioned = (text: string): boolean =>
+    parameter.code === 'url' && version?.type === 'token' && splitEscaped(text, '|').length === 2;
+  const whole = values.filter((one) => !versioned(one)).map(withoutEscapes);
+  const filters = values.filter(versioned).map((text): Filter => {
+    const [url = '', code = ''] = splitEscaped(text, '|').map(withoutEscapes);
+    return {
+      kind: 'all',
+      filters: [
+        { kind: 'uri', parameter, values: [url] },
+        { kind: 'token', parameter: version as SearchParameter, values: [{ code }] },
+      ],
+    };
+  });
+  const plain: Filter = { kind: 'uri', parameter, values: whole };
+  if (filters.length === 0) return plain;
+  return { kind: 'any', filters: whole.length > 0 ? [plain, ...filters] : filters };
 }
 
 /** Whether it searches text, and has no values of its own: no modifiers either, and no order. */
@@ -189,6 +218,9 @@ function readModified(
     case 'token:above':
     case 'token:below':
       demandFew(`${code}:${modifier}`, values, MAX_HIERARCHIES);
+      // What mime types begin with is indexed as their systems (R4 search.html#mimetype).
+      if (code === 'contenttype' && modifier === 'below')
+        return { kind: 'token', parameter, values: values.map((one) => ({ system: withoutEscapes(one) })) };
       return {
         kind: 'hierarchy',
         parameter,
@@ -214,6 +246,9 @@ function readModified(
       const uris = values.map((one) => readHierarchicalUri(code, one));
       return { kind: 'uri', parameter, modifier: modifier as 'above', values: uris };
     }
+    case 'reference:above':
+    case 'reference:below':
+      return readHierarchical(grammar, parameter, modifier as 'above', values);
     case 'reference:identifier':
       return { kind: 'reference-identifier', parameter, values: values.map((one) => readToken(code, one)) };
   }

@@ -175,6 +175,8 @@ function isLater(filter: Filter): boolean {
 
 function isJudged(filter: Filter): boolean {
   if (filter.kind === 'uri') return filter.modifier !== undefined && filter.parameter.code === '_profile';
+  if (filter.kind === 'reference')
+    return filter.values.some((value) => value.kind === 'absolute' && value.below !== undefined);
   if (filter.kind === 'token-text' || filter.kind === 'words') return true;
   if (filter.kind === 'composite') return !isWhole(filter.parameter) && !filter.values.every(isIndexed);
   if (filter.kind === 'all' || filter.kind === 'any') return filter.filters.some(isJudged);

@@ -50,6 +50,7 @@ export type Convert = (element: unknown, out: SearchValue[]) => void;
  */
 export function converterOf(parameter: SearchParameter, type: string): Convert | undefined {
   if (parameter.type === 'reference' && type === 'Resource') return referenceOfResource(parameter.target);
+  if (parameter.code === 'contenttype' && type === 'code') return mimeType;
   return CONVERTERS[parameter.type]?.[type];
 }
 
@@ -98,6 +99,14 @@ const contactPoint: Convert = (element, out) =>
 
 const code: Convert = (element, out) => {
   if (typeof element !== 'object') addToken(out, undefined, String(element), undefined);
+};
+
+/** What it begins with stands where others have a system: `:below` finds it by this (R4 search.html#mimetype). */
+const mimeType: Convert = (element, out) => {
+  code(element, out);
+  const [kind, base] = /^([^/;\s]+)\/[^;\s]+/.exec(String(element))?.slice(0, 2).reverse() ?? [];
+  addToken(out, kind, undefined, undefined);
+  addToken(out, base, undefined, undefined);
 };
 
 const string: Convert = (element, out) => {

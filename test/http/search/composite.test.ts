@@ -1,6 +1,6 @@
 /** Composites (R4 search.html#composite): values that belong together, within one element or one resource. */
-import { openTestRecords, type TestRecords } from '../support/records.ts';
-import { observation, searching } from '../support/searching.ts';
+import { openTestRecords, type TestRecords } from '../../support/records.ts';
+import { observation, searching } from '../../support/searching.ts';
 
 let it: TestRecords;
 const { put, set, ids, count } = searching(() => it);

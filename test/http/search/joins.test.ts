@@ -1,6 +1,6 @@
 /** Numbers, quantities, modifiers and joins (R4 search.html), each by its rule, over PostgreSQL. */
-import { openTestRecords, type TestRecords } from '../support/records.ts';
-import { observation, searching } from '../support/searching.ts';
+import { openTestRecords, type TestRecords } from '../../support/records.ts';
+import { observation, searching } from '../../support/searching.ts';
 
 let it: TestRecords;
 const { put, set, ids, count } = searching(() => it);

@@ -1,7 +1,7 @@
 /** Modifiers of R4 search.html, each by its rule, over PostgreSQL; and versions of references. */
-import { Refusal } from '../../src/fhir/outcome.ts';
-import { BASE_URL, openTestRecords, type TestRecords } from '../support/records.ts';
-import { observation, searching } from '../support/searching.ts';
+import { Refusal } from '../../../src/fhir/outcome.ts';
+import { BASE_URL, openTestRecords, type TestRecords } from '../../support/records.ts';
+import { observation, searching } from '../../support/searching.ts';
 
 let it: TestRecords;
 const { put, set, count } = searching(() => it);

@@ -1,5 +1,5 @@
 /** What shapes the result of a search (R4 search.html#return). */
-import { startApp, type TestApp } from './app.ts';
+import { startApp, type TestApp } from '../app.ts';
 
 let app: TestApp;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { startApp, type TestApp } from './app.ts';
+import { startApp, type TestApp } from '../app.ts';
 
 let app: TestApp;
 const FHIR = 'application/fhir+json';

@@ -1,6 +1,6 @@
 /** `_sort` by what no index has (R4 search.html#sort), and lenient handling (#errors). */
 import type { Bundle } from 'fhir/r4.js';
-import { startApp, type TestApp } from '../http/app.ts';
+import { startApp, type TestApp } from '../app.ts';
 
 let app: TestApp;
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 /** `:in`, `:not-in`, `:above`, `:below` of tokens (R4 search.html#modifiers), by value sets of the standard and held here. */
-import { Refusal } from '../../src/fhir/outcome.ts';
-import { openTestRecords, type TestRecords } from '../support/records.ts';
-import { observation, searching } from '../support/searching.ts';
+import { Refusal } from '../../../src/fhir/outcome.ts';
+import { openTestRecords, type TestRecords } from '../../support/records.ts';
+import { observation, searching } from '../../support/searching.ts';
 
 let it: TestRecords;
 const { put, set, count } = searching(() => it);
