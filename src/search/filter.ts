@@ -19,6 +19,7 @@ import {
   readReference,
   readString,
   readToken,
+  readTokenOf,
   readTyped,
   readValueSet,
 } from './values.ts';
@@ -110,7 +111,7 @@ function readPlain(
       return { kind: 'quantity', parameter, values: values.map((one) => readQuantity(code, one)) };
     case 'token':
       if (code === '_id') return { kind: 'id', ids: values.map((id) => readId(code, withoutEscapes(id))) };
-      return { kind: 'token', parameter, values: values.map((one) => readToken(code, one)) };
+      return readTokens(parameter, values);
     case 'reference':
       return {
         kind: 'reference',
@@ -135,6 +136,14 @@ function readPlain(
   }
 }
 
+function readTokens(parameter: SearchParameter, values: readonly string[]): Filter {
+  const tokens = values.map((one) => readTokenOf(parameter, one));
+  // Any code of the one system that codes have: whatever has a value.
+  if (tokens.some(({ system, code }) => system === undefined && code === undefined))
+    return { kind: 'missing', parameter, missing: false };
+  return { kind: 'token', parameter, values: tokens };
+}
+
 /** The url of what is known by one may have a version: `url=http://a/b|2.0` asks for both (R4 search.html#uri). */
 function readUris(
   definitions: Definitions,
@@ -152,7 +161,7 @@ function readUris(
       kind: 'all',
       filters: [
         { kind: 'uri', parameter, values: [url] },
-        { kind: 'token', parameter: version as SearchParameter, values: [{ code }] },
+        readTokens(version as SearchParameter, [code.replace(/[\\,|$]/g, '\\$&')]),
       ],
     };
   });

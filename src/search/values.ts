@@ -80,6 +80,17 @@ export function readToken(code: string, text: string): TokenValue {
   return second === '' ? { system: first } : { system: first, code: second };
 }
 
+/**
+ * What a token of a parameter is in the index: codes are there without the system that all of them have, and strings
+ * without case (R4 search.html#token).
+ */
+export function readTokenOf(parameter: SearchParameter, text: string): TokenValue {
+  const { systems, caseless } = parameter;
+  const { system, code } = readToken(parameter.code, text);
+  if (system && systems?.includes(system)) return code === undefined ? {} : { code };
+  return caseless && code !== undefined ? { system, code: code.toLowerCase() } : { system, code };
+}
+
 /** `system|code`: what is above or below a code is said by its system. */
 export function readCoding(code: string, text: string): Required<TokenValue> {
   const { system, code: wanted } = readToken(code, text);

@@ -50,6 +50,7 @@ export type Convert = (element: unknown, out: SearchValue[]) => void;
  */
 export function converterOf(parameter: SearchParameter, type: string): Convert | undefined {
   if (parameter.type === 'reference' && type === 'Resource') return referenceOfResource(parameter.target);
+  if (parameter.caseless) return caseless;
   if (parameter.code === 'contenttype' && type === 'code') return mimeType;
   return CONVERTERS[parameter.type]?.[type];
 }
@@ -99,6 +100,10 @@ const contactPoint: Convert = (element, out) =>
 
 const code: Convert = (element, out) => {
   if (typeof element !== 'object') addToken(out, undefined, String(element), undefined);
+};
+
+const caseless: Convert = (element, out) => {
+  if (typeof element === 'string') addToken(out, undefined, element.toLowerCase(), undefined);
 };
 
 /** What it begins with stands where others have a system: `:below` finds it by this (R4 search.html#mimetype). */
