@@ -1,266 +1,271 @@
-/** Numbers, quantities, modifiers and joins (R4 search.html), each by its rule, over PostgreSQL. */
-import { openTestRecords, type TestRecords } from '../../support/records.ts';
-import { observation, searching } from '../../support/searching.ts';
+/** Joins (R4 search.html#chaining, #has, #list) and places (location.html#search). */
+import { distance } from '../../../src/search/numbers.ts';
+import { concept, load, quantity, type Resources, world } from './world.ts';
 
-let it: TestRecords;
-const { put, set, ids, count } = searching(() => it);
-
-const LOINC = 'http://loinc.org';
-const UCUM = 'http://unitsofmeasure.org';
-const quantity = (value: number, unit = 'mmol/L') => ({
-  valueQuantity: { value, unit, system: UCUM, code: unit },
+const to = (reference: string): object => ({ reference });
+const observed = (code: string, patient: string | undefined, more: object = {}): object => ({
+  status: 'final',
+  code: concept(`urn:c|${code}`),
+  ...(patient && { subject: to(`Patient/${patient}`) }),
+  ...more,
 });
-const coded = (code: string) => ({ coding: [{ system: LOINC, code }] });
 
-beforeAll(async () => {
-  it = await openTestRecords();
-  const risk = (probability: object) => ({
-    status: 'final',
-    subject: { reference: 'Patient/ann' },
-    prediction: [probability],
-  });
-  await put('RiskAssessment', 'hundred', risk({ probabilityDecimal: 100 }));
-  await put('RiskAssessment', 'just-below', risk({ probabilityDecimal: 99.5 }));
-  await put('RiskAssessment', 'just-above', risk({ probabilityDecimal: 100.5 }));
-  await put(
-    'RiskAssessment',
-    'range',
-    risk({ probabilityRange: { low: { value: 90 }, high: { value: 110 } } }),
-  );
-  await put('RiskAssessment', 'small', risk({ probabilityDecimal: 5.35 }));
-
-  await put('Practitioner', 'doc', {
-    name: [{ family: 'Ångström' }],
-    identifier: [{ system: 'urn:s', value: 'd' }],
-  });
-  await put('Organization', 'clinic', { name: 'Clinic Cedar Ridge' });
-  const managed = { managingOrganization: { reference: 'Organization/clinic' } };
-  await put('Patient', 'ann', {
-    ...managed,
+const PEOPLE: Resources = {
+  'Organization/group': { name: 'Cedar Group', address: [{ state: 'MN' }] },
+  'Organization/clinic': { name: 'Clinic Cedar Ridge', partOf: to('Organization/group') },
+  'Practitioner/joe': { name: [{ family: 'Ångström', given: ['Joe'] }], address: [{ state: 'CA' }] },
+  'Practitioner/jane': { name: [{ given: ['Jane'] }], address: [{ state: 'MN' }] },
+  'Patient/ann': {
     name: [{ family: 'Smith', given: ['Ann'] }],
-    generalPractitioner: [{ reference: 'Practitioner/doc' }],
-    identifier: [
-      { type: { coding: [{ system: 'urn:t', code: 'MR' }] }, system: 'urn:s', value: '1' },
-      { type: { coding: [{ system: 'urn:t', code: 'SS' }] }, system: 'urn:s', value: '2' },
-    ],
     gender: 'female',
-  });
-  await put('Patient', 'bob', { name: [{ family: 'Goldsmith' }], gender: 'male' });
-  await put('Patient', 'cid', { name: [{ family: 'Jones' }] });
-  const about = (patient: string) => ({ subject: { reference: `Patient/${patient}` } });
-  await put('Observation', 'low', observation(coded('g'), { ...about('ann'), ...quantity(5.4) }));
-  await put('Observation', 'high', observation(coded('g'), { ...about('bob'), ...quantity(9) }));
-  await put('Observation', 'mass', observation(coded('w'), { ...about('bob'), ...quantity(5.4, 'kg') }));
-  const performed = { performer: [{ reference: 'Practitioner/doc' }] };
-  await put('Observation', 'by-doc', observation(coded('p'), { ...about('ann'), ...performed }));
-  const part = (code: string, value: number) => ({ code: coded(code), ...quantity(value, 'mm[Hg]') });
-  await put(
-    'Observation',
-    'pressure',
-    observation(coded('bp'), { component: [part('sys', 120), part('dia', 80)] }),
-  );
-  await put(
-    'Observation',
-    'pressure-2',
-    observation(coded('bp'), { component: [part('sys', 80), part('dia', 120)] }),
-  );
-  const named = { coding: [{ system: LOINC, code: 'n', display: 'Blutzucker nüchtern' }], text: 'Zucker' };
-  await put('Observation', 'named', observation(named, {}));
-  await put('List', 'mine', {
+    birthDate: '1990-05',
+    identifier: [{ system: 'urn:s', value: '1' }],
+    managingOrganization: to('Organization/clinic'),
+    generalPractitioner: [to('Practitioner/joe'), to('Practitioner/jane')],
+  },
+  'Patient/bob': {
+    name: [{ family: 'Goldsmith' }],
+    gender: 'male',
+    birthDate: '1950',
+    generalPractitioner: [to('Practitioner/jane')],
+  },
+  'Patient/cid': { name: [{ family: 'Jones' }] },
+  'Group/smith': { type: 'person', actual: true, name: 'Smith family' },
+};
+const OBSERVATIONS: Resources = {
+  'Observation/low': observed('g', 'ann', {
+    valueQuantity: quantity('5.4 mmol/L'),
+    effectiveDateTime: '2024-01-01',
+  }),
+  'Observation/high': observed('g', 'bob', {
+    valueQuantity: quantity('9 mmol/L'),
+    effectiveDateTime: '2024-06-01',
+  }),
+  'Observation/weight': observed('w', 'bob', { valueQuantity: quantity('54 kg') }),
+  'Observation/by-joe': observed('p', 'ann', { performer: [to('Practitioner/joe')] }),
+  'Observation/by-clinic': observed('p', undefined, { performer: [to('Organization/clinic')] }),
+  'Observation/of-group': observed('p', undefined, { subject: to('Group/smith') }),
+  'Observation/panel': observed('panel', undefined, {
+    hasMember: [to('Observation/low'), to('Observation/weight')],
+  }),
+  'DiagnosticReport/r1': { status: 'final', code: concept('r'), result: [to('Observation/high')] },
+  'DiagnosticReport/r2': { status: 'final', code: concept('r'), result: [to('Observation/panel')] },
+  'AuditEvent/seen': {
+    type: { code: 'rest' },
+    recorded: '2024-01-01T00:00:00Z',
+    agent: [{ who: to('Practitioner/jane'), requestor: true }],
+    source: { observer: { display: 'x' } },
+    entity: [{ what: to('Observation/high') }],
+  },
+  'List/mine': {
     status: 'current',
     mode: 'working',
-    entry: [{ item: { reference: 'Patient/ann' } }, { item: { reference: 'Observation/high' } }],
-  });
-  const place = (latitude: number, longitude: number) => ({ position: { latitude, longitude } });
-  await put('Location', 'boston', place(42.3601, -71.0589));
-  await put('Location', 'cambridge', place(42.3736, -71.1097));
-  await put('Location', 'antimeridian', place(0, 179.99));
-  await put('ValueSet', 'vs', { status: 'active', url: 'http://acme.org/fhir/ValueSet/123/_history/5' });
-});
-afterAll(() => it.close());
+    entry: [{ item: to('Patient/ann') }, { item: to('Observation/high') }],
+  },
+  'List/empty': { status: 'current', mode: 'working' },
+  'MedicationRequest/formula': {
+    status: 'active',
+    intent: 'order',
+    subject: to('Patient/ann'),
+    contained: [
+      { resourceType: 'Medication', id: 'm', ingredient: [{ itemCodeableConcept: concept('urn:m|abc') }] },
+    ],
+    medicationReference: to('#m'),
+  },
+  'Medication/plain': { ingredient: [{ itemCodeableConcept: concept('urn:m|abc') }] },
+};
+const place = (latitude: number, longitude: number): object => ({ position: { latitude, longitude } });
+const PLACES: Resources = {
+  'Location/boston': place(42.3601, -71.0589),
+  'Location/cambridge': place(42.3736, -71.1097),
+  'Location/zero': place(0, 0),
+  'Location/east': place(0, 0.001),
+  'Location/dateline': place(0, -179.995),
+  'Location/pole': place(89.999, 100),
+  'Location/nowhere': { name: 'without position' },
+};
 
-describe('R4 search.html#number', () => {
-  test.each([
-    ['100', ['hundred', 'just-below']],
-    ['100.0', ['hundred']],
-    ['1e2', ['hundred', 'just-above', 'just-below', 'range']],
-    ['5.4', ['small']],
-    ['ne100', ['just-above', 'range', 'small']],
-    ['gt100', ['just-above', 'range']],
-    ['ge100', ['hundred', 'just-above', 'range']],
-    ['lt100', ['just-below', 'range', 'small']],
-    ['le100', ['hundred', 'just-below', 'range', 'small']],
-    ['sa100', ['just-above']],
-    ['eb100', ['just-below', 'small']],
-    ['ap95', ['hundred', 'just-above', 'just-below', 'range']],
-    ['gt100,lt6', ['just-above', 'range', 'small']],
-  ])('probability=%s: precision counts for eq and ne only', async (value, found) => {
-    expect(await set('RiskAssessment', `probability=${value}`)).toEqual(found);
-  });
-});
+const { app, finds, refuses, ids } = world(PEOPLE, OBSERVATIONS, PLACES);
 
-describe('R4 search.html#quantity', () => {
-  test.each([
-    ['5.4', ['low', 'mass']],
-    [`5.4|${UCUM}|mmol/L`, ['low']],
-    ['5.4||mmol/L', ['low']],
-    ['5.4||kg', ['mass']],
-    [`gt5|${UCUM}|mmol/L`, ['high', 'low']],
-    ['lt5.4||mmol/L', []],
-    ['le5.4||mmol/L,gt8', ['high', 'low']],
-    ['5.40|urn:other|mmol/L', []],
-  ])('value-quantity=%s', async (value, found) => {
-    expect(await set('Observation', `value-quantity=${encodeURIComponent(value)}`)).toEqual(found);
-  });
+finds('R4 search.html#chaining: of any depth, with types', 'Observation', [
+  ['patient.family=smith', 'low by-joe'],
+  ['patient.name=ann', 'low by-joe'],
+  ['subject:Patient.name=gold', 'high weight'],
+  ['subject.name=nobody', ''],
+  ['subject:Group.code:missing=true', 'of-group'],
+  ['patient.identifier=urn:s|1', 'low by-joe'],
+  ['patient.identifier=urn:x|1', ''],
+  ['patient._id=ann', 'low by-joe'],
+  ['patient._id=ann,bob', 'low by-joe high weight'],
+  ['performer:Practitioner.family=angstrom', 'by-joe'],
+  ['performer.name=angstrom', 'by-joe'],
+  ['performer.name=clinic', 'by-clinic'],
+  ['performer:Organization.name=clinic', 'by-clinic'],
+  ['performer:Practitioner.name=clinic', ''],
+  ['subject:Patient.general-practitioner:Practitioner.family=angstrom', 'low by-joe'],
+  ['patient.general-practitioner:Practitioner.given=jane', 'low by-joe high weight'],
+  ['patient.organization.name=clinic', 'low by-joe'],
+  ['patient.organization.partof.name=cedar g', 'low by-joe'],
+  ['patient.gender=male', 'high weight'],
+  ['patient.gender=male,female', 'high weight low by-joe'],
+  ['patient.gender:not=male', 'low by-joe'],
+  ['patient.gender:not=male&code=g', 'low'],
+  ['patient.birthdate=lt1960', 'high weight'],
+  ['patient.birthdate=ge1990', 'low by-joe'],
+  ['patient.birthdate=lt1940,sa1989', 'low by-joe'],
+  ['patient.family=smith&code=g', 'low'],
+  ['patient.family=smith&patient.gender=male', ''],
+  ['patient.family:exact=smith', ''],
+  ['patient.organization:missing=true', 'high weight'],
+  ['has-member.code=w', 'panel'],
+  ['has-member.patient.family=smith', 'panel'],
+  ['has-member.value-quantity=gt50||kg', 'panel'],
+  ['has-member.value-quantity=gt60||kg', ''],
+  ['patient.name=', 'low high weight by-joe by-clinic of-group panel'],
+]);
 
-  test('with a code, and counted', async () => {
-    expect(await set('Observation', 'code=g&value-quantity=gt6')).toEqual(['high']);
-    expect(await count('Observation', 'value-quantity=gt5')).toBe(3);
-  });
-});
+finds('R4 search.html#chaining: each chain by itself', 'Patient', [
+  // Joe is in California and Jane in Minnesota: no one of them is both
+  ['general-practitioner:Practitioner.name=joe&general-practitioner:Practitioner.address-state=mn', 'ann'],
+  ['general-practitioner:Practitioner.address-state=ca,mn', 'ann bob'],
+  ['organization.name=clinic', 'ann'],
+]);
 
-describe('R4 search.html#modifiers', () => {
-  test.each([
-    ['Patient', 'family:contains=SMITH', ['ann', 'bob']],
-    ['Patient', 'gender:not=female', ['bob', 'cid']],
-    ['Patient', 'gender:not=female,male', ['cid']],
-    ['Patient', `identifier:of-type=${encodeURIComponent('urn:t|MR|1')}`, ['ann']],
-    ['Patient', `identifier:of-type=${encodeURIComponent('urn:t|SS|1')}`, []],
-    ['ValueSet', 'url:below=http://acme.org/fhir/', ['vs']],
-    ['ValueSet', 'url:above=http://acme.org/fhir/ValueSet/123/_history/5/more', ['vs']],
-    ['ValueSet', 'url:below=http://acme.org/fhir/CodeSystem', []],
-  ])('%s?%s', async (type, query, found) => {
-    expect(await set(type, query)).toEqual(found);
-  });
-});
+finds('R4 search.html#composite: at the end of a chain', 'DiagnosticReport', [
+  ['result.code-value-quantity=urn:c|g$gt5.4||mmol/L', 'r1'],
+  ['result.code-value-quantity=g$lt5.4', ''],
+  ['result.patient.birthdate=1950', 'r1'],
+  ['result.has-member.code=w', 'r2'],
+  ['result.has-member.patient.name=smith', 'r2'],
+]);
 
-describe('R4 search.html#composite: parts of one element', () => {
-  test.each([
-    ['code-value-quantity=g$5.4', ['low']],
-    [`code-value-quantity=${LOINC}|g$gt5`, ['high', 'low']],
-    ['code-value-quantity=g$gt100', []],
-    ['code-value-quantity=g$9,w$5.4', ['high', 'mass']],
-    ['component-code-value-quantity=sys$120', ['pressure']],
-    ['component-code-value-quantity=sys$gt100', ['pressure']],
-    ['component-code-value-quantity=dia$lt100||mm[Hg]', ['pressure']],
-    ['component-code-value-quantity=sys$80,dia$80', ['pressure', 'pressure-2']],
-    [`component-code-value-quantity=urn:other|sys$120`, []],
-    ['combo-code-value-quantity=g$5.4', ['low']],
-    ['combo-code-value-quantity=dia$120', ['pressure-2']],
-    ['combo-value-quantity=120', ['pressure', 'pressure-2']],
-  ])('%s', async (query, found) => {
-    const [name = '', value = ''] = query.split(/=(.*)/s);
-    expect(await set('Observation', `${name}=${encodeURIComponent(value)}`)).toEqual(found);
-  });
-});
+finds('R4 search.html#contained: what is contained is not found itself', 'Medication', [
+  ['ingredient-code=abc', 'plain'],
+  ['_id=m', ''],
+  ['ingredient-code=abc&_contained=false', 'plain'],
+]);
 
-describe('R4 search.html#modifiers: what is judged on the values', () => {
-  test.each([
-    ['Patient', 'family:exact=Smith', ['ann']],
-    ['Patient', 'family:exact=smith', []],
-    ['Observation', 'code:text=blutzucker', ['named']],
-    ['Observation', 'code:text=ZUCKER', ['named']],
-    ['Observation', 'code:text=nuchtern', []],
-    ['Patient', 'gender:missing=true', ['cid']],
-    ['Patient', 'gender:missing=false', ['ann', 'bob']],
-    ['Patient', 'organization:missing=false&gender=female', ['ann']],
-    ['Observation', 'value-quantity:missing=true&code=p', ['by-doc']],
-    ['Observation', 'value-quantity:missing=false&code=p', []],
-  ])('%s?%s', async (type, query, found) => {
-    expect(await set(type, query)).toEqual(found);
-    expect(await count(type, query)).toBe(found.length);
-  });
+finds('R4 search.html#has: who is referred to', 'Patient', [
+  ['_has:Observation:patient:code=g', 'ann bob'],
+  ['_has:Observation:patient:code=w', 'bob'],
+  ['_has:Observation:patient:code=w,p', 'ann bob'],
+  ['_has:Observation:patient:code=none', ''],
+  ['_has:Observation:subject:value-quantity=gt6', 'bob'],
+  ['_has:Observation:subject:value-quantity=gt100,5.4', 'ann'],
+  ['_has:Observation:patient:date=ge2024-05', 'bob'],
+  ['_has:Observation:patient:code=g&_has:Observation:patient:code=w', 'bob'],
+  // of the same patient, but not of the same observation
+  ['_has:Observation:patient:code=w&_has:Observation:patient:date=2024-06-01', 'bob'],
+  ['_has:Observation:patient:performer:Practitioner.family=angstrom', 'ann'],
+  ['_has:Observation:patient:_has:AuditEvent:entity:agent=Practitioner/jane', 'bob'],
+  ['_has:Observation:patient:_has:AuditEvent:entity:agent=Practitioner/joe', ''],
+  ['_has:Observation:patient:_has:Observation:has-member:code=panel', 'ann bob'],
+  ['_has:Observation:patient:_id=low', 'ann'],
+  ['_has:Observation:patient:code:not=g&gender=female', 'ann'],
+  ['_has:Observation:patient:value-quantity:missing=true', 'ann'],
+  ['_has:Observation:patient:code=g&gender=female', 'ann'],
+]);
 
-  test('pages of what is judged are full and follow each other', async () => {
-    const found = await ids('Observation', 'value-quantity:missing=false&_count=2');
-    expect(new Set(found).size).toBe(found.length);
-    expect(found.sort()).toEqual(['high', 'low', 'mass']);
-  });
-});
+finds('R4 search.html#has: of others, and together with chains', 'Practitioner', [
+  ['_has:Observation:performer:code=p', 'joe'],
+  ['_has:Observation:performer:code=g', ''],
+  ['_has:Patient:general-practitioner:_has:Observation:patient:code=w', 'jane'],
+  ['_has:Patient:general-practitioner:organization.name=clinic', 'joe jane'],
+  ['_has:Patient:general-practitioner:birthdate=1950', 'jane'],
+]);
 
-describe('R4 search.html#chaining', () => {
-  test.each([
-    ['Observation', 'patient.family=smith', ['by-doc', 'low']],
-    ['Observation', 'subject:Patient.name=gold', ['high', 'mass']],
-    ['Observation', 'subject.name=nobody', []],
-    ['Observation', 'patient.identifier=urn:s|2', ['by-doc', 'low']],
-    ['Observation', 'performer:Practitioner.family=angstrom', ['by-doc']],
-    ['Observation', 'subject:Patient.general-practitioner:Practitioner.family=angstrom', ['by-doc', 'low']],
-    ['Observation', 'patient.organization.name=clinic', ['by-doc', 'low']],
-    ['Observation', 'patient.gender:not=male&code=g', ['low']],
-    ['Observation', 'patient.family=smith&code=g', ['low']],
-    ['Patient', 'organization.name=clinic', ['ann']],
-  ])('%s?%s', async (type, query, found) => {
-    expect(await set(type, query)).toEqual(found);
-    expect(await count(type, query)).toBe(found.length);
-  });
+finds('R4 search.html#has: behind a chain', 'Observation', [
+  ['patient._has:Observation:patient:code=w', 'high weight'],
+  ['patient._has:Observation:patient:code=w&code=g', 'high'],
+  ['_has:DiagnosticReport:result:code=r', 'high panel'],
+]);
 
-  test('what was deleted is found no more, and leads nowhere', async () => {
-    await put('Patient', 'gone', { name: [{ family: 'Vanished' }] });
-    await put('Observation', 'left', observation(coded('v'), { subject: { reference: 'Patient/gone' } }));
-    expect(await set('Observation', 'patient.family=vanished')).toEqual(['left']);
-    await it.records.remove(it.operator, { type: 'Patient', id: 'gone' });
-    expect(await set('Observation', 'patient.family=vanished')).toEqual([]);
-  });
-});
+finds('R4 search.html#list', 'Patient', [
+  ['_list=mine', 'ann'],
+  ['_list=List/mine', 'ann'],
+  ['_list=mine&gender=female', 'ann'],
+  ['_list=mine&gender=male', ''],
+  ['_list=empty', ''],
+  ['_list=nothing', ''],
+]);
 
-describe('R4 search.html#has', () => {
-  test.each([
-    ['Patient', '_has:Observation:patient:code=g', ['ann', 'bob']],
-    ['Patient', '_has:Observation:patient:code=w', ['bob']],
-    ['Patient', '_has:Observation:patient:code=none', []],
-    ['Patient', '_has:Observation:subject:value-quantity=gt6', ['bob']],
-    ['Patient', '_has:Observation:patient:code=g&_has:Observation:patient:code=w', ['bob']],
-    ['Patient', '_has:Observation:patient:performer:Practitioner.family=angstrom', ['ann']],
-    ['Practitioner', '_has:Observation:performer:code=p', ['doc']],
-    ['Practitioner', '_has:Observation:performer:code=g', []],
-    ['Practitioner', '_has:Patient:general-practitioner:_has:Observation:patient:code=g', ['doc']],
-    ['Organization', '_has:Patient:organization:family=smith', ['clinic']],
-    ['Observation', 'patient._has:Observation:patient:code=w', ['high', 'mass']],
-  ])('%s?%s', async (type, query, found) => {
-    expect(await set(type, query)).toEqual(found);
-    expect(await count(type, query)).toBe(found.length);
-  });
-});
+finds('R4 location.html#search: near, on the sphere', 'Location', [
+  ['near=42.36|-71.06|1|km', 'boston'],
+  ['near=42.36|-71.06|10|km', 'boston cambridge'],
+  ['near=42.36|-71.06|1|mi', 'boston'],
+  ['near=42.36|-71.06', 'boston cambridge'],
+  ['near=42.36|-71.06|10000|m', 'boston cambridge'],
+  ['near=42.36|-71.06|1|[mi_i]', 'boston'],
+  ['near=42.36|-71.06|10', 'boston cambridge'],
+  ['near=0|0|100|m', 'zero'],
+  ['near=0|0|112|m', 'east zero'],
+  ['near=0|0.0005|56|m', 'east zero'],
+  ['near=0|179.995|1.2|km', 'dateline'],
+  ['near=0|179.995|1.1|km', ''],
+  ['near=90|0|112|m', 'pole'],
+  ['near=90|0|111|m', ''],
+  ['near=-90|0|20016|km', 'boston cambridge dateline east pole zero'],
+  ['near=1|1,90|0|1|km', 'pole'],
+  ['near:missing=true', 'nowhere'],
+]);
 
-test('R4 search.html#list: what is in a List', async () => {
-  expect(await set('Patient', '_list=mine')).toEqual(['ann']);
-  expect(await set('Observation', '_list=List/mine&code=g')).toEqual(['high']);
-  expect(await set('Patient', '_list=nothing')).toEqual([]);
+test('the distance of a degree, and halfway round', () => {
+  const at = (latitude: number, longitude: number) => ({ latitude, longitude });
+  expect(distance(at(0, 0), at(0, 1))).toBeCloseTo(111_195, 0);
+  expect(distance(at(0, 0), at(0, 180))).toBeCloseTo(Math.PI * 6_371_008.8, 3);
 });
 
-describe('R4 location.html#search: near', () => {
-  test.each([
-    ['42.36|-71.06|1|km', ['boston']],
-    ['42.36|-71.06|10|km', ['boston', 'cambridge']],
-    ['42.36|-71.06|1|mi', ['boston']],
-    ['0|-179.99|5|km', ['antimeridian']],
-  ])('near=%s', async (value, found) => {
-    expect(await set('Location', `near=${encodeURIComponent(value)}`)).toEqual(found);
+refuses('R4 location.html#search: what is no place', 'Location', [
+  ['near=42.36', 'value', /latitude\|longitude\|distance\|units/],
+  ['near=91|0|1|km', 'value', /latitude\|longitude/],
+  ['near=0|181|1|km', 'value', /latitude\|longitude/],
+  ['near=0|0|-1|km', 'value', /latitude\|longitude/],
+  ['near=0|0|1|parsec', 'value', /km/],
+  ['near=a|b', 'value', /latitude\|longitude/],
+]);
+
+refuses('R4 search.html#chaining, #has, #list: what leads nowhere', 'Observation', [
+  ['patient.shoe=1', 'not-supported', /Patient has no search parameter "shoe"/],
+  ['patient.famly=x', 'not-supported', /did you mean "family"\?/],
+  ['code.name=x', 'value', /is a chain, and code is no reference but a token/],
+  ['subject:Shoe.name=x', 'value', /cannot lead to Shoe/],
+  ['subject:Practitioner.name=x', 'value', /cannot lead to Practitioner: possible are .*Patient/],
+  ['patient.birthdate=never', 'value', /must be a date/],
+  ['patient.=x', 'not-supported', /has no search parameter ""/],
+  [`${'has-member.'.repeat(8)}code=x`, 'too-costly', /may follow 6 references/],
+  ['_has:Observation:patient=x', 'value', /must be _has:Type:reference:parameter/],
+  ['_has=x', 'not-supported', /no search parameter "_has"/],
+  ['_has:Shoe:patient:code=x', 'value', /must be _has:Type/],
+  ['_has:Observation:code:code=x', 'value', /needs a reference, and code of Observation is a token/],
+  ['_has:Observation:patient:code=x', 'value', /cannot find a Observation/],
+  ['_has:DiagnosticReport:result:shoe=x', 'not-supported', /DiagnosticReport has no search parameter "shoe"/],
+  ['_list=a b', 'value', /must be the id of one List/],
+  ['_list=$current-allergies', 'value', /must be the id of one List/],
+  ['_list:not=mine', 'value', /must be the id of one List/],
+]);
+
+test('what was deleted is found no more, and leads nowhere', async () => {
+  await load(app(), {
+    'Patient/gone': { name: [{ family: 'Vanished' }] },
+    'Observation/left': observed('v', 'gone'),
   });
+  expect(await ids('Observation', 'patient.family=vanished')).toEqual(['left']);
+  await app().send('delete', '/Patient/gone').expect(204);
+  expect(await ids('Observation', 'patient.family=vanished')).toEqual([]);
 });
 
 test('more than few at the other end are judged one by one, in order and on pages', async () => {
-  const entries = Array.from({ length: 1200 }, (_, i) => ({
-    method: 'PUT' as const,
-    type: 'Patient',
-    id: `many-${i}`,
-    body: `{"resourceType":"Patient","id":"many-${i}","name":[{"family":"Manifold"}]}`,
-  }));
-  await it.records.transaction(it.operator, entries);
-  const about = (i: number) =>
-    `{"resourceType":"Observation","id":"of-${i}","status":"final","code":{"coding":[{"system":"${LOINC}","code":"m"}]},"subject":{"reference":"Patient/many-${i}"},"effectiveDateTime":"2026-01-${String((i % 28) + 1).padStart(2, '0')}"}`;
-  await it.records.transaction(
-    it.operator,
-    Array.from({ length: 1100 }, (_, i) => ({
-      method: 'PUT' as const,
-      type: 'Observation',
-      id: `of-${i}`,
-      body: about(i),
-    })),
+  const many = (make: (i: number) => [string, object]): Resources =>
+    Object.fromEntries(Array.from({ length: 1100 }, (_, i) => make(i)));
+  await load(
+    app(),
+    many((i) => [`Patient/many-${i}`, { name: [{ family: 'Manifold' }] }]),
   );
-  expect(await count('Observation', 'patient.family=manifold')).toBe(1100);
-  expect(await ids('Observation', 'patient.family=manifold&_count=400')).toHaveLength(1100);
-  expect(await count('Patient', '_has:Observation:patient:code=m')).toBe(1100);
+  const day = (i: number) => `2026-01-${String((i % 28) + 1).padStart(2, '0')}`;
+  await load(
+    app(),
+    many((i) => [`Observation/of-${i}`, observed('m', `many-${i}`, { effectiveDateTime: day(i) })]),
+  );
+  expect(new Set(await ids('Observation', 'patient.family=manifold&_count=400')).size).toBe(1100);
   expect(new Set(await ids('Patient', '_has:Observation:patient:code=m&_count=300')).size).toBe(1100);
 });

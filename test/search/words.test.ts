@@ -1,6 +1,6 @@
 /** `_text` and `_content` (R4 search.html#text): the grammar that the standard shows, over PostgreSQL. */
-import { openBeside, openTestRecords, type TestRecords } from '../../support/records.ts';
-import { searching } from '../../support/searching.ts';
+import { openBeside, openTestRecords, type TestRecords } from '../support/records.ts';
+import { searching } from '../support/searching.ts';
 
 let it: TestRecords;
 const { put, set, count } = searching(() => it);
