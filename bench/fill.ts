@@ -12,7 +12,8 @@ import type { IndexRow } from '../src/store/index/values.ts';
 import { migrate } from '../src/store/migrate.ts';
 import { tablesOf } from '../src/store/write/batch.ts';
 import { type Column, copyInto } from './copy.ts';
-import { dataset, PRACTITIONERS, type Size } from './dataset.ts';
+import type { Size } from './dataset.ts';
+import { dataset, totalOf } from './loading.ts';
 
 const BATCH = 2000;
 const BLOCK = 1024;
@@ -42,6 +43,7 @@ const COLUMNS = {
 type Table = keyof typeof COLUMNS;
 type Rows = Record<Table, Column[][]>;
 const TABLES = Object.keys(COLUMNS) as Table[];
+const SIZES = ['observations', 'patients', 'others'] as const;
 
 /**
  * Migrates a database and fills it, unless it holds that dataset already.
@@ -54,15 +56,18 @@ export async function fill(databaseUrl: string, size: Size, log: (line: string) 
   const pool = new pg.Pool({ connectionString: databaseUrl, max: TABLES.length + 1 });
   try {
     await pool.query(
-      'create table if not exists bench_dataset (observations integer not null, patients integer not null)',
+      'create table if not exists bench_dataset (observations integer not null, patients integer not null, others integer not null)',
     );
-    const { rows } = await pool.query('select observations, patients from bench_dataset');
-    if (rows[0]?.observations === size.observations && rows[0].patients === size.patients) return;
+    const { rows } = await pool.query('select observations, patients, others from bench_dataset');
+    if (rows.length > 0 && SIZES.every((name) => rows[0][name] === size[name])) return;
     const { rows: some } = await pool.query('select from resource limit 1');
     if (rows.length > 0 || some.length > 0)
       throw new Error('The database holds something else than this benchmark: give it an empty one');
     await fillEmpty(pool, size, log);
-    await pool.query('insert into bench_dataset values ($1, $2)', [size.observations, size.patients]);
+    await pool.query(
+      'insert into bench_dataset values ($1, $2, $3)',
+      SIZES.map((name) => size[name]),
+    );
     await pool.query('vacuum (analyze)');
     await pool.query('checkpoint').catch(() => {}); // needs a role that not everyone has
   } finally {
@@ -78,7 +83,7 @@ async function fillEmpty(pool: pg.Pool, size: Size, log: (line: string) => void)
   const units = makeUnits(pool, keys.units);
   const clients = await Promise.all(TABLES.map(() => pool.connect()));
   try {
-    const total = PRACTITIONERS + 2 * size.patients + size.observations;
+    const total = totalOf(size);
     await pool.query(`select setval('rid_block', $1)`, [Math.ceil(total / BLOCK) + 2]);
     const numbers = new Map<string, number>();
     const codes = new Map<string, readonly [string, string]>();
@@ -125,8 +130,7 @@ async function rowsOf(batch: readonly Resource[], first: number, tx: number, mak
   for (const [i, resource] of batch.entries()) {
     const rid = first + i;
     const type = catalog.typeNumber(resource.resourceType);
-    // Observations are not referred to.
-    if (resource.resourceType !== 'Observation') numbers.set(`${resource.resourceType}/${resource.id}`, rid);
+    numbers.set(`${resource.resourceType}/${resource.id}`, rid);
     const analysis = indexer.analyse(resource, '');
     const targets = analysis.edges.map((edge) => numbers.get(`${edge.type}/${edge.id}`)!);
     const paths = await catalog.pathNumbers(analysis.edges.map(({ path }) => path));
@@ -137,7 +141,8 @@ async function rowsOf(batch: readonly Resource[], first: number, tx: number, mak
     rows.change.push([tx, rid, now, `{${row.patients}}`, 1, 0, type, 'c']);
     await units.add(row.units);
     const pairs = texts(row.codes);
-    for (let p = 0; p < pairs.length; p += 2) codes.set(pairs[p + 1]!, [pairs[p]!, pairs[p + 1]!]);
+    for (let p = 0; p < pairs.length; p += 2)
+      codes.set(`${pairs[p]} ${pairs[p + 1]}`, [pairs[p]!, pairs[p + 1]!]);
   }
   return rows;
 }

@@ -15,12 +15,12 @@ const PLAIN: Readonly<Record<string, string>> = {
 };
 
 /**
- * A string in the form that is stored and searched: what stands within words (O'Brien, St.) is left out, other
- * punctuation is as a blank, so that "Smith-Jones" and "Smith Jones" are the same.
+ * A string in the form that is stored and searched. Of punctuation, what people write or leave out is of no matter:
+ * apostrophes and full stops (O'Brien, St.), and hyphens, commas and the like, which are as blanks.
  */
 export function fold(text: string): string {
   if (/^[a-z0-9]*$/.test(text)) return text;
-  return foldLetters(text.replace(/['’ʼ`´.]/g, '').replace(/\p{P}+/gu, ' '));
+  return foldLetters(text.replace(/['’ʼ`´.]/g, '').replace(/[\p{Pd},;:/]+/gu, ' '));
 }
 
 /** The text without case, accents and surplus white space. */

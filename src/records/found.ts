@@ -1,12 +1,9 @@
 /** The matches of a search in an order that indexes have, those of several types merged. */
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Resource } from 'fhir/r4.js';
-import { invalid, type Refusal } from '../fhir/outcome.ts';
-import { matches } from '../search/match.ts';
 import type { Filter, SearchRequest, SortKey } from '../search/request.ts';
-import { instantOf } from '../store/pool.ts';
 import { cutPage } from '../store/read/page.ts';
 import type { After, Match, Sought } from '../store/search/search.ts';
+import { type Budget, judge, newBudget, STRIDE, spend } from './judge.ts';
 import type { Place } from './position.ts';
 import type { ReadSetting } from './setting.ts';
 
@@ -59,7 +56,7 @@ export async function takeIndexed(
   const [key] = parts[0]?.sort ?? [];
   const by = key?.by === '_lastUpdated' ? key.by : 'date';
   const order = { by, descending: (key?.descending ?? true) !== wanted.back } as const;
-  const budget = { left: MOST_JUDGED };
+  const budget = newBudget();
   const take = (part: Part): Promise<Taken> => takeOf(setting, part, order, wanted, budget);
   const [only, ...others] = parts;
   if (only && others.length === 0) return take(only);
@@ -111,15 +108,6 @@ async function takeOf(
 
 const foundOf = (type: string, match: Match): Found => ({ ...match, type, place: [match.at, match.rid] });
 
-/** So many candidates are judged for one answer. */
-const MOST_JUDGED = 20_000;
-/** And so many are read at a time. */
-const STRIDE = 500;
-
-interface Budget {
-  left: number;
-}
-
 /**
  * Matches of which the index answers a part only: candidates are judged on their values until there are enough, or, where
  * they are counted, which is from the beginning only, all of them.
@@ -139,9 +127,10 @@ async function judgedRows(
   for (let after = from; ; ) {
     const found = await store.searcher.find({ type, filters, sort, count: STRIDE }, after);
     const stride = await cutPage(store.pool, found, STRIDE);
-    for (const [i, match] of stride.entries()) {
-      if (--budget.left < 0) throw tooMany();
-      if (!passes(setting, type, judged, match)) continue;
+    spend(budget, stride.length);
+    const passed = await judge(setting, type, judged, stride);
+    for (const i of stride.keys()) {
+      if (!passed[i]) continue;
       total++;
       // Without large contents, which are read again for those that are shown.
       if (rows.length < most) rows.push(foundOf(type, found[i] as Match));
@@ -152,24 +141,4 @@ async function judgedRows(
     after = end;
     await turn();
   }
-}
-
-/** Whether a match passes filters that are judged on its values. */
-export function passes(
-  { store, definitions, baseUrl }: ReadSetting,
-  type: string,
-  judged: readonly Filter[],
-  { id, updated, content }: Match & { readonly content: string },
-): boolean {
-  if (judged.length === 0) return true;
-  const { resource, extracted: values } = store.indexer.analyse(JSON.parse(content) as Resource, baseUrl);
-  const facts = { type, id, updated: Date.parse(instantOf(updated)), values, resource, baseUrl };
-  return matches(judged, { ...facts, isResourceType: definitions.isResourceType });
-}
-
-function tooMany(): Refusal {
-  return invalid(
-    'too-costly',
-    `This search has more than ${MOST_JUDGED} candidates, which must be looked at one by one: add a parameter that narrows it, such as a patient or a code`,
-  );
 }

@@ -10,6 +10,7 @@ import type { Patch } from '../fhir/patch/patch.ts';
 import type { Claim, JobProgress, JobRequest } from '../jobs/job.ts';
 import type { Condition } from '../search/condition.ts';
 import type { SearchRequest } from '../search/request.ts';
+import type { Explained } from '../store/search/explain.ts';
 
 export type { JobAnswer, JobRequest, Perform } from '../jobs/job.ts';
 
@@ -232,6 +233,12 @@ export interface Records {
 
   history(caller: Caller, request: HistoryRequest): Promise<HistoryPage>;
   search(caller: Caller, request: SearchRequest): Promise<SearchPage>;
+  /**
+   * The statements by which a search is done, with their plans and without what they find.
+   *
+   * @throws Refusal 403 unless it is a system's access token; as search
+   */
+  explain(caller: Caller, request: SearchRequest): Promise<readonly Explained[]>;
   /** @throws Refusal 404, 410 */
   everything(caller: Caller, request: EverythingRequest): Promise<Everything>;
 

@@ -10,6 +10,7 @@ import { presentTypes, typesInCompartment } from '../store/search/types.ts';
 import type { Included } from '../store/search/versions.ts';
 import { checkEpoch } from './callers.ts';
 import { changedPage } from './changed.ts';
+import { withFarEnds } from './far-ends.ts';
 import { type Found, isIndexed, type Part, takeIndexed } from './found.ts';
 import { permitted } from './permitted.ts';
 import { changesSince, isUnchangedSince, type Position, readPosition, writePosition } from './position.ts';
@@ -66,13 +67,15 @@ async function partsOf(setting: ReadSetting, caller: Caller, request: SearchRequ
       'This access token does not allow to search any type: it needs a scope such as system/*.rs',
     );
   const codes = withCodes(setting, caller);
+  const farEnds = withFarEnds(setting);
   return Promise.all(
     allowed.map(async ({ types: [type = ''], filters, sort }) => {
       demand(access, type, 's');
-      const own = await codes(
+      const coded = await codes(
         type,
         filters.map((filter) => permitted(access, filter)),
       );
+      const own = await Promise.all(coded.map(farEnds));
       return { type, ...widened(setting.definitions, type, own), sort };
     }),
   );

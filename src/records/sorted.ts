@@ -3,17 +3,16 @@
  * by their own values.
  */
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Resource } from 'fhir/r4.js';
 import { clinicalDate } from '../fhir/clinical-date.ts';
-import type { Extracted, SearchValue } from '../fhir/extract.ts';
+import type { SearchValue } from '../fhir/extract.ts';
 import { fold } from '../fhir/fold.ts';
 import { invalid, type Refusal } from '../fhir/outcome.ts';
-import { matches } from '../search/match.ts';
+import { type Facts, matches } from '../search/match.ts';
 import type { SortKey } from '../search/request.ts';
-import { instantOf } from '../store/pool.ts';
 import { cutPage } from '../store/read/page.ts';
 import type { After, Match } from '../store/search/search.ts';
 import type { Found, Part, Taken, Wanted } from './found.ts';
+import { factsOf, joinedAmong } from './judge.ts';
 import type { Place } from './position.ts';
 import type { ReadSetting } from './setting.ts';
 
@@ -24,11 +23,11 @@ const STRIDE = 500;
 
 /** Takes matches in the order of their keys. */
 export async function takeSorted(
-  { store, definitions, baseUrl }: ReadSetting,
+  setting: ReadSetting,
   parts: readonly Part[],
   { most, place: from, back }: Wanted,
 ): Promise<Taken> {
-  const { isResourceType } = definitions;
+  const { store, definitions } = setting;
   const [{ sort: keys } = { sort: [] as readonly SortKey[] }] = parts;
   const direction = back ? -1 : 1;
   const inOrder = (one: Place, other: Place): number => direction * compare(keys, one, other);
@@ -40,15 +39,13 @@ export async function takeSorted(
     for (let after: After | undefined; ; ) {
       const found = await store.searcher.find(request, after);
       const stride = await cutPage(store.pool, found, STRIDE);
-      for (const [i, { id, rid, content, updated: at }] of stride.entries()) {
+      const joined = await joinedAmong(setting, type, judged, stride);
+      for (const [i, candidate] of stride.entries()) {
         if (++looked > MOST_SORTED) throw tooMany();
-        const analysis = store.indexer.analyse(JSON.parse(content) as Resource, baseUrl);
-        const { resource, extracted: values } = analysis;
-        const updated = Date.parse(instantOf(at));
-        const facts = { type, id, updated, values, resource, baseUrl, isResourceType };
-        if (judged.length > 0 && !matches(judged, facts)) continue;
+        const facts = factsOf(setting, type, candidate, joined);
+        if (!matches(judged, facts)) continue;
         total++;
-        const place = [...sort.map((key) => sortValue(key, { id, updated }, values, clinical)), rid];
+        const place = [...sort.map((key) => sortValue(key, facts, clinical)), candidate.rid];
         if (from && inOrder(place, from) <= 0) continue;
         // Without its content, which is read again if it is shown: what waits here may be all there is.
         rows.push({ ...(found[i] as Match), content: null, type, place });
@@ -66,8 +63,7 @@ export async function takeSorted(
 /** The least value where it ascends, the greatest where it descends. */
 function sortValue(
   key: SortKey,
-  { id, updated }: { readonly id: string; readonly updated: number },
-  values: readonly Extracted[],
+  { id, updated, values }: Facts,
   clinical: string | undefined,
 ): string | number | null {
   if (key.by === '_lastUpdated') return updated;

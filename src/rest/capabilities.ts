@@ -10,7 +10,7 @@ import { invalid } from '../fhir/outcome.ts';
 import { answerJson } from '../http/answer.ts';
 import { type Context, fhirBase, type Routes, type Visit } from '../http/exchange.ts';
 import { once } from '../http/parameters.ts';
-import { searchable } from '../search/filter.ts';
+import { searchable } from '../search/parameters.ts';
 
 const MODES = ['full', 'normative', 'terminology'];
 

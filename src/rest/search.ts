@@ -1,5 +1,5 @@
 /** search of a type, of several, of a compartment, by GET and by POST (R4 http.html#search). */
-import { invalid, operationOutcome, refusal } from '../fhir/outcome.ts';
+import { invalid, operationOutcome, type Refusal, refusal } from '../fhir/outcome.ts';
 import { readText } from '../http/body.ts';
 import { type Exchange, fhirBase } from '../http/exchange.ts';
 import { negotiate, notAcceptable } from '../http/negotiation.ts';
@@ -10,17 +10,28 @@ import { parseSearch, parseSearchOfTypes } from '../search/parse.ts';
 import { type Parameter, readParameters } from '../search/query-string.ts';
 import type { Filter, SearchRequest } from '../search/request.ts';
 import { answerBundle, type Bundle, type BundleEntry } from './bundle.ts';
-import { type Link, pageLinks, readPage } from './page-links.ts';
+import { answerExplanation, readExplain } from './explain.ts';
+import { pageLinks, readPage } from './page-links.ts';
 import { type RestContext, type Selection, selectionOf } from './selection.ts';
 
 /** GET [base]/[type]?…, [base]?…, and in a compartment [base]/Patient/[id]/[type]?… (R4 http.html#vsearch) */
 export async function search(context: RestContext, exchange: Exchange): Promise<void> {
   const { path, parameters, format, caller, request: sent } = exchange;
   const lenient = prefersLenient(sent.headers.prefer);
-  const { place, request, selection } = readSearch(context, caller.agent, path, parameters, lenient);
-  const page = await context.records.search(caller, request);
-  const bundle = searchBundle(context, caller.agent, place, request, format.asked, page);
-  if (sent.method === 'POST') demandFollowable(bundle.links);
+  const { explained, others } = readExplain(parameters);
+  const { place, request, selection } = readSearch(context, caller.agent, path, others, lenient);
+  if (explained) return answerExplanation(context, exchange, request);
+  const answer = async (asked: SearchRequest): Promise<Bundle> => {
+    const page = await context.records.search(caller, asked);
+    return searchBundle(context, caller.agent, place, asked, format.asked, page);
+  };
+  let bundle = await answer(request);
+  if (sent.method === 'POST' && !isFollowable(bundle)) {
+    // Where no number was asked for, all may come on one page.
+    if (others.some(([name]) => name === '_count')) throw tooLong();
+    bundle = await answer({ ...request, count: MOST_ON_ONE });
+    if (!isFollowable(bundle)) throw tooLong();
+  }
   return answerBundle(context, exchange, bundle, selection);
 }
 
@@ -136,18 +147,20 @@ const CUT: BundleEntry = {
 /** Characters of a URL that servers and what stands before them take (RFC 9110 §4.1 recommends 8000). */
 const MAX_LINK = 8000;
 
-/**
- * The next page is asked for by GET (R4 http.html#paging), also where the first came by POST.
- *
- * @throws Refusal 400 where there is a next page and its link is too long for that
- */
-function demandFollowable(links: readonly Link[]): void {
+/** So many come on one page where no link could lead to a next one. */
+const MOST_ON_ONE = 10_000;
+
+/** Whether a GET can follow the link to the next page (R4 http.html#paging), also where the first came by POST. */
+function isFollowable({ links }: Bundle): boolean {
   const next = links.find(({ relation }) => relation === 'next');
-  if (next && next.url.length > MAX_LINK)
-    throw invalid(
-      'too-long',
-      `There is more than one page, and the link to the next would have ${next.url.length} characters, more than the ${MAX_LINK} that a GET may: raise _count so that all is on one page, or search for fewer values at a time`,
-    );
+  return next === undefined || next.url.length <= MAX_LINK;
+}
+
+function tooLong(): Refusal {
+  return invalid(
+    'too-long',
+    `There is more than one page, and the link to the next would be longer than the ${MAX_LINK} characters that a GET may have: raise _count so that all is on one page, leave it out, or search for fewer values at a time`,
+  );
 }
 
 /** POST [base]/[type]/_search and [base]/_search: parameters come in the body, in the URL, or both */

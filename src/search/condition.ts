@@ -66,5 +66,6 @@ const ELSEWHERE = new Set<Filter['kind']>(['chain', 'has', 'list', 'words', 'val
 
 function looksElsewhere(filter: Filter): boolean {
   if (ELSEWHERE.has(filter.kind)) return true;
+  if (filter.kind === 'all' || filter.kind === 'any') return filter.filters.some(looksElsewhere);
   return 'filter' in filter && looksElsewhere(filter.filter);
 }

@@ -1,12 +1,14 @@
 /** One parameter of a query as a filter: its modifiers, chains and `_has` (R4 search.html#modifiers, #chaining, #has). */
 import type { Definitions, SearchParameter } from '../fhir/definitions.ts';
 import { isId } from '../fhir/reference.ts';
-import { referencePaths } from '../fhir/reference-paths.ts';
 import { composed } from './composites.ts';
 import { alternatives, isEscaped, splitEscaped, withoutEscapes } from './escapes.ts';
-import { parameterFault, short, tooCostly, UnknownParameter, unsupported } from './faults.ts';
+import { MAX_DEPTH, parameterFault, short, tooCostly, unsupported } from './faults.ts';
+import { readExpression } from './filter-language/read.ts';
 import { readHierarchical } from './hierarchies.ts';
-import type { ChainTarget, Filter } from './request.ts';
+import { type AtTheEnd, chainFilter, hasFilter } from './joins.ts';
+import { componentsOf, findParameter, type Grammar, isOfWords } from './parameters.ts';
+import type { Filter } from './request.ts';
 import {
   readCoding,
   readComposite,
@@ -27,27 +29,12 @@ import { readWords } from './words.ts';
 
 /** So many alternatives one parameter may list. */
 const MAX_VALUES = 1000;
+/** And so many of those types that the index looks up all at once. */
+const MAX_LISTED = 20_000;
+const LISTED = new Set<SearchParameter['type']>(['token', 'reference', 'uri']);
 /** So many value sets one parameter may name, and so many codes for what is above or below them. */
 const MAX_VALUE_SETS = 10;
 const MAX_HIERARCHIES = 50;
-/** So many references a chain may follow, one after the other. */
-const MAX_DEPTH = 6;
-
-/** What parameters are read with. */
-export interface Grammar {
-  readonly definitions: Definitions;
-  /** this server's FHIR base, for absolute references to it */
-  readonly baseUrl: string;
-}
-
-/** Parameters that nothing finds yet. */
-const LATER = new Set(['_query', '_filter']);
-
-/** The parameters that a search of a type can have. */
-export function searchable(definitions: Definitions, type: string): readonly SearchParameter[] {
-  return definitions.searchParameters(type).filter(({ code }) => !LATER.has(code));
-}
-
 /**
  * Reads a parameter.
  *
@@ -58,31 +45,32 @@ export function searchable(definitions: Definitions, type: string): readonly Sea
 export function readFilter(grammar: Grammar, type: string, name: string, value: string, depth = 0): Filter {
   if (depth > MAX_DEPTH)
     throw tooCostly(`A chain may follow ${MAX_DEPTH} references: shorten ${short(name)}`);
-  if (name.startsWith('_has:')) return readHas(grammar, type, name, value, depth);
+  if (name.startsWith('_has:')) {
+    const [, source = '', code = '', ...rest] = name.split(':');
+    const inner = rest.join(':');
+    // Without one it is no `_has` at all, and said to be so.
+    const from = inner === '' ? { source: '', code } : { source, code };
+    return hasFilter(grammar, type, name, from, (end) => readFilter(grammar, end, inner, value, depth + 1));
+  }
   const dot = name.indexOf('.');
   const [code = '', modifier, ...more] = (dot < 0 ? name : name.slice(0, dot)).split(':');
   if (more.length > 0) throw parameterFault(name, 'has two modifiers: it can have one');
   if (code === '_list') return readList(name, modifier, value);
+  if (code === '_filter' && modifier === undefined && dot < 0)
+    return readExpression(grammar, type, value, depth);
   const parameter = findParameter(grammar, type, code);
-  if (dot >= 0) return readChain(grammar, type, parameter, modifier, name.slice(dot + 1), value, depth);
+  if (dot >= 0) {
+    const rest = name.slice(dot + 1);
+    const end: AtTheEnd = (target) => readFilter(grammar, target, rest, value, depth + 1);
+    return chainFilter(grammar, type, name, { parameter, modifier }, end);
+  }
   if (!isEscaped(value))
     throw parameterFault(name, 'holds a "\\" that escapes nothing: as itself it is written "\\\\"');
   const values = alternatives(value);
-  if (values.length > MAX_VALUES)
-    throw tooCostly(`The parameter ${code} lists ${values.length} values: at most ${MAX_VALUES} are taken`);
+  demandFew(code, values, LISTED.has(parameter.type) ? MAX_LISTED : MAX_VALUES);
   return modifier === undefined
     ? readPlain(grammar, type, parameter, values)
     : readModified(grammar, type, parameter, modifier, values);
-}
-
-function findParameter({ definitions }: Grammar, type: string, code: string): SearchParameter {
-  const parameter = definitions.searchParameters(type).find((one) => one.code === code);
-  if (parameter && !LATER.has(code)) return parameter;
-  throw new UnknownParameter(
-    type,
-    code,
-    searchable(definitions, type).map((one) => one.code),
-  );
 }
 
 function readPlain(
@@ -169,9 +157,6 @@ function readUris(
   if (filters.length === 0) return plain;
   return { kind: 'any', filters: whole.length > 0 ? [plain, ...filters] : filters };
 }
-
-/** Whether it searches text, and has no values of its own: no modifiers either, and no order. */
-export const isOfWords = ({ code }: SearchParameter): boolean => code === '_text' || code === '_content';
 
 /** Which modifiers a type of parameter has (R4 search.html#modifiers). */
 const MODIFIERS: Readonly<Record<SearchParameter['type'], readonly string[]>> = {
@@ -276,92 +261,9 @@ function demandFew(name: string, values: readonly string[], most: number): void 
     throw tooCostly(`The parameter ${name} lists ${values.length} values: at most ${most} are taken`);
 }
 
-/** The parameters that a composite is made of, in their order. */
-export function componentsOf(
-  definitions: Definitions,
-  type: string,
-  { component = [], code }: SearchParameter,
-): readonly SearchParameter[] {
-  return component.map(({ definition }) => {
-    const found =
-      definitions.searchParameters(type).find(({ url }) => url === definition) ??
-      definitions.resourceTypes
-        .flatMap((each) => definitions.searchParameters(each))
-        .find(({ url }) => url === definition);
-    if (!found) throw unsupported(code, 'is made of parameters that are not known');
-    return found;
-  });
-}
-
 function readList(name: string, modifier: string | undefined, value: string): Filter {
   const id = value.startsWith('List/') ? value.slice('List/'.length) : value;
   if (modifier !== undefined || !isId(id))
     throw parameterFault(name, 'must be the id of one List, such as 42');
   return { kind: 'list', id };
-}
-
-/** `subject:Patient.name=…`: without a type, each that the reference may lead to and has the parameter. */
-function readChain(
-  grammar: Grammar,
-  type: string,
-  parameter: SearchParameter,
-  modifier: string | undefined,
-  rest: string,
-  value: string,
-  depth: number,
-): Filter {
-  const { definitions } = grammar;
-  const name = `${parameter.code}${modifier === undefined ? '' : `:${modifier}`}.${rest}`;
-  if (parameter.type !== 'reference')
-    throw parameterFault(name, `is a chain, and ${parameter.code} is no reference but a ${parameter.type}`);
-  if (!referencePaths(definitions, type, parameter))
-    throw unsupported(
-      name,
-      'is a chain through canonicals, or through a part of the references of an element: it is not supported',
-    );
-  const possible = parameter.target?.length ? parameter.target : definitions.resourceTypes;
-  if (modifier !== undefined && !possible.includes(modifier))
-    throw parameterFault(name, `cannot lead to ${short(modifier)}: possible are ${possible.join(', ')}`);
-  const targets: ChainTarget[] = [];
-  let unknown: UnknownParameter | undefined;
-  for (const target of modifier === undefined ? possible : [modifier]) {
-    try {
-      targets.push({ type: target, filter: readFilter(grammar, target, rest, value, depth + 1) });
-    } catch (fault) {
-      if (!(fault instanceof UnknownParameter)) throw fault;
-      unknown ??= fault;
-    }
-  }
-  if (targets.length === 0 && unknown) throw unknown;
-  return { kind: 'chain', parameter, targets };
-}
-
-/** `_has:Observation:patient:code=…`: who is referred to by such a resource. */
-function readHas(grammar: Grammar, type: string, name: string, value: string, depth: number): Filter {
-  const { definitions } = grammar;
-  const [, source = '', code = '', ...rest] = name.split(':');
-  if (!definitions.isResourceType(source) || rest.length === 0)
-    throw parameterFault(
-      name,
-      'must be _has:Type:reference:parameter, such as _has:Observation:patient:code',
-    );
-  const parameter = findParameter(grammar, source, code);
-  if (parameter.type !== 'reference')
-    throw parameterFault(name, `needs a reference, and ${code} of ${source} is a ${parameter.type}`);
-  if (parameter.target?.length && !parameter.target.includes(type))
-    throw parameterFault(
-      name,
-      `cannot find a ${type}: ${code} of ${source} refers to ${parameter.target.join(', ')}`,
-    );
-  if (!referencePaths(definitions, source, parameter))
-    throw unsupported(
-      name,
-      'goes by canonicals, or by a part of the references of an element: it is not supported',
-    );
-  return {
-    kind: 'has',
-    type: source,
-    parameter,
-    filter: readFilter(grammar, source, rest.join(':'), value, depth + 1),
-  };
 }

@@ -1,9 +1,9 @@
 /** A query string becomes a typed request, or is refused with what is wrong and what is possible (R4 search.html). */
 import type { Definitions } from '../fhir/definitions.ts';
-import { isIndexed, isWhole } from './composites.ts';
-import { parameterFault, short, tooCostly, UnknownParameter, unsupported } from './faults.ts';
-import { type Grammar, readFilter } from './filter.ts';
+import { parameterFault, short, tooCostly, UnknownParameter } from './faults.ts';
+import { readFilter } from './filter.ts';
 import { isInclude, readInclude } from './include.ts';
+import type { Grammar } from './parameters.ts';
 import type { Filter, SearchRequest, SortKey } from './request.ts';
 import {
   DEFAULT_COUNT,
@@ -14,7 +14,7 @@ import {
   settle,
 } from './result.ts';
 
-/** So many alternatives all parameters may list together. */
+/** So many alternatives all parameters may list together; of those that the index looks up at once ten times as many. */
 const MAX_ALL_VALUES = 2000;
 /** And so many, where each is looked for among several types. */
 const MAX_VALUES_OF_TYPES = 20_000;
@@ -156,36 +156,32 @@ function filterOf(
   lenient: boolean,
 ): Filter | undefined {
   try {
-    const filter = readFilter(grammar, type, name, value);
-    if (isLater(filter)) throw unsupported(name, 'asks for what is not supported yet');
-    return filter;
+    return readFilter(grammar, type, name, value);
   } catch (fault) {
     if (!(fault instanceof UnknownParameter)) throw fault;
-    if (lenient) return undefined;
-    throw fault.refusal(RESULT_PARAMETERS);
+    if (lenient && !fault.inValue) return undefined;
+    throw fault.refusal(fault.inValue ? [] : RESULT_PARAMETERS);
   }
 }
 
-function isLater(filter: Filter): boolean {
-  // What is judged on a resource's values is so for what is searched itself, not at the other end of a join.
-  if (filter.kind === 'chain') return filter.targets.some((target) => isJudged(target.filter));
-  if (filter.kind === 'has') return isJudged(filter.filter);
-  return 'filter' in filter && isLater(filter.filter);
-}
+/** What is looked up by one array, however long it is. */
+const LISTED = new Set<Filter['kind']>(['id', 'token', 'reference', 'uri']);
 
-function isJudged(filter: Filter): boolean {
-  if (filter.kind === 'uri') return filter.modifier !== undefined && filter.parameter.code === '_profile';
-  if (filter.kind === 'reference')
-    return filter.values.some((value) => value.kind === 'absolute' && value.below !== undefined);
-  if (filter.kind === 'token-text' || filter.kind === 'words') return true;
-  if (filter.kind === 'composite') return !isWhole(filter.parameter) && !filter.values.every(isIndexed);
-  if (filter.kind === 'all' || filter.kind === 'any') return filter.filters.some(isJudged);
-  if (filter.kind === 'chain') return filter.targets.some((target) => isJudged(target.filter));
-  return 'filter' in filter && isJudged(filter.filter);
-}
-
-/** How many alternatives a filter has. */
+/** How many alternatives a filter has, wherever they stand; a chain that of its longest end. */
 function valuesIn(filter: Filter): number {
-  if (filter.kind === 'id') return filter.ids.length;
-  return 'values' in filter ? filter.values.length : 1;
+  switch (filter.kind) {
+    case 'all':
+    case 'any':
+      return filter.filters.reduce((sum, one) => sum + valuesIn(one), 0);
+    case 'not':
+    case 'has':
+      return valuesIn(filter.filter);
+    case 'chain':
+      return Math.max(...filter.targets.map((target) => valuesIn(target.filter)));
+    case 'id':
+      return filter.ids.length / 10;
+  }
+  if (!('values' in filter)) return 1;
+  const { length } = filter.values;
+  return LISTED.has(filter.kind) && !('modifier' in filter && filter.modifier) ? length / 10 : length;
 }

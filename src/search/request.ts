@@ -14,6 +14,12 @@ export type Filter =
       readonly values: readonly QuantityValue[];
     }
   | { readonly kind: 'token'; readonly parameter: SearchParameter; readonly values: readonly TokenValue[] }
+  /** `ne` of `_filter`: a token that is not this one, of several one that is not one of them */
+  | {
+      readonly kind: 'token-other';
+      readonly parameter: SearchParameter;
+      readonly values: readonly TokenValue[];
+    }
   /** `:in` of a token: its code is in one of these value sets, by url or `ValueSet/id` */
   | { readonly kind: 'value-set'; readonly parameter: SearchParameter; readonly valueSets: readonly string[] }
   /** `:above` and `:below` of a token: the code itself, or one above or below it */
@@ -52,13 +58,14 @@ export type Filter =
   | {
       readonly kind: 'string';
       readonly parameter: SearchParameter;
-      readonly modifier?: 'exact' | 'contains';
+      readonly modifier?: StringModifier;
       readonly values: readonly string[];
     }
   | {
       readonly kind: 'uri';
       readonly parameter: SearchParameter;
-      readonly modifier?: 'above' | 'below';
+      /** `ne`: one that is not this one */
+      readonly modifier?: 'above' | 'below' | 'ne';
       readonly values: readonly string[];
     }
   | {
@@ -89,10 +96,17 @@ export type Filter =
   | { readonly kind: 'all'; readonly filters: readonly Filter[] }
   | { readonly kind: 'any'; readonly filters: readonly Filter[] };
 
+/**
+ * Of a string not its beginning. All but `exact` are without case and accents; the operators of `_filter` compare by
+ * code points (R4 search_filter.html#ops).
+ */
+export type StringModifier = 'exact' | 'contains' | 'ends' | 'eq' | 'ne' | 'gt' | 'lt' | 'ge' | 'le';
+
 export type Prefix = 'eq' | 'ne' | 'gt' | 'lt' | 'ge' | 'le' | 'sa' | 'eb' | 'ap';
 
 export interface DateValue {
-  readonly prefix: Prefix;
+  /** and of `_filter`: the resource's date contains the one searched for, or overlaps it */
+  readonly prefix: Prefix | 'co' | 'po';
   readonly range: Range;
 }
 

@@ -2,8 +2,8 @@
 import { clinicalDate } from '../fhir/clinical-date.ts';
 import type { Definitions } from '../fhir/definitions.ts';
 import { parameterFault, short, tooCostly, unsupported } from './faults.ts';
-import { isOfWords, searchable } from './filter.ts';
 import { isInclude } from './include.ts';
+import { isOfWords, searchable } from './parameters.ts';
 import type { Filter, Include, SearchRequest, SortKey, Summary } from './request.ts';
 
 /** Entries on a page where none are asked for, and at most. */

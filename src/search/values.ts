@@ -125,11 +125,23 @@ const LONGEST_PART = 250;
 /** A text (R4 search.html#string); as a whole, `exact`, it may be of any length. */
 export function readString(code: string, text: string, modifier?: 'exact' | 'contains'): string {
   const value = withoutEscapes(text);
-  const most = modifier === 'contains' ? LONGEST_PART : LONGEST_BEGINNING;
-  if (modifier !== 'exact' && fold(value).length > most)
-    throw parameterFault(code, `must be a text of ${most} characters at most`);
+  if (modifier !== 'exact')
+    demandText(code, value, modifier === 'contains' ? LONGEST_PART : LONGEST_BEGINNING);
   return value;
 }
+
+/** @returns the text as it is searched for */
+function demandText(code: string, text: string, most: number): string {
+  const folded = fold(text);
+  if (folded.length > most) throw parameterFault(code, `must be a text of ${most} characters at most`);
+  // Everything begins with nothing: that is asked for by :missing=false.
+  if (folded === '' && /\p{P}/u.test(text))
+    throw parameterFault(code, 'holds punctuation alone, which is of no matter: give a letter or digit');
+  return folded;
+}
+
+/** A text without case and accents, to be compared as a whole or with a part: the index has so much together. */
+export const readFolded = (code: string, text: string): string => demandText(code, text, LONGEST_PART);
 
 /** The url that is above or below: URNs have no hierarchy (R4 search.html#uri). */
 export function readHierarchicalUri(code: string, text: string): string {
@@ -225,7 +237,8 @@ export function readComposite(
   );
 }
 
-function readComponent(
+/** The value of one part of a composite. */
+export function readComponent(
   definitions: Definitions,
   part: SearchParameter,
   text: string,

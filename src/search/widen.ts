@@ -1,10 +1,11 @@
 /**
  * Filters that the index answers in part only: it finds what may pass, and the matcher judges that on its values
- * (match.ts). They are `:text`, `_text`, `_content`, `_profile:below`, versions of canonicals, and the few composites that it has no pairs for.
+ * (match.ts). They are `:text`, `_text`, `_content`, `_profile:below`, versions of canonicals, `ne` of tokens in
+ * `_filter`, and the few composites that it has no pairs for.
  */
 import type { Definitions } from '../fhir/definitions.ts';
 import { filterOf, isIndexed, isWhole } from './composites.ts';
-import { componentsOf } from './filter.ts';
+import { componentsOf } from './parameters.ts';
 import type { Filter } from './request.ts';
 
 /** Filters as the index answers them, and those to be judged afterwards. */
@@ -16,15 +17,21 @@ export interface Widened {
 
 /** Widens the filters of a search of one type. */
 export function widened(definitions: Definitions, type: string, filters: readonly Filter[]): Widened {
-  const judged = filters.filter((filter) => isWider(type, filter));
-  if (judged.length === 0 && !filters.some(({ kind }) => kind === 'composite')) return { filters, judged };
-  return { filters: filters.flatMap((filter) => wider(definitions, type, filter)), judged };
+  const each = filters.flatMap(conjuncts);
+  const judged = each.filter((filter) => isWider(type, filter));
+  if (judged.length === 0) return { filters, judged };
+  return { filters: each.flatMap((filter) => wider(definitions, type, filter)), judged };
 }
+
+/** Filters that must all hold, one by one: of those that the index answers nothing is judged again. */
+const conjuncts = (filter: Filter): readonly Filter[] =>
+  filter.kind === 'all' ? filter.filters.flatMap(conjuncts) : [filter];
 
 /** Whether the index finds more than what passes. */
 function isWider(type: string, filter: Filter): boolean {
   switch (filter.kind) {
     case 'token-text':
+    case 'token-other':
     case 'words':
       return true;
     case 'uri':
@@ -50,6 +57,8 @@ function wider(definitions: Definitions, type: string, filter: Filter): readonly
     case 'words':
     case 'reference':
       return [filter];
+    case 'token-other':
+      return [{ kind: 'missing', parameter: filter.parameter, missing: false }];
     case 'composite': {
       if (!isWider(type, filter)) return [filter];
       const parts = componentsOf(definitions, type, filter.parameter);

@@ -14,6 +14,8 @@ export interface TestApp {
   readonly url: string;
   /** an access token for everything */
   readonly token: string;
+  /** of its database */
+  readonly databaseUrl: string;
   /** what the server's log holds */
   readonly log: string[];
   /** the FHIR base as links are made from it */
@@ -44,6 +46,7 @@ export async function startApp(settings: Record<string, string> = {}): Promise<T
     app,
     url,
     token,
+    databaseUrl: database.url,
     log,
     base: 'https://fhir.example.org/fhir',
     send: (method, path) =>

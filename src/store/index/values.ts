@@ -48,6 +48,10 @@ export interface IndexRow {
 const LONGEST_STRING = 500;
 /** What is searched for in a string is no longer than pieces overlap (search/values.ts). */
 const STEP = LONGEST_STRING / 2;
+/** Of fewer characters than these a row is a whole string; of more, where it ends is told by a row that has a mark. */
+export const SHORT = 250;
+/** No text has it, once folded. */
+export const END = '\n';
 /** More codes and categories than these, or pairs of them, no resource is searched by. */
 const MOST_LINES = 10_000;
 const MOST_PAIRS = 10_000;
@@ -139,10 +143,13 @@ function addString(made: Making, key: Key, written: string, text: string): void 
   if (isKnown(made, `s${key.high},${key.low},${written}`)) return;
   const value = beginningOf(text);
   addRow(made, key, value, value === written ? null : written);
-  if (text === value) return;
+  if (isShort(text)) return;
   const pieces = pairKey(key, key);
   for (let at = STEP; at < text.length - STEP; at += STEP) addRow(made, pieces, pieceOf(text, at), null);
+  addRow(made, pieces, pieceOf(text, Math.max(0, text.length - LONGEST_STRING)) + END, null);
 }
+
+const isShort = (text: string): boolean => text.length < SHORT || [...text].length < SHORT;
 
 function addRow({ strings }: Making, key: Key, value: string, whole: string | null): void {
   push(strings.keys, key);

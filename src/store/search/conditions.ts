@@ -3,7 +3,13 @@ import type { Filter } from '../../search/request.ts';
 import { keyText, uriKey } from '../index/keys.ts';
 import { combined } from './combined.ts';
 import { dateCondition } from './dates.ts';
-import { chainCondition, compartmentCondition, hasCondition, listCondition } from './joins.ts';
+import {
+  chainCondition,
+  compartmentCondition,
+  hasCondition,
+  listCondition,
+  refersCondition,
+} from './joins.ts';
 import { missingCondition } from './missing.ts';
 import { referenceCondition, referenceIdentifierCondition } from './references.ts';
 import { hasOneOf, type Judged, or, type Setting } from './setting.ts';
@@ -23,6 +29,8 @@ export function condition(sql: Sql, filter: Judged, setting: Setting): string {
       return hasOneOf(sql, row, filter.keys);
     case 'has-keys':
       return `exists (select from timeline h where h.patient = ${row}.rid and h.key = any (${sql.bind(filter.keys)}::bigint[]))`;
+    case 'refers':
+      return refersCondition(sql, filter.parameter, filter.rids, setting);
     case 'indexed-words':
       return indexedWordsCondition(sql, filter, setting);
     case 'rids':

@@ -31,11 +31,17 @@ export interface Walk {
   selective: boolean;
   /** whether a code's stretch may be long, and what is looked for in it far between */
   sparse: boolean;
+  /** whether chains are left that lead to what refers to something: to be judged row by row */
+  open: boolean;
 }
 
 export interface Plans {
   settingOf(type: string, row?: string): Setting;
-  walkOf(request: { readonly type: string; readonly filters: readonly Filter[] }): Promise<Walk>;
+  /** @param open leaves chains as they are that often lead to many: a page may be full before these are counted */
+  walkOf(
+    request: { readonly type: string; readonly filters: readonly Filter[] },
+    open?: boolean,
+  ): Promise<Walk>;
 }
 
 /** Patients and codes may be many, and a system has thousands of codes: so many stretches are walked side by side. */
@@ -43,6 +49,8 @@ export const MOST_STRETCHES = 20;
 
 /** A join is begun at its other end where no more than so many are there; where there are more, each row is judged. */
 const FEW = 1000;
+/** By the numbers of those at the other end, as long as there are not more. */
+const MANY = 10_000;
 /** And the numbers found from values where no more than so many are there. */
 const FEW_VALUES = 3000;
 
@@ -73,13 +81,10 @@ export function makePlans(
     of: settingOf,
   });
 
-  async function walkOf({
-    type,
-    filters,
-  }: {
-    readonly type: string;
-    readonly filters: readonly Filter[];
-  }): Promise<Walk> {
+  async function walkOf(
+    { type, filters }: { readonly type: string; readonly filters: readonly Filter[] },
+    open = false,
+  ): Promise<Walk> {
     const setting = settingOf(type);
     const rest: Judged[] = [];
     const walk: Walk = {
@@ -90,9 +95,15 @@ export function makePlans(
       rest,
       selective: false,
       sparse: false,
+      open: false,
     };
     for (const given of (await withUnits(executor, keys.units, filters)).flatMap(allOf)) {
-      const filter = given.kind === 'chain' ? await fromTargets(given) : given;
+      if (open && leadsToMany(given)) {
+        walk.open = true;
+        rest.push(given);
+        continue;
+      }
+      const filter = given.kind === 'chain' ? await fromTargets(given, setting) : given;
       if (filter.kind === 'has') {
         const judged = await fromSources(filter, type);
         if (judged[0]?.kind === 'rids') walk.selective = true;
@@ -169,20 +180,26 @@ export function makePlans(
     return [...new Set(full)];
   }
 
-  /** A chain as a search for those it leads to, where these are few. */
-  async function fromTargets(chain: Of<'chain'>): Promise<Filter> {
-    const values: { readonly kind: 'local'; readonly type: string; readonly id: string }[] = [];
-    for (const { type, filter } of chain.targets) {
+  /** A chain as a search for those it leads to, where these are not too many. */
+  async function fromTargets(chain: Of<'chain'>, own: Setting): Promise<Judged> {
+    const { parameter, targets } = chain;
+    const found: (readonly [rid: number, type: string, id: string])[] = [];
+    for (const { type, filter } of targets) {
       const s = sql();
       const setting = settingOf(type, 't');
-      const text = `select r.id from resource_index t join resource r on r.rid = t.rid
+      const text = `select r.rid, r.id from resource_index t join resource r on r.rid = t.rid
         where t.type = ${s.bind(catalog.typeNumber(type))} and ${condition(s, filter, setting)}
-        limit ${FEW + 1 - values.length}`;
+        limit ${MANY + 1 - found.length}`;
       const { rows } = await executor.query({ text, values: s.values, rowMode: 'array' });
-      for (const [id] of rows) values.push({ kind: 'local', type, id: id as string });
-      if (values.length > FEW) return chain;
+      for (const [rid, id] of rows) found.push([rid as number, type, id as string]);
+      if (found.length > MANY) return chain;
     }
-    return { kind: 'reference', parameter: chain.parameter, values };
+    const isOfPatients = own.patient.has(parameter.code) && targets.every(({ type }) => type === 'Patient');
+    if (found.length > FEW && (isOfPatients || !own.patient.has(parameter.code)))
+      return { kind: 'refers', parameter, rids: found.map(([rid]) => rid) };
+    if (found.length > FEW) return chain;
+    const values = found.map(([, type, id]) => ({ kind: 'local', type, id }) as const);
+    return { kind: 'reference', parameter, values };
   }
 
   /** `_has` as those it finds, where those that refer to them are few. */
@@ -194,7 +211,9 @@ export function makePlans(
     const walked = patients && filter.kind === 'token' && isWalked(filter.parameter);
     const found = walked ? await walkedKeys(filter, has.type) : [];
     const rows = walked
-      ? `select t.patient as target from timeline t where t.key = any (${s.bind(found)}::bigint[])`
+      ? `select t.patient as target from timeline t where t.key = any (${s.bind(found)}::bigint[]) and t.lead
+         union all
+         select t.patient from timeline t where t.key = any (${s.bind(found)}::bigint[]) and not t.lead`
       : `select ${patients ? 'unnest(s.patients)' : 'unnest(s.targets)'} as target from resource_index s
          where s.type = ${s.bind(catalog.typeNumber(has.type))} and ${condition(s, filter, source)}`;
     const text = `select target from (${rows}) found limit ${FEW + 1}`;
@@ -208,12 +227,16 @@ export function makePlans(
   return { settingOf, walkOf };
 }
 
+/** Whether a chain goes on by a reference, as to all patients of a practitioner. */
+const leadsToMany = (filter: Filter): boolean =>
+  filter.kind === 'chain' && filter.targets.every(({ filter: one }) => one.kind === 'reference');
+
 /** All of several filters are filters of the search itself. */
 const allOf = (filter: Filter): readonly Filter[] =>
   filter.kind === 'all' ? filter.filters.flatMap(allOf) : [filter];
 
 /** Whether few resources pass a filter, as a rule. */
-function isSelective(filter: Filter): boolean {
+function isSelective(filter: Judged): boolean {
   switch (filter.kind) {
     case 'id':
     case 'string':

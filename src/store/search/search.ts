@@ -14,8 +14,9 @@ import { type Executor, type Row, run } from '../pool.ts';
 import { timestampText } from '../read/history.ts';
 import { contentColumns, type PageRow } from '../read/page.ts';
 import { condition } from './conditions.ts';
+import { withUnits } from './numbers.ts';
 import { MOST_STRETCHES, makePlans, type Walk } from './plans.ts';
-import type { Setting } from './setting.ts';
+import { isOfRow, type Setting } from './setting.ts';
 import { SNAPSHOT } from './snapshot.ts';
 import { type Sql, sql } from './sql.ts';
 
@@ -54,7 +55,12 @@ export interface Searcher {
   /** One match more than the page holds, where there are that many. */
   find(request: Sought, after?: After): Promise<Match[]>;
   count(request: Pick<Sought, 'type' | 'filters'>): Promise<number>;
+  /** Which of some resources of a type pass a filter, by their numbers. */
+  among(type: string, filter: Filter, rids: readonly number[]): Promise<ReadonlySet<number>>;
 }
+
+/** So many statements are prepared: of the shapes that they have most are never seen. */
+const MOST_NAMES = 200;
 
 /** So many rows of a timeline are walked before the other plan is tried. */
 const PATIENCE = 2000;
@@ -78,10 +84,16 @@ export function makeSearcher(
 
   async function find(request: Sought, after?: After): Promise<Match[]> {
     const limit = request.count + 1;
-    const walk = await walkOf(request);
-    if (findsNothing(walk)) return [];
     const setting = settingOf(request.type);
     const byDate = request.sort.by === 'date';
+    const first = await walkOf(request, byDate);
+    if (findsNothing(first)) return [];
+    if (first.open && !first.selective) {
+      const tried = await query(walkStatement(first, after, limit, PATIENCE));
+      if (tried.length >= limit) return matches(tried);
+    }
+    const walk = first.open ? await walkOf(request) : first;
+    if (findsNothing(walk)) return [];
     const narrow = walk.patients !== undefined || walk.keys !== undefined;
     if (byDate && !walk.selective) {
       // Without conditions of its own, or within one patient's or code's stretch, the walk is the plan.
@@ -115,7 +127,7 @@ export function makeSearcher(
       const stretches = stretchesOf(s, walk, request.type, keys);
       const page = `${beyond(s, 't.at', 't.rid', from)}${boundsIn(s, walk)}`;
       // One text for all stretches: bound once, however many there are.
-      const conditions = judged(s, walk, setting);
+      const conditions = judged(s, walk, setting, true);
       const limit = s.bind(most);
       const walked = patience === undefined ? '' : ` limit ${s.bind(patience)}`;
       const inner = stretches.map(({ where, distinct, many }) => {
@@ -140,7 +152,7 @@ export function makeSearcher(
           limit,
         ),
         values: s.values,
-        name: walk.rest.length === 0 && isOne(stretches),
+        name: isOne(stretches) && walk.rest.every((filter) => isOfRow(filter, setting)),
       };
     }
 
@@ -206,10 +218,21 @@ export function makeSearcher(
     return (await query({ text, values: s.values, name: !conditions && isOne(stretches) }))[0]?.[0] as number;
   }
 
-  // Plans made without the values are ten times slower on GIN: only walks of one stretch are prepared.
+  async function among(type: string, filter: Filter, rids: readonly number[]): Promise<ReadonlySet<number>> {
+    const s = sql();
+    const given = s.bind(rids);
+    const [known = filter] = await withUnits(executor, keys.units, [filter]);
+    const text = `select i.rid from resource_index i where i.rid = any (${given}::bigint[])
+      and ${condition(s, known, settingOf(type))}`;
+    const rows = await query({ text, values: s.values });
+    return new Set(rows.map(([rid]) => rid as number));
+  }
+
+  // Plans made without the values are ten times slower on GIN: only walks are prepared that look at rows alone.
   const names = new Map<string, string>();
   async function query({ text, values, name }: Statement): Promise<Row[]> {
-    if (!name) return (await executor.query({ text, values, rowMode: 'array' })).rows;
+    if (!name || names.size > MOST_NAMES)
+      return (await executor.query({ text, values, rowMode: 'array' })).rows;
     let known = names.get(text);
     if (!known) {
       known = `search_${createHash('sha1').update(text).digest('base64url')}`;
@@ -218,7 +241,7 @@ export function makeSearcher(
     return run(executor, { name: known, text }, values);
   }
 
-  return { find, count };
+  return { find, count, among };
 }
 
 interface Statement {
@@ -253,12 +276,24 @@ function stretchesOf(sql: Sql, walk: Walk, type: string, keys: Keys): Stretch[] 
   );
 }
 
-/** Whether a patient or a code was asked for that nothing here has. */
-const findsNothing = ({ patients, keys }: Walk): boolean => patients?.length === 0 || keys?.length === 0;
+/** Whether something was asked for that nothing here has. */
+const findsNothing = ({ patients, keys, rest }: Walk): boolean =>
+  patients?.length === 0 ||
+  keys?.length === 0 ||
+  rest.some((filter) => filter.kind === 'rids' && filter.rids.length === 0);
 
-/** What the stretches do not say, as conditions on `resource_index i`. */
-function judged(sql: Sql, { rest }: Walk, setting: Setting): string {
-  return rest.map((filter) => ` and ${condition(sql, filter, setting)}`).join('');
+/**
+ * What the stretches do not say, as conditions on `resource_index i`.
+ *
+ * @param walking whether rows come by in their order: then no index is to be asked for what a row says itself
+ */
+function judged(sql: Sql, { rest }: Walk, setting: Setting, walking = false): string {
+  return rest
+    .map((filter) => {
+      const one = condition(sql, filter, setting);
+      return walking && isOfRow(filter, setting) ? ` and coalesce(${one}, false)` : ` and ${one}`;
+    })
+    .join('');
 }
 
 const isOne = (stretches: readonly Stretch[]): boolean =>

@@ -215,6 +215,8 @@ refuses('R4 search.html#modifiers: what a string has not', 'Patient', [
   ['name:exact:contains=eve', 'value', /two modifiers/],
   [`name:contains=${'a'.repeat(251)}`, 'value', /250 characters/],
   [`name=${'a'.repeat(501)}`, 'value', /500 characters/],
+  ['name=-', 'value', /punctuation alone/],
+  ['name:contains=., ', 'value', /punctuation alone/],
   ['name=a\\b', 'value', /"\\"/],
   ['name=a\\', 'value', /"\\"/],
 ]);
