@@ -15,7 +15,7 @@ export interface Reduced {
   /** By type name or, for elements with children of their own, by path */
   readonly elements: Readonly<Record<string, Readonly<Record<string, WrittenElement>>>>;
   readonly searchParameters: readonly SearchParameter[];
-  readonly patientCompartment: Readonly<Record<string, readonly string[]>>;
+  readonly compartments: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
   readonly operations: readonly Operation[];
 }
 
@@ -38,10 +38,17 @@ export function reduceDefinitions(source: Source): Reduced {
       multipleOr: parameter.multipleOr,
       ...tokensOf(elements, source, parameter),
     })),
-    patientCompartment: Object.fromEntries(
-      source.patientCompartment
-        .resource!.filter(({ param }) => param?.length)
-        .map(({ code, param }) => [code, param!]),
+    compartments: Object.fromEntries(
+      source.compartments.map(({ code, resource = [] }) => [
+        code,
+        Object.fromEntries(
+          resource.flatMap(({ code: type, param = [] }) => {
+            // `{def}` is the resource itself.
+            const parameters = param.filter((name) => name !== '{def}');
+            return parameters.length > 0 ? [[type, parameters]] : [];
+          }),
+        ),
+      ]),
     ),
     operations: source.operations.map(
       ({ code, system, type, instance, resource = [], url = '', parameter = [] }) => ({

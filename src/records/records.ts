@@ -241,6 +241,12 @@ export interface Records {
   explain(caller: Caller, request: SearchRequest): Promise<readonly Explained[]>;
   /** @throws Refusal 404, 410 */
   everything(caller: Caller, request: EverythingRequest): Promise<Everything>;
+  /**
+   * A Composition, and after it all that it refers to here.
+   *
+   * @throws Refusal 403; 404, 410; 422 where something of it is not here
+   */
+  document(caller: Caller, id: string): Promise<readonly Stored[]>;
 
   /** One entry of a batch, by itself. */
   carryOut(caller: Caller, entry: Entry): Promise<Outcome>;

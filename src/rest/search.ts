@@ -3,15 +3,16 @@ import { invalid, operationOutcome, type Refusal, refusal } from '../fhir/outcom
 import { readText } from '../http/body.ts';
 import { type Exchange, fhirBase } from '../http/exchange.ts';
 import { negotiate, notAcceptable } from '../http/negotiation.ts';
+import { pageLinks, readPage } from '../http/page-links.ts';
 import type { FhirPath } from '../http/path.ts';
 import { prefersLenient } from '../http/prefer.ts';
 import type { SearchPage, Stored } from '../records/records.ts';
+import { compartmentFilter, typesWithin } from '../search/compartment.ts';
 import { parseSearch, parseSearchOfTypes } from '../search/parse.ts';
 import { type Parameter, readParameters } from '../search/query-string.ts';
-import type { Filter, SearchRequest } from '../search/request.ts';
+import type { SearchRequest } from '../search/request.ts';
 import { answerBundle, type Bundle, type BundleEntry } from './bundle.ts';
 import { answerExplanation, readExplain } from './explain.ts';
-import { pageLinks, readPage } from './page-links.ts';
 import { type RestContext, type Selection, selectionOf } from './selection.ts';
 
 /** GET [base]/[type]?…, [base]?…, and in a compartment [base]/Patient/[id]/[type]?… (R4 http.html#vsearch) */
@@ -63,24 +64,23 @@ export function readSearch(
   const one = member ?? type;
   const asked =
     one === '' || one === '*'
-      ? parseSearchOfTypes(definitions, typesIn(context, member), parameters, base, lenient)
+      ? parseSearchOfTypes(
+          definitions,
+          member === undefined ? definitions.resourceTypes : typesWithin(definitions, type),
+          parameters,
+          base,
+          lenient,
+        )
       : parseSearch(definitions, one, parameters, base, lenient);
-  const within: Filter[] = member === undefined ? [] : [{ kind: 'compartment', type, id }];
-  const request: SearchRequest = {
-    ...asked,
-    filters: [...within, ...asked.filters],
-    each: asked.each?.map((each) => ({ ...each, filters: [...within, ...each.filters] })),
-    after,
-  };
+  const within = <Asked extends Pick<SearchRequest, 'types' | 'filters'>>(each: Asked): Asked =>
+    member === undefined
+      ? each
+      : {
+          ...each,
+          filters: [compartmentFilter(definitions, { type, id }, each.types[0] as string), ...each.filters],
+        };
+  const request: SearchRequest = { ...within(asked), each: asked.each?.map(within), after };
   return { place, request, selection: selectionOfTypes(context, request) };
-}
-
-/** All types, or those of which something may be in a patient's compartment. */
-function typesIn({ definitions }: RestContext, member: string | undefined): readonly string[] {
-  if (member === undefined) return definitions.resourceTypes;
-  return definitions.resourceTypes.filter(
-    (type) => type === 'Patient' || definitions.patientCompartment(type).length > 0,
-  );
 }
 
 /** `_elements` names those of each type that is searched. */

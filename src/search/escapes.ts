@@ -31,3 +31,6 @@ export const isEscaped = (text: string): boolean =>
 export function withoutEscapes(text: string): string {
   return text.includes('\\') ? text.replace(/\\([,|$\\])/g, '$1') : text;
 }
+
+/** A text that stands for itself in a search (R4 search.html#escaping). */
+export const escaped = (text: string): string => text.replace(/[\\,|$]/g, '\\$&');

@@ -167,7 +167,7 @@ function planFor(
     clinical: clinicalDate(definitions, type),
     walked: new Set(parameters.filter(isWalked).map(({ code }) => code)),
     patient: patientParameters(definitions, type),
-    compartment: new Set(definitions.patientCompartment(type)),
+    compartment: new Set(definitions.compartment('Patient', type)),
     // A btree row is what costs: combo-x is x or component-x, and a composite over the whole resource is both
     // of its parts, as each stands there once.
     left: new Set(

@@ -8,7 +8,7 @@ import type { Catalog } from '../catalog.ts';
 import { codeKey, isWalked, type Keys, keyText, systemKey, tokenKey } from '../index/keys.ts';
 import type { WordIndex } from '../index/words.ts';
 import type { Numbers } from '../numbers.ts';
-import { type Executor, run } from '../pool.ts';
+import { type Executor, type Row, run } from '../pool.ts';
 import { condition } from './conditions.ts';
 import { boundsOf } from './dates.ts';
 import { withUnits } from './numbers.ts';
@@ -31,7 +31,7 @@ export interface Walk {
   selective: boolean;
   /** whether a code's stretch may be long, and what is looked for in it far between */
   sparse: boolean;
-  /** whether chains are left that lead to what refers to something: to be judged row by row */
+  /** whether chains are left that lead to many: to be judged row by row */
   open: boolean;
 }
 
@@ -98,12 +98,14 @@ export function makePlans(
       open: false,
     };
     for (const given of (await withUnits(executor, keys.units, filters)).flatMap(allOf)) {
-      if (open && leadsToMany(given)) {
+      const isLeft = open && leadsToMany(given);
+      const filter =
+        given.kind === 'chain' && !isLeft ? await fromTargets(given, setting, open ? FEW : MANY) : given;
+      if (filter.kind === 'chain') {
         walk.open = true;
-        rest.push(given);
+        rest.push(filter);
         continue;
       }
-      const filter = given.kind === 'chain' ? await fromTargets(given, setting) : given;
       if (filter.kind === 'has') {
         const judged = await fromSources(filter, type);
         if (judged[0]?.kind === 'rids') walk.selective = true;
@@ -180,26 +182,36 @@ export function makePlans(
     return [...new Set(full)];
   }
 
-  /** A chain as a search for those it leads to, where these are not too many. */
-  async function fromTargets(chain: Of<'chain'>, own: Setting): Promise<Judged> {
+  /** A chain as a search for those it leads to, where these are few, or by their numbers, where they are many. */
+  async function fromTargets(chain: Of<'chain'>, own: Setting, most: number): Promise<Judged> {
     const { parameter, targets } = chain;
-    const found: (readonly [rid: number, type: string, id: string])[] = [];
-    for (const { type, filter } of targets) {
-      const s = sql();
-      const setting = settingOf(type, 't');
-      const text = `select r.rid, r.id from resource_index t join resource r on r.rid = t.rid
-        where t.type = ${s.bind(catalog.typeNumber(type))} and ${condition(s, filter, setting)}
-        limit ${MANY + 1 - found.length}`;
-      const { rows } = await executor.query({ text, values: s.values, rowMode: 'array' });
-      for (const [rid, id] of rows) found.push([rid as number, type, id as string]);
-      if (found.length > MANY) return chain;
-    }
-    const isOfPatients = own.patient.has(parameter.code) && targets.every(({ type }) => type === 'Patient');
-    if (found.length > FEW && (isOfPatients || !own.patient.has(parameter.code)))
-      return { kind: 'refers', parameter, rids: found.map(([rid]) => rid) };
-    if (found.length > FEW) return chain;
-    const values = found.map(([, type, id]) => ({ kind: 'local', type, id }) as const);
-    return { kind: 'reference', parameter, values };
+    const few: { readonly kind: 'local'; readonly type: string; readonly id: string }[] = [];
+    for (const { type, filter } of targets)
+      for (const [id] of await targetsOf(type, filter, 'id', FEW + 1 - few.length))
+        few.push({ kind: 'local', type, id: id as string });
+    if (few.length <= FEW) return { kind: 'reference', parameter, values: few };
+    // Columns of patients have no others.
+    const mixed = own.patient.has(parameter.code) && targets.some(({ type }) => type !== 'Patient');
+    if (most <= FEW || mixed) return chain;
+    const many: number[] = [];
+    for (const { type, filter } of targets)
+      for (const [rid] of await targetsOf(type, filter, 'rid', most + 1 - many.length))
+        many.push(rid as number);
+    return many.length > most ? chain : { kind: 'refers', parameter, rids: many };
+  }
+
+  async function targetsOf(
+    type: string,
+    filter: Filter,
+    column: 'id' | 'rid',
+    limit: number,
+  ): Promise<Row[]> {
+    if (limit <= 0) return [];
+    const s = sql();
+    const text = `select r.${column} from resource_index t join resource r on r.rid = t.rid
+      where t.type = ${s.bind(catalog.typeNumber(type))} and ${condition(s, filter, settingOf(type, 't'))}
+      limit ${limit}`;
+    return (await executor.query({ text, values: s.values, rowMode: 'array' })).rows;
   }
 
   /** `_has` as those it finds, where those that refer to them are few. */
@@ -250,6 +262,8 @@ function isSelective(filter: Judged): boolean {
       return true;
     case 'token':
       return filter.parameter.code === 'identifier';
+    case 'any':
+      return filter.filters.every(isSelective);
     default:
       return false;
   }

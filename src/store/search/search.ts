@@ -102,15 +102,16 @@ export function makeSearcher(
     const limit = request.count + 1;
     const setting = settingOf(request.type);
     const byDate = request.sort.by === 'date';
-    const first = await walkOf(request, byDate);
+    const first = await walkOf(request, true);
     if (findsNothing(first)) return [];
-    if (first.open && !first.selective) {
-      const tried = await query(walkStatement(first, after, limit, PATIENCE));
+    const narrow = first.patients !== undefined || first.keys !== undefined;
+    if (first.open && !first.selective && (byDate || !narrow)) {
+      const walk = byDate ? walkStatement : updatedStatement;
+      const tried = await query(walk(first, after, limit, PATIENCE));
       if (tried.length >= limit) return matches(tried);
     }
     const walk = first.open ? await walkOf(request) : first;
     if (findsNothing(walk)) return [];
-    const narrow = walk.patients !== undefined || walk.keys !== undefined;
     if (byDate && !walk.selective) {
       // Without conditions of its own, or within one patient's or code's stretch, the walk is the plan.
       if (walk.rest.length === 0 || (narrow && !walk.sparse))
