@@ -78,7 +78,7 @@ const HIERARCHY: Resources = {
   },
 };
 
-const { finds, refuses } = world(OBSERVATIONS, CANONICALS, HIERARCHY);
+const { app, finds, refuses } = world(OBSERVATIONS, CANONICALS, HIERARCHY);
 
 const PATIENT = 'relative absolute version1 version2';
 finds('R4 search.html#reference: an id, Type/id, a url of this server, a url', 'Observation', [
@@ -162,6 +162,19 @@ finds('R4 search.html#recursive: ":below" and ":above" in a hierarchy of places'
   ['location:above=42', 'at-42'],
   ['location:below=wing,elsewhere', 'at-ward elsewhere'],
 ]);
+
+finds('R4 search.html#recursive: together with others, and beyond a reference', 'Patient', [
+  ['_has:Procedure:patient:location:below=wing', 'p'],
+  ['_has:Procedure:patient:location:below=bed', ''],
+]);
+
+test('R4 search.html#recursive: whoever may not search places does not learn what is part of them', async () => {
+  const token = await app().app.issueToken({ scope: 'system/Procedure.rs', client: 'test', minutes: 5 });
+  const asked = (query: string) =>
+    app().send('get', `/Procedure?${query}`).set('Authorization', `Bearer ${token}`);
+  await asked('location=42').expect(200);
+  await asked('location:below=42').expect(403);
+});
 
 const FORM = /must be an id, Type\/id, Type\/id\/_history\/version or a url/;
 refuses('R4 search.html#recursive: what has no hierarchy', 'QuestionnaireResponse', [
