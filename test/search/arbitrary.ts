@@ -378,7 +378,11 @@ function modified({
 }: SearchParameter): fc.Arbitrary<readonly [string, string]> | undefined {
   // Combinations have no modifiers.
   if (name === '_id' || name === '_lastUpdated' || type === 'composite') return undefined;
-  const own = Object.entries(MODIFIED[type] ?? {}).map(([modifier, value]) =>
+  // Of all tokens identifiers have types.
+  const possible = Object.entries(MODIFIED[type] ?? {}).filter(
+    ([modifier]) => modifier !== 'of-type' || name === 'identifier',
+  );
+  const own = possible.map(([modifier, value]) =>
     several(value).map((values) => [`${name}:${modifier}`, values] as const),
   );
   const missing = fc.constantFrom('true', 'false').map((value) => [`${name}:missing`, value] as const);
