@@ -1,9 +1,15 @@
-/** What R4 4.0.1 defines, read from the generated file: types and their elements, search parameters, operations. */
+/**
+ * What R4 4.0.1 defines, read from the generated file: types and their elements, search parameters, operations. Posted
+ * SearchParameters come to it (posted-parameters.ts).
+ */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type PostedSet, withPosted } from './posted-parameters.ts';
 
-/** A SearchParameter of the standard (R4 searchparameter.html). */
+/** A SearchParameter, of the standard or posted (R4 searchparameter.html). */
 export interface SearchParameter {
+  /** of a posted one: its number, under which resources are indexed by it; another definition has another */
+  readonly posted?: number;
   readonly code: string;
   readonly type:
     | 'number'
@@ -23,7 +29,17 @@ export interface SearchParameter {
   /** Of a composite: urls of its parts and their paths from the composite's expression */
   readonly component?: readonly { readonly definition: string; readonly expression: string }[];
   readonly multipleOr?: boolean;
+  readonly multipleAnd?: boolean;
+  /** of a posted one: where given, only these are taken, as the query has them (`of-type`) */
+  readonly modifiers?: readonly string[];
+  readonly comparators?: readonly string[];
+  /** of a posted one: where given, a chain goes on by these parameters only */
+  readonly chains?: readonly string[];
 }
+
+/** What tells a parameter's values from those of others of its type: what was posted anew has the code of the one before. */
+export const nameOf = ({ code, posted }: Pick<SearchParameter, 'code' | 'posted'>): string =>
+  posted === undefined ? code : `${code}#${posted}`;
 
 /** One element of a type (R4 elementdefinition.html), of its snapshot only what the server needs. */
 export interface ElementDefinition {
@@ -79,8 +95,15 @@ export interface Definitions {
    * @param type  resource type, data type, or path of a backbone element (`Observation.component`)
    */
   elements(type: string): ReadonlyMap<string, ElementDefinition>;
-  /** Search parameters of a resource type with those of Resource and DomainResource, sorted by code. */
+  /**
+   * Search parameters of a resource type with those of Resource and DomainResource, sorted by code, as of now: posted
+   * ones are among them when all resources are indexed by them. The same list as long as nothing of it has changed.
+   */
   searchParameters(type: string): readonly SearchParameter[];
+  /** Those that resources of a type are indexed by: also posted ones that do not answer yet. */
+  indexedBy(type: string): readonly SearchParameter[];
+  /** The posted ones, with what becomes of them. */
+  readonly posted: PostedSet;
   /** Codes of the search parameters that put a resource of this type in a Patient's compartment; empty for others. */
   patientCompartment(type: string): readonly string[];
   readonly operations: readonly Operation[];
@@ -103,8 +126,20 @@ const FILE = join(import.meta.dirname, '../../generated/r4/definitions.json');
  *
  * @throws  Error saying how to make them, where they are missing
  */
-export async function loadDefinitions(): Promise<Definitions> {
-  const written: Written = JSON.parse(await read());
+export async function loadDefinitions(): Promise<OpenDefinitions> {
+  return withPosted(standard(JSON.parse(await read())));
+}
+
+/** Definitions that posted SearchParameters come to and go from. */
+export interface OpenDefinitions extends Definitions {
+  /** From now on these are the posted ones. */
+  adopt(posted: PostedSet): void;
+}
+
+/** What the standard alone defines. */
+export type Standard = Omit<Definitions, 'indexedBy' | 'posted'>;
+
+function standard(written: Written): Standard {
   const resourceTypes = new Set(written.resourceTypes);
   const byType = new Map(Object.entries(written.elements));
   const compartment = new Map(Object.entries(written.patientCompartment));

@@ -1,5 +1,6 @@
 /** One parameter of a query as a filter: its modifiers, chains and `_has` (R4 search.html#modifiers, #chaining, #has). */
 import type { Definitions, SearchParameter } from '../fhir/definitions.ts';
+import { isFor } from '../fhir/posted-parameters.ts';
 import { isId } from '../fhir/reference.ts';
 import { referencePaths } from '../fhir/reference-paths.ts';
 import { composed } from './composites.ts';
@@ -66,6 +67,7 @@ export function readFilter(grammar: Grammar, type: string, name: string, value: 
   const values = alternatives(value);
   if (values.length > MAX_VALUES)
     throw tooCostly(`The parameter ${code} lists ${values.length} values: at most ${MAX_VALUES} are taken`);
+  demandTaken(grammar, parameter, modifier, values);
   return modifier === undefined
     ? readPlain(grammar, type, parameter, values)
     : readModified(grammar, type, parameter, modifier, values);
@@ -74,11 +76,48 @@ export function readFilter(grammar: Grammar, type: string, name: string, value: 
 function findParameter({ definitions }: Grammar, type: string, code: string): SearchParameter {
   const parameter = definitions.searchParameters(type).find((one) => one.code === code);
   if (parameter && !LATER.has(code)) return parameter;
+  const { posted } = definitions;
+  const coming = posted.parameters.find(
+    ({ answers, parameter: one }) => !answers && one.code === code && isFor(definitions, one, type),
+  );
+  if (coming)
+    throw new UnknownParameter(
+      type,
+      code,
+      [],
+      `is being indexed: ${coming.percent} % done, job ${coming.job}`,
+    );
   throw new UnknownParameter(
     type,
     code,
     searchable(definitions, type).map((one) => one.code),
   );
+}
+
+/** What a posted parameter says of itself: that is all that it takes. */
+function demandTaken(
+  { definitions }: Grammar,
+  { code, posted, modifiers, multipleOr, comparators }: SearchParameter,
+  modifier: string | undefined,
+  values: readonly string[],
+): void {
+  if (posted === undefined) return;
+  if (values.length > 1 && multipleOr === false)
+    throw parameterFault(code, 'takes one value, and no list (SearchParameter.multipleOr)');
+  const name = modifier !== undefined && definitions.isResourceType(modifier) ? '[type]' : modifier;
+  if (name !== undefined && modifiers && !modifiers.includes(name))
+    throw unsupported(
+      code,
+      `has the modifier ":${short(name)}", which its SearchParameter does not list: possible are ${modifiers.map((one) => `:${one}`).join(', ') || 'none'}`,
+    );
+  // Without a prefix a value is to be equal, which is always possible.
+  const prefix =
+    comparators && values.map((one) => one.slice(0, 2)).find((two) => /^(?!eq)[a-z]{2}$/.test(two));
+  if (prefix && !comparators.includes(prefix))
+    throw unsupported(
+      code,
+      `has the prefix ${prefix}, which its SearchParameter does not list: possible are ${comparators.join(', ') || 'none'}`,
+    );
 }
 
 function readPlain(
@@ -147,6 +186,10 @@ const MODIFIERS: Readonly<Record<SearchParameter['type'], readonly string[]>> = 
   uri: ['above', 'below'],
   special: [],
 };
+
+/** All modifiers that a parameter of a type may have. */
+export const modifiersOf = (type: SearchParameter['type']): readonly string[] =>
+  type === 'composite' ? [] : ['missing', ...MODIFIERS[type]];
 
 function readModified(
   grammar: Grammar,
@@ -217,7 +260,7 @@ function readModified(
     case 'reference:identifier':
       return { kind: 'reference-identifier', parameter, values: values.map((one) => readToken(code, one)) };
   }
-  const possible = parameter.type === 'composite' ? [] : ['missing', ...MODIFIERS[parameter.type]];
+  const possible = modifiersOf(parameter.type);
   const known = possible.includes(modifier)
     ? 'is not supported yet'
     : `is none of its type, ${parameter.type}`;
@@ -274,6 +317,12 @@ function readChain(
     throw unsupported(
       name,
       'is a chain through canonicals, or through a part of the references of an element: it is not supported',
+    );
+  const next = /^[^.:]+/.exec(rest)?.[0] ?? '';
+  if (parameter.chains && !parameter.chains.includes(next))
+    throw unsupported(
+      name,
+      `goes on by ${short(next)}, which its SearchParameter does not list: possible are ${parameter.chains.join(', ') || 'none'}`,
     );
   const possible = parameter.target?.length ? parameter.target : definitions.resourceTypes;
   if (modifier !== undefined && !possible.includes(modifier))
