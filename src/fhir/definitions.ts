@@ -5,41 +5,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type PostedSet, withPosted } from './posted-parameters.ts';
+import type { SearchParameter } from './search-parameter.ts';
 
-/** A SearchParameter, of the standard or posted (R4 searchparameter.html). */
-export interface SearchParameter {
-  /** of a posted one: its number, under which resources are indexed by it; another definition has another */
-  readonly posted?: number;
-  readonly code: string;
-  readonly type:
-    | 'number'
-    | 'date'
-    | 'string'
-    | 'token'
-    | 'reference'
-    | 'composite'
-    | 'quantity'
-    | 'uri'
-    | 'special';
-  readonly base: readonly string[];
-  /** FHIRPath; `_text`, `_content` and `_query` have none */
-  readonly expression?: string;
-  readonly target?: readonly string[];
-  readonly url: string;
-  /** Of a composite: urls of its parts and their paths from the composite's expression */
-  readonly component?: readonly { readonly definition: string; readonly expression: string }[];
-  readonly multipleOr?: boolean;
-  readonly multipleAnd?: boolean;
-  /** of a posted one: where given, only these are taken, as the query has them (`of-type`) */
-  readonly modifiers?: readonly string[];
-  readonly comparators?: readonly string[];
-  /** of a posted one: where given, a chain goes on by these parameters only */
-  readonly chains?: readonly string[];
-}
-
-/** What tells a parameter's values from those of others of its type: what was posted anew has the code of the one before. */
-export const nameOf = ({ code, posted }: Pick<SearchParameter, 'code' | 'posted'>): string =>
-  posted === undefined ? code : `${code}#${posted}`;
+export { nameOf, type SearchParameter } from './search-parameter.ts';
 
 /** One element of a type (R4 elementdefinition.html), of its snapshot only what the server needs. */
 export interface ElementDefinition {
@@ -137,9 +105,7 @@ export interface OpenDefinitions extends Definitions {
 }
 
 /** What the standard alone defines. */
-export type Standard = Omit<Definitions, 'indexedBy' | 'posted'>;
-
-function standard(written: Written): Standard {
+function standard(written: Written): Omit<Definitions, 'indexedBy' | 'posted'> {
   const resourceTypes = new Set(written.resourceTypes);
   const byType = new Map(Object.entries(written.elements));
   const compartment = new Map(Object.entries(written.patientCompartment));

@@ -1,5 +1,5 @@
 /** Definitions as of now: those of the standard, and the SearchParameters that were posted to this server. */
-import type { OpenDefinitions, SearchParameter, Standard } from './definitions.ts';
+import type { SearchParameter } from './search-parameter.ts';
 
 /** A posted SearchParameter that acts, or will. */
 export interface Posted {
@@ -20,13 +20,26 @@ export interface PostedSet {
   readonly parameters: readonly Posted[];
 }
 
+/** What of the standard's definitions is needed. */
+interface Standard {
+  searchParameters(type: string): readonly SearchParameter[];
+  elements(type: string): ReadonlyMap<string, unknown>;
+}
+
+/** What becomes of these, as fhir/definitions.ts describes it. */
+interface Open extends Standard {
+  indexedBy(type: string): readonly SearchParameter[];
+  readonly posted: PostedSet;
+  adopt(posted: PostedSet): void;
+}
+
 interface Lists {
   readonly answering: readonly SearchParameter[];
   readonly indexed: readonly SearchParameter[];
 }
 
 /** Makes definitions that follow what is posted. Types that nothing was posted for keep the standard's own lists. */
-export function withPosted(standard: Standard): OpenDefinitions {
+export function withPosted<S extends Standard>(standard: S): S & Open {
   let set: PostedSet = { version: 0, parameters: [] };
   let byType = new Map<string, Lists>();
 

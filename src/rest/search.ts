@@ -5,6 +5,7 @@ import { type Exchange, fhirBase } from '../http/exchange.ts';
 import { negotiate, notAcceptable } from '../http/negotiation.ts';
 import type { FhirPath } from '../http/path.ts';
 import { prefersLenient } from '../http/prefer.ts';
+import { understood } from '../http/understood.ts';
 import type { SearchPage, Stored } from '../records/records.ts';
 import { parseSearch, parseSearchOfTypes } from '../search/parse.ts';
 import { type Parameter, readParameters } from '../search/query-string.ts';
@@ -17,7 +18,12 @@ import { type RestContext, type Selection, selectionOf } from './selection.ts';
 export async function search(context: RestContext, exchange: Exchange): Promise<void> {
   const { path, parameters, format, caller, request: sent } = exchange;
   const lenient = prefersLenient(sent.headers.prefer);
-  const { place, request, selection } = readSearch(context, caller.agent, path, parameters, lenient);
+  const given = parameters.filter(([, value]) => value !== '').length;
+  const { place, request, selection } = await understood(
+    context,
+    () => readSearch(context, caller.agent, path, parameters, lenient),
+    (found) => !lenient || found.request.parameters.length >= given,
+  );
   const page = await context.records.search(caller, request);
   const bundle = searchBundle(context, caller.agent, place, request, format.asked, page);
   if (sent.method === 'POST') demandFollowable(bundle.links);
