@@ -1,5 +1,6 @@
 /** What leans on search parameters, read by those that there are now. */
 import { Refusal } from '../fhir/outcome.ts';
+import { Redefined } from '../records/answering.ts';
 import type { Context } from './exchange.ts';
 
 /**
@@ -21,4 +22,14 @@ export async function understood<T>(
   }
   await records.refreshDefinitions();
   return read();
+}
+
+/** Does what reads a search and asks for it; once more, where a parameter was redefined between the two. */
+export async function asDefined<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (fault) {
+    if (!(fault instanceof Redefined)) throw fault;
+    return work();
+  }
 }

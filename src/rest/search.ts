@@ -5,7 +5,7 @@ import { type Exchange, fhirBase } from '../http/exchange.ts';
 import { negotiate, notAcceptable } from '../http/negotiation.ts';
 import type { FhirPath } from '../http/path.ts';
 import { prefersLenient } from '../http/prefer.ts';
-import { understood } from '../http/understood.ts';
+import { asDefined, understood } from '../http/understood.ts';
 import type { SearchPage, Stored } from '../records/records.ts';
 import { parseSearch, parseSearchOfTypes } from '../search/parse.ts';
 import { type Parameter, readParameters } from '../search/query-string.ts';
@@ -19,12 +19,14 @@ export async function search(context: RestContext, exchange: Exchange): Promise<
   const { path, parameters, format, caller, request: sent } = exchange;
   const lenient = prefersLenient(sent.headers.prefer);
   const given = parameters.filter(([, value]) => value !== '').length;
-  const { place, request, selection } = await understood(
-    context,
-    () => readSearch(context, caller.agent, path, parameters, lenient),
-    (found) => !lenient || found.request.parameters.length >= given,
-  );
-  const page = await context.records.search(caller, request);
+  const { place, request, selection, page } = await asDefined(async () => {
+    const searched = await understood(
+      context,
+      () => readSearch(context, caller.agent, path, parameters, lenient),
+      (found) => !lenient || found.request.parameters.length >= given,
+    );
+    return { ...searched, page: await context.records.search(caller, searched.request) };
+  });
   const bundle = searchBundle(context, caller.agent, place, request, format.asked, page);
   if (sent.method === 'POST') demandFollowable(bundle.links);
   return answerBundle(context, exchange, bundle, selection);
