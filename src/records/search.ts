@@ -1,6 +1,7 @@
 /** search of a type, of several, of a compartment (R4 http.html#search). */
 import { demand } from '../access/access.ts';
 import { refusal } from '../fhir/outcome.ts';
+import { postedIn } from '../search/posted.ts';
 import type { SearchRequest } from '../search/request.ts';
 import { widened } from '../search/widen.ts';
 import { instantOf } from '../store/pool.ts';
@@ -8,6 +9,7 @@ import { cutPage } from '../store/read/page.ts';
 import { snapshotNow } from '../store/search/snapshot.ts';
 import { presentTypes, typesInCompartment } from '../store/search/types.ts';
 import type { Included } from '../store/search/versions.ts';
+import { demandAnswering } from './answering.ts';
 import { checkEpoch } from './callers.ts';
 import { changedPage } from './changed.ts';
 import { withFarEnds } from './far-ends.ts';
@@ -25,6 +27,7 @@ export async function search(
   request: SearchRequest,
 ): Promise<SearchPage> {
   const { store, callers } = setting;
+  demandAnswering(setting.definitions, postedIn(request));
   const position = request.after === undefined ? {} : readPosition(store.catalog, request.after);
   const parts = await inhabited(setting, await partsOf(setting, caller, request));
   const page =

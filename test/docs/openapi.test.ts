@@ -194,6 +194,22 @@ describe('the examples', () => {
     app = await startApp();
     for (const file of ['00-organizations', '10-lopez', '12-sondergaard', '15-muller'])
       await send('post', '/fhir', readFileSync(join(ROOT, `fixtures/${file}.json`), 'utf8')).expect(200);
+    await send('put', '/fhir/SearchParameter/marital-status', {
+      ...{
+        resourceType: 'SearchParameter',
+        id: 'marital-status',
+        url: 'https://example.org/marital-status',
+        name: 'MaritalStatus',
+      },
+      ...{
+        status: 'active',
+        description: 'Married, or not',
+        code: 'marital-status',
+        base: ['Patient'],
+        type: 'token',
+      },
+      expression: 'Patient.maritalStatus',
+    }).expect(201);
     await send('put', '/fhir/Composition/maria-lopez-summary', {
       ...{ resourceType: 'Composition', id: 'maria-lopez-summary', status: 'final', title: 'Summary' },
       ...{ type: { text: 'summary' }, date: '2026-01-01', author: [{ display: 'Clinic' }] },

@@ -1,9 +1,9 @@
 /** The index rows of one resource, made from its search values and edges. */
 import type { Resource } from 'fhir/r4.js';
 import { clinicalDate } from '../../fhir/clinical-date.ts';
-import type { Definitions, SearchParameter } from '../../fhir/definitions.ts';
+import { type Definitions, nameOf, type SearchParameter } from '../../fhir/definitions.ts';
 import { compileEdges, type Edge } from '../../fhir/edges.ts';
-import { compileExtractor, type Extracted } from '../../fhir/extract.ts';
+import { compileExtractor, EXTRACTOR_VERSION, type Extracted } from '../../fhir/extract.ts';
 import { patientParameters } from '../../fhir/patient-parameters.ts';
 import { parseReference, withoutVersion } from '../../fhir/reference.ts';
 import { isWhole } from '../../search/composites.ts';
@@ -18,7 +18,15 @@ export interface Analysis {
   readonly resource: Resource;
   readonly extracted: readonly Extracted[];
   readonly edges: readonly Edge[];
+  /** by which it is indexed: definitions may change before its row is made */
+  readonly plan: TypePlan;
 }
+
+/** So many sets of posted parameters a database may have, one after the other. */
+export const MOST_SETS = 2 ** 20;
+
+/** What an index row says it was made by: the version of the extractors, then that of what was posted. */
+export const madeBy = (parameters: number): number => EXTRACTOR_VERSION * MOST_SETS + parameters;
 
 export interface Indexer {
   analyse(resource: Resource, baseUrl: string): Analysis;
@@ -47,7 +55,7 @@ export function makeIndexer(
   const plans = new Map<string, TypePlan>();
   const planOf = (type: string): TypePlan => {
     let plan = plans.get(type);
-    if (!plan) {
+    if (!plan || plan.version !== definitions.posted.version) {
       plan = planFor(definitions, catalog, type);
       plans.set(type, plan);
     }
@@ -58,10 +66,11 @@ export function makeIndexer(
       resource,
       extracted: extractor.extract(resource),
       edges: edges(resource, baseUrl),
+      plan: planOf(resource.resourceType),
     }),
     row(analysis, rid, targets, paths, baseUrl) {
       const { resourceType } = analysis.resource;
-      const plan = planOf(resourceType);
+      const { plan } = analysis;
       const own = keys.type(resourceType);
       const made = {
         timeline: [own.high, own.low],
@@ -101,14 +110,15 @@ export function makeIndexer(
       };
       for (let i = 0; i < extracted.length; i++) {
         const { parameter, value } = extracted[i]!;
-        const bit = plan.bits.get(parameter.code)!;
+        const name = nameOf(parameter);
+        const bit = plan.bits.get(name)!;
         present[bit >> 3]! |= 128 >> (bit & 7);
-        if (plan.left.has(parameter.code)) continue;
+        if (plan.left.has(name)) continue;
         const key = keys.parameter(resourceType, parameter);
         if (value.kind === 'date' && parameter === plan.clinical && made.at === null) {
           made.at = value.low;
           made.until = value.high;
-        } else if (value.kind === 'token' && plan.walked.has(parameter.code)) walkedToken(made, key, value);
+        } else if (value.kind === 'token' && plan.walked.has(name)) walkedToken(made, key, value);
         else addValue(made, key, value, parameter.code === '_profile');
         if (value.kind === 'reference') addLocal(parameter, key, value.reference);
       }
@@ -121,6 +131,7 @@ export function makeIndexer(
         made.others.push(Math.floor(target / 4294967296), target | 0);
       }
       return {
+        parameters: plan.version,
         patients: made.patients,
         at: made.at,
         until: made.until,
@@ -140,7 +151,9 @@ export function makeIndexer(
 }
 
 /** How the parameters of a type are indexed. */
-interface TypePlan {
+export interface TypePlan {
+  /** of the posted parameters */
+  readonly version: number;
   readonly clinical: SearchParameter | undefined;
   /** parameters whose tokens have timeline rows */
   readonly walked: ReadonlySet<string>;
@@ -161,11 +174,12 @@ function planFor(
   { parameterBit }: Pick<Catalog, 'parameterBit'>,
   type: string,
 ): TypePlan {
-  const parameters = definitions.searchParameters(type);
-  const bits = new Map(parameters.map(({ code }) => [code, parameterBit(type, code)]));
+  const parameters = definitions.indexedBy(type);
+  const bits = new Map(parameters.map(nameOf).map((name) => [name, parameterBit(type, name)]));
   return {
+    version: definitions.posted.version,
     clinical: clinicalDate(definitions, type),
-    walked: new Set(parameters.filter(isWalked).map(({ code }) => code)),
+    walked: new Set(parameters.filter(isWalked).map(nameOf)),
     patient: patientParameters(definitions, type),
     compartment: new Set(definitions.compartment('Patient', type)),
     // A btree row is what costs: combo-x is x or component-x, and a composite over the whole resource is both
@@ -174,7 +188,9 @@ function planFor(
       parameters
         .filter(
           (parameter) =>
-            (type === 'Observation' && parameter.code.startsWith('combo-')) ||
+            (type === 'Observation' &&
+              parameter.posted === undefined &&
+              parameter.code.startsWith('combo-')) ||
             (parameter.type === 'composite' && isWhole(parameter)),
         )
         .map(({ code }) => code),

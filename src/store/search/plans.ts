@@ -1,6 +1,6 @@
 /** What is found out before a search: the stretch of the timeline that holds all matches, and what is left to be judged. */
 import { clinicalDate } from '../../fhir/clinical-date.ts';
-import type { Definitions } from '../../fhir/definitions.ts';
+import { type Definitions, nameOf } from '../../fhir/definitions.ts';
 import { patientParameters } from '../../fhir/patient-parameters.ts';
 import { referencePaths } from '../../fhir/reference-paths.ts';
 import type { Filter } from '../../search/request.ts';
@@ -76,7 +76,7 @@ export function makePlans(
     clinical: clinicalDate(definitions, type)?.code,
     patient: patientParameters(definitions, type),
     typeNumber: catalog.typeNumber,
-    bitOf: ({ code }) => catalog.parameterBit(type, code),
+    bitOf: (parameter) => catalog.parameterBit(type, nameOf(parameter)),
     pathsOf: (parameter) => referencePaths(definitions, type, parameter) ?? [],
     of: settingOf,
   });
