@@ -47,9 +47,9 @@ export type ReindexProgress =
   /** `expires` in milliseconds */
   | { readonly state: 'done'; readonly result: ReindexResult; readonly expires: number };
 
-/** Parts that it is split into: several for each process there may be, each of some thousands of numbers. */
+/** Parts that it is split into: several for each process there may be, each of a thousand numbers at least. */
 const PARTS = 64;
-const LEAST_PART = 5000;
+const LEAST_PART = 1000;
 
 /** So often a part is done again whose counts are not as they should be. */
 export const ROUNDS = 3;

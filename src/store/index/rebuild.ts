@@ -50,8 +50,11 @@ export interface Count {
   readonly current: number;
 }
 
-/** Resources whose locks are held together: writers of one wait some ten milliseconds at most. */
+/** Resources whose locks are held together: who writes one waits some tens of milliseconds. */
 const STRIDE = 100;
+
+// Old values meet new ones by hash: each with each would be most of the time of a stride (100 ms against 15).
+const PLAN_STRIDE = 'set local plan_cache_mode = force_custom_plan; set local enable_hashjoin = on';
 
 const STALE = `(i.extractor is null or i.extractor / ${MOST_SETS} < $4::integer / ${MOST_SETS} or i.extractor % ${MOST_SETS} < $4::integer % ${MOST_SETS})`;
 const NEXT = {
@@ -124,6 +127,7 @@ export function makeRebuilder(store: {
       await codeKeys.add(writes.flatMap(({ row }) => row?.codes ?? []));
       await units.add(writes.flatMap(({ row }) => row?.units ?? []));
       const all = parametersOf(catalog, writes);
+      await executor.query(PLAN_STRIDE);
       const [done] = await run(
         executor,
         REBUILD,
