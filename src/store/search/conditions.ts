@@ -6,6 +6,7 @@ import { dateCondition } from './dates.ts';
 import {
   chainCondition,
   compartmentCondition,
+  containsCondition,
   hasCondition,
   listCondition,
   refersCondition,
@@ -90,6 +91,8 @@ export function condition(sql: Sql, filter: Judged, setting: Setting): string {
       return hasCondition(sql, filter, setting, condition);
     case 'list':
       return listCondition(sql, filter, setting);
+    case 'contains':
+      return containsCondition(sql, filter, setting);
     case 'compartment':
       return compartmentCondition(sql, filter, setting);
     case 'not':

@@ -257,6 +257,7 @@ function isSelective(filter: Judged): boolean {
     case 'uri':
     case 'of-type':
     case 'list':
+    case 'contains':
     case 'compartment':
     case 'near':
       return true;
