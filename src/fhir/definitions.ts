@@ -23,6 +23,10 @@ export interface SearchParameter {
   /** Of a composite: urls of its parts and their paths from the composite's expression */
   readonly component?: readonly { readonly definition: string; readonly expression: string }[];
   readonly multipleOr?: boolean;
+  /** Of a token of codes, which do not say their system: those that their value sets are of */
+  readonly systems?: readonly string[];
+  /** Of a token of strings, whose case is of no matter */
+  readonly caseless?: boolean;
 }
 
 /** One element of a type (R4 elementdefinition.html), of its snapshot only what the server needs. */

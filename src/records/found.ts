@@ -2,7 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Filter, SearchRequest, SortKey } from '../search/request.ts';
 import { cutPage } from '../store/read/page.ts';
-import type { After, Match, Sought } from '../store/search/search.ts';
+import { type After, isAsIndexed, type Match, type Sought, UNDATED } from '../store/search/search.ts';
 import { type Budget, judge, newBudget, STRIDE, spend } from './judge.ts';
 import type { Place } from './position.ts';
 import type { ReadSetting } from './setting.ts';
@@ -55,7 +55,11 @@ export async function takeIndexed(
 ): Promise<Taken> {
   const [key] = parts[0]?.sort ?? [];
   const by = key?.by === '_lastUpdated' ? key.by : 'date';
-  const order = { by, descending: (key?.descending ?? true) !== wanted.back } as const;
+  const order = {
+    by,
+    descending: (key?.descending ?? true) !== wanted.back,
+    undated: wanted.back ? 'first' : 'last',
+  } as const;
   const budget = newBudget();
   const take = (part: Part): Promise<Taken> => takeOf(setting, part, order, wanted, budget);
   const [only, ...others] = parts;
@@ -67,16 +71,16 @@ export async function takeIndexed(
     total += taken.reduce((sum, each) => sum + (each.total ?? 0), 0);
     const direction = order.descending ? -1 : 1;
     rows = [...rows, ...taken.flatMap((each) => each.rows)]
-      .sort((a, b) => direction * (compareTimes(a.at, b.at) || a.rid - b.rid))
+      .sort((a, b) => direction * (compareTimes(a.at, b.at, isAsIndexed(order)) || a.rid - b.rid))
       .slice(0, wanted.most);
   }
   return { rows, total: wanted.total === 'none' ? undefined : total };
 }
 
-/** PostgreSQL's texts of time stamps, from -infinity over 1 BC to the year 10000. */
-function compareTimes(one: string, other: string): number {
+/** PostgreSQL's texts of time stamps, from -infinity, or with it at the end, over 1 BC to the year 10000. */
+function compareTimes(one: string, other: string, isFirst: boolean): number {
   const era = (text: string): number => {
-    if (text === '-infinity') return 0;
+    if (text === UNDATED) return isFirst ? 0 : 4;
     return text.endsWith('BC') ? 1 : text.indexOf('-') === 4 ? 2 : 3;
   };
   const difference = era(one) - era(other);

@@ -6,6 +6,7 @@ import type { Extracted, SearchValue } from '../fhir/extract.ts';
 import { fold } from '../fhir/fold.ts';
 import { parseReference, withoutVersion } from '../fhir/reference.ts';
 import { dateMatches } from './dates.ts';
+import { isVersionBelow } from './hierarchies.ts';
 import { distance, numberMatches } from './numbers.ts';
 import type {
   ComponentValue,
@@ -219,9 +220,7 @@ const isTyped = (wanted: readonly TypedValue[], token: Value<'token'>): boolean 
 
 const isIdentified = (wanted: readonly TokenValue[], { identifier }: Value<'reference'>): boolean =>
   identifier !== undefined &&
-  wanted.some(
-    ({ system = '', code = '' }) => (identifier.system ?? '') === system && (identifier.value ?? '') === code,
-  );
+  isToken(wanted, { kind: 'token', system: identifier.system, code: identifier.value });
 
 const isNear = (wanted: readonly NearValue[], place: Value<'position'>): boolean =>
   wanted.some((value) => distance(value, place) <= value.meters);
@@ -234,9 +233,10 @@ function isBelow(wanted: readonly string[], { uri }: Value<'uri'>): boolean {
   return wanted.some((one) => uri.startsWith(one));
 }
 
-/** Uris are the same or not: no case, no beginning (R4 search.html#uri). */
+/** Uris are the same or not: no case, no beginning (R4 search.html#uri); canonicals also without their version. */
 const URIS = {
-  eq: (wanted: readonly string[], { uri }: Value<'uri'>): boolean => wanted.includes(uri),
+  eq: (wanted: readonly string[], { uri }: Value<'uri'>): boolean =>
+    wanted.includes(uri) || wanted.includes(withoutVersion(uri)),
   ne: (wanted: readonly string[], { uri }: Value<'uri'>): boolean => wanted.some((one) => one !== uri),
   above: isAbove,
   below: isBelow,
@@ -279,15 +279,21 @@ function isReference(
   for (let i = 0; i < wanted.length; i++) {
     const value = wanted[i] as ReferenceValue;
     if (value.kind === 'absolute') {
-      if (isUrl(reference, value.url)) return true;
+      if (isUrl(reference, value)) return true;
     } else if (reference.includes(value.id) && isLocal(reference, value, targets, facts)) return true;
   }
   return false;
 }
 
 /** A url of another server as it is written; of a canonical also without its version. */
-const isUrl = (reference: string, url: string): boolean =>
-  reference.startsWith(url) && (reference.length === url.length || withoutVersion(reference) === url);
+const isUrl = (
+  reference: string,
+  { url, below }: Extract<ReferenceValue, { readonly kind: 'absolute' }>,
+): boolean => {
+  if (!reference.startsWith(url)) return false;
+  if (below === undefined) return reference.length === url.length || withoutVersion(reference) === url;
+  return reference[url.length] === '|' && isVersionBelow(reference.slice(url.length + 1), below);
+};
 
 /** A reference to a resource of this server, relative or not, to the version that is asked for, or to whichever. */
 function isLocal(

@@ -38,6 +38,17 @@ export type Filter =
       readonly parameter: SearchParameter;
       readonly values: readonly ReferenceValue[];
     }
+  /** `:above` and `:below` of a reference: to one of these, or to what they are part of, or what is part of them */
+  | {
+      readonly kind: 'kin';
+      readonly parameter: SearchParameter;
+      readonly direction: 'above' | 'below';
+      /** of the hierarchy */
+      readonly type: string;
+      /** by which one of these says what it is part of */
+      readonly part: SearchParameter;
+      readonly ids: readonly string[];
+    }
   /** `:identifier`: a logical reference */
   | {
       readonly kind: 'reference-identifier';
@@ -132,7 +143,8 @@ export interface TypedValue {
 
 export type ReferenceValue =
   | { readonly kind: 'local'; readonly type?: string; readonly id: string; readonly version?: string }
-  | { readonly kind: 'absolute'; readonly url: string };
+  /** `below`: of a canonical, what its version begins with */
+  | { readonly kind: 'absolute'; readonly url: string; readonly below?: string };
 
 /** One value for each component, in the parameter's order. */
 export type CompositeValue = readonly ComponentValue[];

@@ -175,7 +175,7 @@ describe('R4 compartmentdefinition.html and operationslist.html', () => {
   });
 
   test('operations with their levels', () => {
-    expect(definitions.operations).toHaveLength(46);
+    expect(definitions.operations).toHaveLength(47);
     expect(definitions.operations.find(({ code }) => code === 'lastn')).toEqual({
       code: 'lastn',
       system: false,

@@ -122,6 +122,9 @@ test('each that is not listed is 400', async () => {
   expect(await notAnswered(paths, 400)).toEqual([]);
 }, 120_000);
 
+/** Types whose resources may be part of others. */
+const PARTS = ['CarePlan', 'Encounter', 'Location', 'Organization', 'ResearchStudy', 'Task'];
+
 test('each modifier that its documentation tells is taken, and others are 400', async () => {
   const told = types
     .filter((_, i) => i % 12 === 0)
@@ -137,6 +140,11 @@ test('each modifier that its documentation tells is taken, and others are 400', 
   const taken = told.flatMap(({ type, one, modifiers }) =>
     modifiers.map((modifier) => {
       const target = app.app.definitions.searchParameters(type).find(({ code }) => code === one.name)?.target;
+      // Any reference may be a canonical, with versions below it.
+      if (one.type === 'reference' && modifier === 'below')
+        return query(type, `${one.name}:below`, 'http://a/x|1');
+      if (one.type === 'reference' && modifier === 'above')
+        return query(type, `${one.name}:above`, `${target?.find((each) => PARTS.includes(each))}/x`);
       if (modifier === '[type]') return query(type, `${one.name}:${target?.[0] ?? 'Patient'}`, 'x');
       const value = modifier === 'missing' || one.type === 'token' ? MODIFIER_VALUES[modifier] : undefined;
       return query(

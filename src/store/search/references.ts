@@ -1,9 +1,10 @@
 /** Conditions of references (R4 search.html#reference). */
 import type { SearchParameter } from '../../fhir/definitions.ts';
 import type { Filter, ReferenceValue } from '../../search/request.ts';
-import { identifierKey, keyText, localKey, uriKey, versionOf } from '../index/keys.ts';
+import { keyText, localKey, uriKey, versionOf } from '../index/keys.ts';
 import { hasOneOf, or, type Setting } from './setting.ts';
 import type { Sql } from './sql.ts';
+import { tokenValueKeys } from './tokens.ts';
 
 /** Patients are found by their numbers, other local targets by key and number, what is elsewhere by key. */
 export function referenceCondition(
@@ -48,16 +49,12 @@ export function referenceCondition(
     union all select ${at}.rid from resource_index ${at} where ${or(found)})`;
 }
 
-/** `:identifier` (R4 search.html#reference): a logical reference, as its system and value have one key together. */
+/** `:identifier` (R4 search.html#reference): a logical reference is found as a token. */
 export function referenceIdentifierCondition(
   sql: Sql,
   { parameter, values }: Extract<Filter, { readonly kind: 'reference-identifier' }>,
   { type, keys, row }: Setting,
 ): string {
   const own = keys.parameter(type, parameter);
-  return hasOneOf(
-    sql,
-    row,
-    values.map(({ system = '', code = '' }) => keyText(identifierKey(own, system, code))),
-  );
+  return hasOneOf(sql, row, values.flatMap((value) => tokenValueKeys(own, value)).map(keyText));
 }

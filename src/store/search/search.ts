@@ -46,7 +46,12 @@ export interface Sought {
   readonly type: string;
   /** all of them must hold */
   readonly filters: readonly Filter[];
-  readonly sort: { readonly by: 'date' | '_lastUpdated'; readonly descending: boolean };
+  readonly sort: {
+    readonly by: 'date' | '_lastUpdated';
+    readonly descending: boolean;
+    /** where those stand that have no date; else where the index has them, as the earliest of all */
+    readonly undated?: 'first' | 'last';
+  };
   /** matches on a page */
   readonly count: number;
 }
@@ -83,6 +88,17 @@ export function makeSearcher(
   const { settingOf, walkOf } = plans;
 
   async function find(request: Sought, after?: After): Promise<Match[]> {
+    const { sort, count } = request;
+    if (isAsIndexed(sort)) return findAmong(request, after);
+    const [first, second]: Dated[] = sort.descending ? ['undated', 'dated'] : ['dated', 'undated'];
+    const begun: Dated = after?.at === UNDATED ? 'undated' : 'dated';
+    if (after && begun === second) return findAmong(request, after, second);
+    const found = await findAmong(request, after, first);
+    if (found.length > count) return found;
+    return [...found, ...(await findAmong({ ...request, count: count - found.length }, undefined, second))];
+  }
+
+  async function findAmong(request: Sought, after?: After, among?: Dated): Promise<Match[]> {
     const limit = request.count + 1;
     const setting = settingOf(request.type);
     const byDate = request.sort.by === 'date';
@@ -117,9 +133,10 @@ export function makeSearcher(
     }
 
     function beyond(sql: Sql, column: string, rid: string, from: After | undefined): string {
-      if (!from) return 'true';
+      const dated = among === undefined ? '' : `${column} ${among === 'dated' ? '>' : '='} '${UNDATED}' and `;
+      if (!from) return `${dated}true`;
       const comparison = request.sort.descending ? '<' : '>';
-      return `(${column}, ${rid}) ${comparison} (${sql.bind(from.at)}, ${sql.bind(from.rid)})`;
+      return `${dated}(${column}, ${rid}) ${comparison} (${sql.bind(from.at)}, ${sql.bind(from.rid)})`;
     }
 
     /** Rides on timeline_patient or timeline_key, backwards or forwards. */
@@ -244,6 +261,14 @@ export function makeSearcher(
 
   return { find, count, among };
 }
+
+/** What the index has as the date of what has none. */
+export const UNDATED = '-infinity';
+type Dated = 'dated' | 'undated';
+
+/** Whether those without date stand where the index has them. */
+export const isAsIndexed = ({ by, descending, undated }: Sought['sort']): boolean =>
+  by !== 'date' || undated === undefined || (undated === 'last') === descending;
 
 interface Statement {
   readonly text: string;
