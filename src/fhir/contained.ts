@@ -27,5 +27,8 @@ export function containedIn(
 /** A contained resource as its references see it: `#id` leads to the others, and `#` to the container. */
 export function amongOthers({ resource }: Contained, container: Resource): Resource {
   const { contained = [] } = container as { readonly contained?: readonly unknown[] };
-  return { ...resource, contained: [{ resourceType: container.resourceType, id: '' }, ...contained] } as Resource;
+  return {
+    ...resource,
+    contained: [{ resourceType: container.resourceType, id: '' }, ...contained],
+  } as Resource;
 }

@@ -5,22 +5,11 @@
  */
 import type { Extracted } from '../../fhir/extract.ts';
 import { type ParsedReference, withoutVersion } from '../../fhir/reference.ts';
-import type { ChainTarget, Filter } from '../../search/request.ts';
-import {
-  codeKey,
-  identifierKey,
-  type Keys,
-  keyText,
-  localKey,
-  ofTypeKey,
-  systemKey,
-  tokenKey,
-  uriKey,
-} from './keys.ts';
+import { type Keys, localKey } from './keys.ts';
 import { addValue, type Making, push } from './values.ts';
 
-/** The type under which contained resources of a type have their keys. */
-const within = (type: string): string => `#${type}`;
+/** The type under which contained resources of a type have their keys; its own key all that contain one have. */
+export const within = (type: string): string => `#${type}`;
 
 /**
  * Adds the keys of a contained resource: one that it is there, those of its tokens, uris and references; and to the
@@ -44,46 +33,5 @@ export function addContained(
     if (value.kind !== 'reference' || value.reference === undefined) continue;
     const parsed = parse(withoutVersion(value.reference));
     if (parsed.kind === 'local') push(made.others, localKey(key, parsed.type, parsed.id));
-  }
-}
-
-/** The key that all have which contain a resource of a type. */
-export const containedKey = (keys: Keys, type: string): string => keyText(keys.type(within(type)));
-
-/** Keys of a container, one of each set, where what it contains of a type may pass a filter. */
-export function containedKeys(keys: Keys, { type, filter }: ChainTarget): readonly (readonly string[])[] {
-  const sets = setsOf(keys, within(type), filter);
-  return sets.length > 0 ? sets : [[containedKey(keys, type)]];
-}
-
-function setsOf(keys: Keys, type: string, filter: Filter): readonly (readonly string[])[] {
-  if (filter.kind === 'all') return filter.filters.flatMap((one) => setsOf(keys, type, one));
-  if (!('parameter' in filter)) return [];
-  const own = keys.parameter(type, filter.parameter);
-  switch (filter.kind) {
-    case 'token':
-      return [
-        filter.values.flatMap(({ system, code }) => {
-          if (code === undefined) return [keyText(systemKey(own, system ?? ''))];
-          if (system !== undefined) return [keyText(tokenKey(own, system, code))];
-          return [keyText(codeKey(own, code)), keyText(tokenKey(own, '', code))];
-        }),
-      ];
-    case 'of-type':
-      return [filter.values.map(({ system, code, value }) => keyText(ofTypeKey(own, system, code, value)))];
-    case 'uri':
-      return filter.modifier ? [] : [filter.values.map((uri) => keyText(uriKey(own, uri)))];
-    case 'reference-identifier':
-      return [filter.values.map(({ system = '', code = '' }) => keyText(identifierKey(own, system, code)))];
-    case 'reference':
-      return [
-        filter.values.flatMap((value) => {
-          if (value.kind === 'absolute') return [keyText(uriKey(own, value.url))];
-          const types = value.type === undefined ? (filter.parameter.target ?? []) : [value.type];
-          return types.map((target) => keyText(localKey(own, target, value.id)));
-        }),
-      ];
-    default:
-      return [];
   }
 }

@@ -1,9 +1,8 @@
 /** Conditions on other resources: chains, `_has`, lists and compartments (R4 search.html#chaining, #has, #list). */
 import type { SearchParameter } from '../../fhir/definitions.ts';
 import type { Filter } from '../../search/request.ts';
-import { containedKey, containedKeys } from '../index/contained.ts';
 import { compartmentKey, keyText } from '../index/keys.ts';
-import { type Condition, hasOneOf, or, type Setting } from './setting.ts';
+import { type Condition, or, type Setting } from './setting.ts';
 import type { Sql } from './sql.ts';
 
 type Of<Kind extends Filter['kind']> = Extract<Filter, { readonly kind: Kind }>;
@@ -79,29 +78,6 @@ export function listCondition(sql: Sql, { id }: Of<'list'>, { row, typeNumber }:
     from resource ${r} join resource_index ${l} on ${l}.rid = ${r}.rid cross join ${edges(l, e)}
     where ${r}.type = ${sql.bind(typeNumber('List'))} and ${r}.id = ${sql.bind(id)}
       and ${e}.path = any (array(select code from path where name = 'List.entry.item')))`;
-}
-
-/** Of so many types each is looked for by what is asked of it; of more it is enough that one is there. */
-const FEW_TYPES = 4;
-
-/** The row contains what may pass, as its keys tell. */
-export function containsCondition(
-  sql: Sql,
-  { targets }: Of<'contains'>,
-  { keys, row }: Pick<Setting, 'keys' | 'row'>,
-): string {
-  if (targets.length > FEW_TYPES)
-    return hasOneOf(
-      sql,
-      row,
-      targets.map(({ type }) => containedKey(keys, type)),
-    );
-  return or(
-    targets.map((target) => {
-      const sets = containedKeys(keys, target).map((set) => hasOneOf(sql, row, set));
-      return `(${sets.join(' and ')})`;
-    }),
-  );
 }
 
 /** The row is in the compartment of a patient: it is about him, or refers to him otherwise, or is himself. */
