@@ -8,12 +8,12 @@ import { instantOf } from '../store/pool.ts';
 import { cutPage } from '../store/read/page.ts';
 import { containerTypes } from '../store/search/contained.ts';
 import { snapshotNow } from '../store/search/snapshot.ts';
-import { presentTypes, typesInCompartment } from '../store/search/types.ts';
 import type { Included } from '../store/search/versions.ts';
 import { checkEpoch } from './callers.ts';
 import { changedPage } from './changed.ts';
 import { makeFarEnds } from './far-ends.ts';
 import { isIndexed, takeIndexed } from './found.ts';
+import { inhabited } from './inhabited.ts';
 import type { Found, Part, PartWithin } from './part.ts';
 import { permitted } from './permitted.ts';
 import {
@@ -107,24 +107,6 @@ async function partWithin(
   const types = await containerTypes(store, [part.type], definitions.resourceTypes);
   const containers = [...(types.get(part.type) ?? [])].filter((type) => access.allows(type, 's'));
   return { ...part, within: { ...within, containers } };
-}
-
-/** So few types are searched without looking which have anything. */
-const FEW = 4;
-
-/** Of many types those that may have matches. */
-async function inhabited({ store }: ReadSetting, parts: readonly Part[]): Promise<readonly Part[]> {
-  if (parts.length <= FEW) return parts;
-  const [within] = parts[0]?.filters ?? [];
-  const types =
-    within?.kind === 'compartment'
-      ? await typesInCompartment(
-          store,
-          within,
-          parts.map(({ type }) => type),
-        )
-      : await presentTypes(store);
-  return parts.filter(({ type }) => types.has(type));
 }
 
 /** A page of matches, as long as they stay as they are. */

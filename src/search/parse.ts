@@ -57,7 +57,7 @@ export function parseSearchOfTypes(
   baseUrl: string,
   lenient = false,
 ): SearchRequest {
-  const given = [...pairs].filter(([, value]) => !isEmpty(value));
+  const given = [...pairs].filter(([name, value]) => !isEmpty(name, value));
   const asked = given.filter(([name]) => name === '_type');
   const named = asked.length > 0 ? readTypes(definitions, asked) : undefined;
   const all = named ?? types;
@@ -92,8 +92,12 @@ export function parseSearchOfTypes(
   };
 }
 
-/** What is empty asks for nothing (R4 search.html#escaping gives it no meaning), as do several such values. */
-const isEmpty = (value: string): boolean => /^,*$/.test(value);
+/**
+ * What is empty asks for nothing (R4 search.html#escaping gives it no meaning), nor does a list of such values; one of
+ * types or elements is a slip.
+ */
+const isEmpty = (name: string, value: string): boolean =>
+  value === '' || (/^,+$/.test(value) && name !== '_type' && !isResultParameter(name));
 
 function readTypes(definitions: Definitions, asked: readonly (readonly [string, string])[]): string[] {
   if (asked.length > 1) throw parameterFault('_type', 'stands twice: give it once, with commas');
@@ -126,7 +130,7 @@ function readRequest(
   const once = new Set<string>();
   let values = 0;
   for (const [name, value] of pairs) {
-    if (isEmpty(value)) continue;
+    if (isEmpty(name, value)) continue;
     const read = resultReader(name);
     if (isInclude(name)) {
       if (request.includes.length >= MAX_INCLUDES)

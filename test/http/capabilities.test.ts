@@ -262,6 +262,7 @@ describe('R4 search.html#errors: handling=lenient', () => {
 test('an empty value asks for nothing, strictly as well', async () => {
   const { body } = await app.send('get', '/Patient?name=&identifier=,,&_count=7').expect(200);
   expect(body.link[0].url).toBe(`${app.base}/Patient?_count=7`);
+  await app.send('get', '/?_type=,').expect(400);
   // A condition of nothing would be met by everything.
   await app.send('delete', '/Patient?name=').expect(400);
   await app.send('delete', '/Patient?name=,').expect(400);
