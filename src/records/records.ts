@@ -37,6 +37,8 @@ export interface Stored {
   readonly content: string;
   /** name of the bytes of a Binary */
   readonly blob: string | null;
+  /** of a contained resource what contains it, whose version it has: its content is whole, with its id */
+  readonly container?: { readonly type: string; readonly id: string };
 }
 
 export interface Written extends Stored {

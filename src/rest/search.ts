@@ -90,13 +90,23 @@ export function readSearch(
           ...each,
           filters: [compartmentFilter(definitions, { type, id }, each.types[0] as string), ...each.filters],
         };
+  if (asked.contained && member !== undefined)
+    throw invalid(
+      'not-supported',
+      `A compartment is of whole resources: leave _contained out, or search for the type without ${type}/${id}`,
+    );
   const request: SearchRequest = { ...within(asked), each: asked.each?.map(within), after };
   return { place, request, selection: selectionOfTypes(context, request) };
 }
 
 /** `_elements` names those of each type that is searched. */
-function selectionOfTypes(context: RestContext, { types, elements, summary }: SearchRequest): Selection {
+function selectionOfTypes(
+  context: RestContext,
+  { types, elements, summary, contained, containedType }: SearchRequest,
+): Selection {
   const [type, ...others] = types;
+  // What contains the type is of others.
+  if (contained && containedType !== 'contained') return selectionOf(context, undefined, { summary });
   if (others.length === 0) return selectionOf(context, type, { elements, summary });
   if (elements === undefined) return selectionOf(context, undefined, { summary });
   const byType = new Map(types.map((each) => [each, selectionOf(context, each, { elements })]));
@@ -135,8 +145,11 @@ export function searchBundle(
 }
 
 function entryOf(base: string, resource: Stored, mode: 'match' | 'include'): BundleEntry {
+  const { type, id, container } = resource;
+  // What is contained is a part of its container (R4 search.html#contained).
+  const url = container ? `${container.type}/${container.id}#${id}` : `${type}/${id}`;
   return {
-    fullUrl: `${base}/${resource.type}/${resource.id}`,
+    fullUrl: `${base}/${url}`,
     resource,
     rest: `"search":{"mode":"${mode}"}`,
   };

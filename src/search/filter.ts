@@ -315,6 +315,12 @@ function demandFew(name: string, values: readonly string[], most: number): void 
 
 function readList(value: string): Filter {
   const id = value.startsWith('List/') ? value.slice('List/'.length) : value;
+  // Which care is current is a judgement that R4 leaves open (list.html#functional).
+  if (id.startsWith('$'))
+    throw unsupported(
+      '_list',
+      'names one of the derived lists, and this server has none: name a List by its id, or search by status and patient, as in Condition?patient=42&clinical-status=active',
+    );
   if (!isId(id)) throw parameterFault('_list', 'must be the id of one List, such as 42');
   return { kind: 'list', id };
 }

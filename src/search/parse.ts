@@ -1,6 +1,6 @@
 /** A query string becomes a typed request, or is refused with what is wrong and what is possible (R4 search.html). */
 import type { Definitions, SearchParameter } from '../fhir/definitions.ts';
-import { parameterFault, short, tooCostly, UnknownParameter } from './faults.ts';
+import { parameterFault, short, tooCostly, UnknownParameter, unsupported } from './faults.ts';
 import { readFilter } from './filter.ts';
 import { isInclude, readInclude } from './include.ts';
 import type { Grammar } from './parameters.ts';
@@ -77,6 +77,8 @@ export function parseSearchOfTypes(
     return one;
   });
   const first = each[0] as Making;
+  if (first.contained && all.length > 1)
+    throw unsupported('_contained', 'is for a search of one type: name it in the path, or with _type');
   // Clinical dates of different types mean different things.
   const newest: SortKey[] = [{ by: '_lastUpdated', descending: true }];
   const sortOf = ({ sort }: Making): readonly SortKey[] => (sort.length > 0 ? sort : newest);

@@ -189,12 +189,11 @@ test('what is listed for all types is taken by a search of the system', async ()
     _elements: 'id',
     _total: 'none',
     _contained: 'false',
+    _containedType: 'container',
     _include: 'Observation:subject',
     _revinclude: 'Observation:subject',
   };
   const paths = listed
-    // It says how contained resources are shown, which are not searched for.
-    .filter(({ name }) => name !== '_containedType')
     .map((one) => {
       const name = one.name === '_has' ? '_has:Observation:subject:_id' : one.name;
       return `/?${name}=${encodeURIComponent(values[one.name] ?? (one.name === '_has' ? 'x' : valueFor('Patient', one)))}`;

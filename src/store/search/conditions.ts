@@ -2,6 +2,7 @@
 import type { Filter } from '../../search/request.ts';
 import { keyText, uriKey } from '../index/keys.ts';
 import { combined } from './combined.ts';
+import { containsCondition } from './contained.ts';
 import { dateCondition } from './dates.ts';
 import {
   chainCondition,
@@ -90,6 +91,8 @@ export function condition(sql: Sql, filter: Judged, setting: Setting): string {
       return hasCondition(sql, filter, setting, condition);
     case 'list':
       return listCondition(sql, filter, setting);
+    case 'contains':
+      return containsCondition(sql, filter, setting);
     case 'compartment':
       return compartmentCondition(sql, filter, setting);
     case 'not':
@@ -100,7 +103,13 @@ export function condition(sql: Sql, filter: Judged, setting: Setting): string {
         ? 'true'
         : `(${filter.filters.map((one) => condition(sql, one, setting)).join(' and ')})`;
     case 'any':
-      return or(filter.filters.map((one) => condition(sql, one, setting)));
+      return or(
+        filter.filters.map((one) =>
+          one.kind === 'reference'
+            ? referenceCondition(sql, one.parameter, one.values, setting, filter.filters.length === 1)
+            : condition(sql, one, setting),
+        ),
+      );
     default:
       throw new Error(`${filter.kind} is judged on values, and has no condition (search/widen.ts)`);
   }

@@ -99,8 +99,7 @@ export function makePlans(
     };
     for (const given of (await withUnits(executor, keys.units, filters)).flatMap(allOf)) {
       const isLeft = open && leadsToMany(given);
-      const filter =
-        given.kind === 'chain' && !isLeft ? await fromTargets(given, setting, open ? FEW : MANY) : given;
+      const filter = isLeft ? given : await withTargets(given, setting, open ? FEW : MANY);
       if (filter.kind === 'chain') {
         walk.open = true;
         rest.push(filter);
@@ -182,6 +181,15 @@ export function makePlans(
     return [...new Set(full)];
   }
 
+  /** Chains by what they lead to, also where they are one of several conditions. */
+  async function withTargets(filter: Filter, own: Setting, most: number): Promise<Judged> {
+    if (filter.kind === 'chain') return fromTargets(filter, own, most);
+    if (filter.kind !== 'any' || !filter.filters.some(({ kind }) => kind === 'chain')) return filter;
+    const filters: Judged[] = [];
+    for (const one of filter.filters) filters.push(await withTargets(one, own, most));
+    return { kind: 'any', filters: filters as Filter[] };
+  }
+
   /** A chain as a search for those it leads to, where these are few, or by their numbers, where they are many. */
   async function fromTargets(chain: Of<'chain'>, own: Setting, most: number): Promise<Judged> {
     const { parameter, targets } = chain;
@@ -257,6 +265,7 @@ function isSelective(filter: Judged): boolean {
     case 'uri':
     case 'of-type':
     case 'list':
+    case 'contains':
     case 'compartment':
     case 'near':
       return true;
