@@ -80,13 +80,12 @@ function findParameter({ definitions }: Grammar, type: string, code: string): Se
   const coming = posted.parameters.find(
     ({ answers, parameter: one }) => !answers && one.code === code && isFor(definitions, one, type),
   );
-  if (coming)
-    throw new UnknownParameter(
-      type,
-      code,
-      [],
-      `is being indexed: ${coming.percent} % done, job ${coming.job}`,
-    );
+  if (coming) {
+    const { percent, job } = coming;
+    const state =
+      percent === undefined ? 'could not be indexed: see its' : `is being indexed: ${percent} % done,`;
+    throw new UnknownParameter(type, code, [], `${state} job ${job}`);
+  }
   throw new UnknownParameter(
     type,
     code,
