@@ -10,8 +10,8 @@ export interface Posted {
   readonly answers: boolean;
   /** id of the job that indexes by it */
   readonly job: string;
-  /** how far that is, when it was last looked at */
-  readonly percent: number;
+  /** how far that is, when it was last looked at; undefined where it ended, and did not get there */
+  readonly percent: number | undefined;
 }
 
 export interface PostedSet {

@@ -40,6 +40,8 @@ export interface ReindexResult {
   readonly rounds: number;
   /** whether each resource has its index row, made as it should be */
   readonly whole: boolean;
+  /** why it ended before all was done */
+  readonly fault?: string;
 }
 
 export type ReindexProgress =
@@ -130,13 +132,14 @@ const LOOK = {
            result, (extract(epoch from finished + interval '1 day') * 1000)::bigint
          from reindex j where id = $1`,
 };
+const UNWANTED = 'not exists (select from search_parameter s where s.job = reindex.id)';
 const FORGET = {
   name: 'forget_reindex',
-  text: `delete from reindex where id = $1 and (finished is not null or whole) returning id`,
+  text: `delete from reindex where id = $1 and (finished is not null or whole) and ${UNWANTED} returning id`,
 };
 const SWEEP = {
   name: 'sweep_reindexes',
-  text: `delete from reindex where finished < now() - interval '1 day'`,
+  text: `delete from reindex where finished < now() - interval '1 day' and ${UNWANTED}`,
 };
 
 export async function addReindex(executor: Executor, request: ReindexRequest): Promise<string> {
@@ -216,6 +219,11 @@ export async function endReindex(executor: Executor, id: string): Promise<Reinde
 
 export async function finishReindex(executor: Executor, id: string, result: ReindexResult): Promise<void> {
   await run(executor, FINISH, [id, JSON.stringify(result)]);
+}
+
+/** Ends it before all is done. */
+export async function failReindex(executor: Executor, id: string, fault: string): Promise<void> {
+  await finishReindex(executor, id, { counts: [], rebuilt: 0, rounds: 0, whole: false, fault });
 }
 
 /** How far it is, and whose it is. */

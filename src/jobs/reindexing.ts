@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { EXTRACTOR_VERSION } from '../fhir/extract.ts';
+import { Unindexable } from '../store/index/rebuild.ts';
 import { madeBy } from '../store/index/row.ts';
 import { type Executor, isDeadlock, run, transaction } from '../store/pool.ts';
 import { answerFrom } from '../store/search-parameters.ts';
@@ -14,6 +15,7 @@ import {
   advancePart,
   closePart,
   endReindex,
+  failReindex,
   finishReindex,
   openReindexes,
   type Reindex,
@@ -98,8 +100,10 @@ async function workOn(store: Store, baseUrl: string, job: Reindex): Promise<'mor
     return (await stride(store, baseUrl, job)) ? 'more' : await end(store, job);
   } catch (fault) {
     // It waited for a writer that waited for it.
-    if (!isDeadlock(fault)) throw fault;
-    return 'more';
+    if (isDeadlock(fault)) return 'more';
+    if (!(fault instanceof Unindexable)) throw fault;
+    await failReindex(store.pool, job.id, fault.message);
+    return 'none';
   }
 }
 

@@ -10,7 +10,8 @@ import {
   type ReindexResult,
 } from '../jobs/reindex-queue.ts';
 import { madeBy } from '../store/index/row.ts';
-import type { Executor } from '../store/pool.ts';
+import { type Executor, transaction } from '../store/pool.ts';
+import { retry } from '../store/search-parameters.ts';
 import { checkEpoch } from './callers.ts';
 import { read } from './read.ts';
 import type { Caller } from './records.ts';
@@ -55,11 +56,16 @@ export async function reindex(
   if (types.length === 0)
     throw refusal(422, 'business-rule', `SearchParameter/${parameter} is not for ${type}: leave type out`);
   if ((await openReindexes(store.pool)).length >= MOST) throw tooMany();
-  const id = await addReindex(store.pool, {
+  const request = {
     agent: caller.agent,
     types: types.map(store.catalog.typeNumber),
     made: madeBy(definitions.posted.version),
     whole: true,
+  };
+  const id = await transaction(store.transacting, async (executor) => {
+    const job = await addReindex(executor, request);
+    if (parameter !== undefined && type === undefined) await retry(executor, parameter, job);
+    return job;
   });
   reindexing.wake();
   return id;
@@ -99,11 +105,12 @@ export async function forget(executor: Executor, caller: Caller, id: string): Pr
   );
 }
 
-async function* bodyOf({ counts, rebuilt, rounds, whole }: ReindexResult): AsyncGenerator<Buffer> {
+async function* bodyOf({ counts, rebuilt, rounds, whole, fault }: ReindexResult): AsyncGenerator<Buffer> {
   const parameter = [
     { name: 'verified', valueBoolean: whole },
     { name: 'rebuilt', valueDecimal: rebuilt },
     { name: 'repeated', valueInteger: rounds },
+    ...(fault === undefined ? [] : [{ name: 'fault', valueString: fault }]),
     ...counts.map(({ type, resources, rows, current }) => ({
       name: 'type',
       part: [

@@ -63,7 +63,8 @@ export function readDefinition(
     type: type as SearchParameter['type'],
     base,
     expression,
-    target,
+    // An id alone is looked for among these.
+    target: target ?? (type === 'reference' ? definitions.resourceTypes : undefined),
     url,
     component: componentsOf(definitions, resource, base),
     multipleOr: resource.multipleOr,

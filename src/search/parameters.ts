@@ -27,13 +27,12 @@ export function findParameter({ definitions }: Grammar, type: string, code: stri
   const coming = definitions.posted.parameters.find(
     (one) => !one.answers && one.parameter.code === code && isFor(definitions, one.parameter, type),
   );
-  if (coming)
-    throw new UnknownParameter(
-      type,
-      code,
-      [],
-      `is being indexed: ${coming.percent} % done, job ${coming.job}`,
-    );
+  if (coming) {
+    const { percent, job } = coming;
+    const state =
+      percent === undefined ? 'could not be indexed: see its' : `is being indexed: ${percent} % done,`;
+    throw new UnknownParameter(type, code, [], `${state} job ${job}`);
+  }
   throw new UnknownParameter(type, code, [...known.map((one) => one.code), ...OF_ALL_TYPES]);
 }
 

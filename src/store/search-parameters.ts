@@ -35,7 +35,7 @@ export const PERCENT =
 const LOAD = {
   name: 'load_search_parameters',
   text: `select e.value, e.parameters, s.number, s.id, s.job, s.definition,
-           least(99, coalesce((select ${PERCENT}), 0))::integer
+           case when j.finished is null then least(99, coalesce((select ${PERCENT}), 0))::integer end
          from epoch e left join search_parameter s on true left join reindex j on j.id = s.job
          order by s.number`,
 };
@@ -104,7 +104,13 @@ function postedOf([, , posted, id, job, definition, percent]: Row) {
   if (posted === null) return [];
   const parameter = { ...(definition as SearchParameter), posted: posted as number };
   return [
-    { id: id as string, parameter, answers: job === null, job: String(job), percent: percent as number },
+    {
+      id: id as string,
+      parameter,
+      answers: job === null,
+      job: String(job),
+      percent: (percent ?? undefined) as number | undefined,
+    },
   ];
 }
 
@@ -129,6 +135,17 @@ export async function post(executor: Executor, postings: readonly Posting[], job
   if (fresh.length === 0) return;
   const definitionTexts = fresh.map(({ definition }) => JSON.stringify(definition));
   await run(executor, ADD, [job, fresh.map(({ id }) => id), definitionTexts]);
+}
+
+const RETRY = {
+  name: 'retry_search_parameter',
+  text: `update search_parameter set job = $1
+         where id = $2 and job in (select id from reindex where finished is not null)`,
+};
+
+/** Lets a posted parameter wait for another job, where the one that it waited for did not get there. */
+export async function retry(executor: Executor, id: string, job: string): Promise<void> {
+  await run(executor, RETRY, [job, id]);
 }
 
 /**

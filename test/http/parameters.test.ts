@@ -93,6 +93,10 @@ describe('a posted SearchParameter of each type', () => {
       resourceType: 'Patient',
       id: 'p3',
       contact: [{ organization: { reference: 'Organization/north' }, gender: 'female' }],
+      extension: [
+        { url: EXTENSION, valueReference: { reference: 'Organization/south' } },
+        { url: 'https://example.org/other', valueReference: { reference: 'Organization/north' } },
+      ],
     } as never);
     await put(a, {
       resourceType: 'Patient',
@@ -110,6 +114,7 @@ describe('a posted SearchParameter of each type', () => {
       parameter('contact-org', 'reference', 'Patient', 'Patient.contact.organization', {
         target: ['Organization'],
       }),
+      parameter('fav-org', 'reference', 'Patient', of('Reference'), { target: ['Organization'] }),
       parameter('gender-birth', 'composite', 'Patient', 'Patient.contact', {
         component: [
           { definition: 'http://hl7.org/fhir/SearchParameter/individual-gender', expression: 'gender' },
@@ -156,6 +161,11 @@ describe('a posted SearchParameter of each type', () => {
     ['Patient?contact-org:Organization.name:contains=clinic', ['p3', 'p4']],
     ['Patient?gender-birth=female$Organization/north', ['p3']],
     ['Patient?gender-birth=female$Organization/south', []],
+    ['Patient?fav-org=Organization/south', ['p3']],
+    ['Patient?fav-org.name=south', ['p3']],
+    ['Patient?fav-org.name=north', []],
+    ['Patient?fav-org.name:contains=clinic', ['p3']],
+    ['Organization?_has:Patient:fav-org:_id=p3', ['south']],
     ['Organization?_has:Patient:contact-org:fav-string:missing=true', ['north', 'south']],
   ])('R4 search 3.1.1: %s, in both processes', async (query, expected) => {
     expect(await found(a, query)).toEqual(expected);
@@ -167,6 +177,12 @@ describe('a posted SearchParameter of each type', () => {
     expect(ids(sorted.body)).toEqual(['p2', 'p1']);
     const included = await b.send('get', '/Patient?_id=p3&_include=Patient:contact-org');
     expect(ids(included.body)).toEqual(['p3', 'north']);
+    const extended = await a.send('get', '/Patient?_id=p3&_include=Patient:fav-org');
+    expect(ids(extended.body)).toEqual(['p3', 'south']);
+    const all = await a.send('get', '/Patient?_id=p3&_include=*');
+    expect(ids(all.body).sort()).toEqual(['north', 'p3', 'south']);
+    const backExtended = await b.send('get', '/Organization?_revinclude=Patient:fav-org');
+    expect(ids(backExtended.body).sort()).toEqual(['north', 'p3', 'south']);
     const back = await b.send('get', '/Organization?_id=south&_revinclude=Patient:contact-org');
     expect(ids(back.body)).toEqual(['south', 'p4']);
   });

@@ -133,3 +133,43 @@ test('changed to and fro while it is indexed, the last definition answers, and n
   await settled();
   expect(await inconsistencies(one.store.pool, one.definitions, { baseUrl: BASE_URL })).toEqual([]);
 });
+
+test('a resource that cannot be indexed by it: it does not answer, and says why; retried, it does', async () => {
+  const codes = Array.from({ length: 150 }, (_, i) => ({ code: `c${i}` }));
+  const name = { type: 'Observation', id: 'wide' };
+  const wide = (many: typeof codes) =>
+    JSON.stringify({
+      resourceType: 'Observation',
+      id: 'wide',
+      status: 'final',
+      code: { text: 'x' },
+      component: [{ code: { coding: many }, valueCodeableConcept: { coding: many } }],
+    });
+  const put = (many: typeof codes) => one.records.update(one.operator, name, wide(many));
+  const component = [
+    { definition: 'http://hl7.org/fhir/SearchParameter/clinical-code', expression: 'code' },
+    { definition: 'http://hl7.org/fhir/SearchParameter/Observation-value-concept', expression: 'value' },
+  ];
+  await put(codes.slice(0, 5));
+  // It came before there were pairs of it.
+  await one.store.pool.query(`update resource set content = $1 where id = 'wide'`, [
+    JSON.stringify({ ...JSON.parse(wide(codes)), id: undefined }),
+  ]);
+  const resource = {
+    ...JSON.parse(parameter('pairs', 'Observation.component')),
+    base: ['Observation'],
+    type: 'composite',
+    component,
+  };
+  const { id } = await one.records.create(one.operator, 'SearchParameter', JSON.stringify(resource));
+  await settled();
+  await one.store.parameters.refresh();
+  const read = () =>
+    parseSearch(one.definitions, 'Observation', new URLSearchParams('pairs=c1$c2'), BASE_URL);
+  expect(read).toThrow('could not be indexed: see its job');
+  await put(codes.slice(0, 5));
+  await one.records.reindex(one.operator, { parameter: id });
+  await settled();
+  await one.store.parameters.refresh();
+  expect((await one.records.search(one.operator, read())).entries).toHaveLength(1);
+});

@@ -1,6 +1,7 @@
 /** Index rows made anew from the contents, stretch by stretch, while others read and write. */
 import type { Resource } from 'fhir/r4.js';
 import type { Definitions } from '../../fhir/definitions.ts';
+import { Refusal } from '../../fhir/outcome.ts';
 import { int2Array, int8Array } from '../arrays.ts';
 import type { Catalog } from '../catalog.ts';
 import type { Numbers } from '../numbers.ts';
@@ -29,6 +30,9 @@ export interface Rebuilt {
   readonly at: number;
   readonly count: number;
 }
+
+/** Thrown where a resource would be refused by what is indexed now, naming it. */
+export class Unindexable extends Error {}
 
 export interface Rebuilder {
   /**
@@ -106,8 +110,13 @@ export function makeRebuilder(store: {
       const [rid, type, id] = rows[i] as [number, number, string];
       const from = at;
       at += analysis.edges.length;
-      const row = indexer.row(analysis, rid, targets.slice(from, at), paths.slice(from, at), baseUrl);
-      return { ...NOTHING, rid, type, id, row };
+      try {
+        const row = indexer.row(analysis, rid, targets.slice(from, at), paths.slice(from, at), baseUrl);
+        return { ...NOTHING, rid, type, id, row };
+      } catch (fault) {
+        if (!(fault instanceof Refusal)) throw fault;
+        throw new Unindexable(`${catalog.typeName(type)}/${id}: ${fault.message}`);
+      }
     });
   }
 

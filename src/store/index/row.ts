@@ -7,6 +7,7 @@ import { compileEdges, type Edge } from '../../fhir/edges.ts';
 import { compileExtractor, EXTRACTOR_VERSION, type Extracted } from '../../fhir/extract.ts';
 import { patientParameters } from '../../fhir/patient-parameters.ts';
 import { parseReference, withoutVersion } from '../../fhir/reference.ts';
+import { ownEdges } from '../../fhir/reference-paths.ts';
 import { isWhole } from '../../search/composites.ts';
 import type { Unit } from '../../search/units.ts';
 import type { Catalog } from '../catalog.ts';
@@ -70,16 +71,17 @@ export function makeIndexer(
     return plan;
   };
   return {
-    analyse: (resource, baseUrl) => ({
-      resource,
-      extracted: extractor.extract(resource),
-      edges: edges(resource, baseUrl),
-      plan: planOf(resource.resourceType),
-      contained: containedIn(resource, definitions.isResourceType).map((inner) => ({
+    analyse(resource, baseUrl) {
+      const plan = planOf(resource.resourceType);
+      const extracted = extractor.extract(resource);
+      const found = edges(resource, baseUrl);
+      if (plan.edges.size > 0) addEdges(found, plan, extracted, baseUrl, definitions);
+      const contained = containedIn(resource, definitions.isResourceType).map((inner) => ({
         ...inner,
         extracted: extractor.extract(amongOthers(inner, resource)),
-      })),
-    }),
+      }));
+      return { resource, extracted, edges: found, plan, contained };
+    },
     row(analysis, rid, targets, paths, baseUrl) {
       const { resourceType } = analysis.resource;
       const { plan } = analysis;
@@ -177,6 +179,8 @@ export interface TypePlan {
   readonly compartment: ReadonlySet<string>;
   /** parameters without rows: a search for them is one for others (search/expand) */
   readonly left: ReadonlySet<string>;
+  /** paths of parameters that have edges of their own */
+  readonly edges: ReadonlyMap<SearchParameter, string>;
   /** of each parameter, its place in `present` */
   readonly bits: ReadonlyMap<string, number>;
   /** so many bytes hold these */
@@ -209,9 +213,31 @@ function planFor(
         )
         .map(({ code }) => code),
     ),
+    edges: new Map(
+      parameters.flatMap((parameter) => {
+        const path = ownEdges(definitions, type, parameter);
+        return path === undefined ? [] : [[parameter, path]];
+      }),
+    ),
     bits,
     bytes: 1 + (Math.max(0, ...bits.values()) >> 3),
   };
+}
+
+/** The edges of what posted parameters find among the references at a path. */
+function addEdges(
+  edges: Edge[],
+  plan: TypePlan,
+  extracted: readonly Extracted[],
+  baseUrl: string,
+  { isResourceType }: Definitions,
+): void {
+  for (const { parameter, value } of extracted) {
+    const path = plan.edges.get(parameter);
+    if (path === undefined || value.kind !== 'reference' || value.reference === undefined) continue;
+    const parsed = parseReference(value.reference, baseUrl, isResourceType);
+    if (parsed.kind === 'local') edges.push({ path, type: parsed.type, id: parsed.id });
+  }
 }
 
 /** Without bytes of nothing at the end, so that rows do not change with the number of parameters. */
