@@ -13,7 +13,7 @@ import { openWire, request, send } from './wire.ts';
 
 const clients = Number(process.argv[2] ?? 1000);
 const seconds = Number(process.argv[3] ?? 20);
-const size = { observations: 1000, patients: 100 };
+const size = { observations: 1000, patients: 100, others: 0 };
 /** What a client waits between its requests: at least so many ms, and at most twice as many. */
 const PAUSE = 500;
 

@@ -27,7 +27,7 @@ export async function openDatabase(size: Size, log: (line: string) => void): Pro
     return { url: given, dataDir: join(folder, 'blobs'), close: async () => {} };
   }
   // Data of another schema or another indexer is of no use.
-  const prefix = `${size.observations}-${size.patients}-`;
+  const prefix = `${size.observations}-${size.patients}-${size.others}-`;
   const name = `${prefix}${fingerprint()}`;
   for (const other of readdirSync(folder))
     if (other.startsWith(prefix) && other !== name) rmSync(join(folder, other), { recursive: true });
@@ -99,6 +99,7 @@ function fingerprint(): string {
   for (const file of readdirSync(migrations).sort()) hash.update(readFileSync(join(migrations, file)));
   for (const file of [
     'bench/dataset.ts',
+    'bench/loading.ts',
     'src/store/index/row.ts',
     'src/store/index/keys.ts',
     'src/store/hash.ts',

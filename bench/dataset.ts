@@ -8,6 +8,8 @@ import type { Encounter, Observation, Patient, Practitioner } from 'fhir/r4.js';
 export interface Size {
   readonly observations: number;
   readonly patients: number;
+  /** resources of other types, spread over the patients, beside one encounter of each */
+  readonly others: number;
 }
 
 export const PRACTITIONERS = 500;
@@ -39,6 +41,9 @@ const others: readonly Kind[] = Array.from({ length: 40 }, (_, n) => ({
   unit: 'mmol/L',
   share: 0,
 }));
+/** The first of the others have two components each: a quarter of all Observations. */
+const PANELS = 22;
+export const COMPONENTS = ['8480-6', '8462-4'] as const;
 /** What runs write: none of the counted kinds, so that their counts stay. */
 const written: Kind = { code: '29463-7', display: 'Body weight', unit: 'kg', share: 0 };
 
@@ -57,6 +62,7 @@ export const observationId = (n: number): string => idOf(1, n);
 export const patientId = (n: number): string => idOf(2, n);
 export const encounterId = (n: number): string => idOf(3, n);
 export const practitionerId = (n: number): string => idOf(4, n);
+export const otherId = (n: number): string => idOf(5, n);
 
 /** Every 10,000 Observations in a row hold each kind as often as its share says. */
 function kindOf(n: number): Kind {
@@ -75,7 +81,8 @@ export function subjectOf(n: number, size: Size): number {
   const frequent = frequentPatients(size);
   const tenth = scatter(n, 2, 10);
   if (tenth === 0) return kindOf(n) === counted[3] ? 1 : 0;
-  if (tenth < 3) return 1 + scatter(n, 3, frequent);
+  // One of them has some thousands.
+  if (tenth < 3) return scatter(n, 10, 41) === 0 ? 1 : 1 + scatter(n, 3, frequent);
   return 1 + scatter(n, 3, size.patients - 1);
 }
 
@@ -83,7 +90,7 @@ const FROM = Date.UTC(2016, 0, 1);
 const MINUTES = 10 * 365 * 24 * 60;
 
 /** Minutes from 2016 to 2025. */
-const instantOf = (n: number) => new Date(FROM + scatter(n, 4, MINUTES) * 60_000).toISOString();
+export const instantOf = (n: number) => new Date(FROM + scatter(n, 4, MINUTES) * 60_000).toISOString();
 
 /** The nth Observation, with its id. */
 export const observation = (n: number, size: Size): Observation =>
@@ -98,6 +105,14 @@ export function newObservation(n: number, size: Size): Observation {
 /** The nth Observation after its value was corrected. */
 export const corrected = (n: number, size: Size, value: number): Observation =>
   build(n, kindOf(n), subjectOf(n, size), value);
+
+const isPanel = (kind: Kind): boolean => others.indexOf(kind) >= 0 && others.indexOf(kind) < PANELS;
+
+const components = (n: number) =>
+  COMPONENTS.map((code, i) => ({
+    code: { coding: [{ system: LOINC, code }] },
+    valueQuantity: { value: scatter(n, 11 + i, 100_000) / 100, unit: 'mmHg', system: UCUM, code: 'mm[Hg]' },
+  }));
 
 function build(n: number, kind: Kind, subject: number, value: number): Observation {
   const when = instantOf(n);
@@ -125,6 +140,7 @@ function build(n: number, kind: Kind, subject: number, value: number): Observati
     issued: when,
     performer: [{ reference: `Practitioner/${practitionerId(scatter(n, 6, PRACTITIONERS))}` }],
     valueQuantity: { value: value / 100, unit: kind.unit, system: UCUM, code: kind.unit },
+    ...(isPanel(kind) && { component: components(n) }),
   };
 }
 
@@ -168,16 +184,31 @@ export function familyOf(n: number): string {
 export const RECORD_NUMBERS = 'https://hospital.example.org/record-numbers';
 export const recordNumber = (n: number): string => `MRN-${String(n).padStart(7, '0')}`;
 
+/** Patients whose names begin with these: one, some hundreds, and all the rest. */
+export const NAMED = { one: 'Zephyrine', some: 'Quill', rest: 'Vesper' } as const;
+export const SOME = 400;
+/** The patients of the first practitioner. */
+export const isOfFirst = (n: number): boolean => scatter(n, 14, 4) === 0;
+
+const givenOf = (n: number): string[] => {
+  const [usual] = [GIVEN[scatter(n, 7, GIVEN.length)]!];
+  if (n === 5) return [usual, NAMED.some, NAMED.one];
+  return [usual, n < SOME ? NAMED.some : NAMED.rest];
+};
+
 export const patient = (n: number): Patient => ({
   resourceType: 'Patient',
   id: patientId(n),
   identifier: [{ use: 'official', system: RECORD_NUMBERS, value: recordNumber(n) }],
   active: true,
-  name: [{ use: 'official', family: familyOf(n), given: [GIVEN[scatter(n, 7, GIVEN.length)]!] }],
+  name: [{ use: 'official', family: familyOf(n), given: givenOf(n) }],
   telecom: [{ system: 'phone', value: `+1 555 ${String(n).padStart(7, '0')}`, use: 'home' }],
   gender: n % 2 ? 'female' : 'male',
   birthDate: new Date(Date.UTC(1930, 0, 1 + scatter(n, 8, 33_000))).toISOString().slice(0, 10),
   address: [{ line: [`${1 + scatter(n, 9, 999)} High Street`], city: 'Denver', state: 'CO', country: 'US' }],
+  generalPractitioner: [
+    { reference: `Practitioner/${practitionerId(isOfFirst(n) ? 0 : 1 + scatter(n, 13, PRACTITIONERS - 1))}` },
+  ],
 });
 
 export const encounter = (n: number): Encounter => ({
@@ -195,16 +226,6 @@ export const practitioner = (n: number): Practitioner => ({
   identifier: [{ system: 'http://hl7.org/fhir/sid/us-npi', value: String(1_000_000_000 + n) }],
   name: [{ family: familyOf(n), given: ['Pat'], prefix: ['Dr.'] }],
 });
-
-/** All of them in the order of loading: what is referred to first. */
-export function* dataset(size: Size) {
-  for (let n = 0; n < PRACTITIONERS; n++) yield practitioner(n);
-  for (let n = 0; n < size.patients; n++) {
-    yield patient(n);
-    yield encounter(n);
-  }
-  for (let n = 0; n < size.observations; n++) yield observation(n, size);
-}
 
 /** How many Observations of a counted kind there are. */
 export function countOf(kind: Kind, { observations }: Size): number {

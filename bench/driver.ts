@@ -3,7 +3,7 @@
  * answer to its last one has come and been checked. Told what to do over IPC.
  */
 import type { Size } from './dataset.ts';
-import type { Workload } from './exchange.ts';
+import type { Maker, Workload } from './exchange.ts';
 import { addTime, type Histogram } from './statistics.ts';
 import { openWire, type Wire } from './wire.ts';
 import { type WorkloadName, workloads } from './workloads.ts';
@@ -33,7 +33,7 @@ const made = new Map<WorkloadName, Workload>();
 process.on('message', async (slice: Slice) => {
   let workload = made.get(slice.workload);
   if (!workload) {
-    workload = workloads[slice.workload](slice.size, slice.token);
+    workload = (workloads[slice.workload] as Maker)(slice.size, slice.token);
     made.set(slice.workload, workload);
   }
   process.send!(await drive(slice, workload));

@@ -1,5 +1,6 @@
 /** What a benchmark finds, and the table that it prints. */
 import type { Result } from './driver.ts';
+import type { Asked } from './searches.ts';
 import { addAll, type Histogram, quantile, type Spread, spread, timeAt } from './statistics.ts';
 
 /** One workload at one number of clients: of all rounds together. */
@@ -56,6 +57,7 @@ export interface Figure {
   readonly postgresCpu: number;
   readonly ratios: Readonly<Record<string, Spread>>;
   readonly yardstick: boolean;
+  readonly asked?: Asked;
   /** of the server in MiB: before, and the most while it was measured */
   readonly memory?: { readonly before: number; readonly most: number };
 }
@@ -64,7 +66,7 @@ export interface Figure {
 export function figureOf(
   turns: Turns,
   yardsticks: readonly Turns[],
-  rest: Pick<Figure, 'clients' | 'commit' | 'yardstick' | 'memory'>,
+  rest: Pick<Figure, 'clients' | 'commit' | 'yardstick' | 'memory' | 'asked'>,
 ): Figure {
   const { workload, errors, fault, resources, times } = turns;
   return {
@@ -81,6 +83,19 @@ export function figureOf(
 
 function ratio(one: Turns, other: Turns): Spread {
   return spread(one.rates.map((rate, round) => rate / other.rates[round]!));
+}
+
+/** What is asked, and whether it is met. */
+function askedOf({ asked, p99, ratios, clients }: Figure): string[] {
+  const told = (met: boolean, what: string): string => `${met ? 'meets' : 'MISSES'} ${what}`;
+  const lines: string[] = [];
+  for (const [name, least] of Object.entries(asked?.ratios ?? {})) {
+    const median = Object.entries(ratios).find(([other]) => other.endsWith(name))?.[1].median ?? Number.NaN;
+    lines.push(told(median >= least, `${least} of ${name}`));
+  }
+  // Times are asked for 8 clients: more of them wait for each other on two cores.
+  if (asked?.p99 !== undefined && clients <= 8) lines.push(told(p99 <= asked.p99, `p99 < ${asked.p99} ms`));
+  return lines;
 }
 
 export function header(): string {
@@ -100,6 +115,7 @@ export function line(figure: Figure): string {
     ([name, { low, median, high }]) =>
       `${median.toFixed(2)} of ${name} (${low.toFixed(2)}-${high.toFixed(2)})`,
   );
+  further.push(...askedOf(figure));
   if (memory)
     further.push(
       `longest ${figure.longest.toFixed(0)} ms; memory ${memory.before} MiB before, at most ${memory.most}`,

@@ -12,7 +12,8 @@ import type { IndexRow } from '../src/store/index/values.ts';
 import { migrate } from '../src/store/migrate.ts';
 import { tablesOf } from '../src/store/write/batch.ts';
 import { type Column, copyInto } from './copy.ts';
-import { dataset, PRACTITIONERS, type Size } from './dataset.ts';
+import type { Size } from './dataset.ts';
+import { dataset, totalOf } from './loading.ts';
 
 const BATCH = 2000;
 const BLOCK = 1024;
@@ -42,6 +43,7 @@ const COLUMNS = {
 type Table = keyof typeof COLUMNS;
 type Rows = Record<Table, Column[][]>;
 const TABLES = Object.keys(COLUMNS) as Table[];
+const SIZES = ['observations', 'patients', 'others'] as const;
 
 /**
  * Migrates a database and fills it, unless it holds that dataset already.
@@ -51,23 +53,61 @@ const TABLES = Object.keys(COLUMNS) as Table[];
  */
 export async function fill(databaseUrl: string, size: Size, log: (line: string) => void): Promise<void> {
   await migrate(databaseUrl);
-  const pool = new pg.Pool({ connectionString: databaseUrl, max: TABLES.length + 1 });
+  const pool = new pg.Pool({
+    connectionString: databaseUrl,
+    max: TABLES.length + 1,
+    options: '-c synchronous_commit=off',
+  });
   try {
     await pool.query(
-      'create table if not exists bench_dataset (observations integer not null, patients integer not null)',
+      `create table if not exists bench_dataset
+         (observations integer not null, patients integer not null, others integer not null, filled boolean not null)`,
     );
-    const { rows } = await pool.query('select observations, patients from bench_dataset');
-    if (rows[0]?.observations === size.observations && rows[0].patients === size.patients) return;
+    const { rows } = await pool.query('select observations, patients, others, filled from bench_dataset');
+    const [known] = rows;
+    if (known?.filled && SIZES.every((name) => known[name] === size[name])) return;
     const { rows: some } = await pool.query('select from resource limit 1');
-    if (rows.length > 0 || some.length > 0)
+    if (known?.filled || (!known && some.length > 0))
       throw new Error('The database holds something else than this benchmark: give it an empty one');
-    await fillEmpty(pool, size, log);
-    await pool.query('insert into bench_dataset values ($1, $2)', [size.observations, size.patients]);
+    // A fill that was broken off begins anew.
+    await pool.query(`truncate bench_dataset, code_key, unit_name, ${TABLES}`);
+    await pool.query(
+      'insert into bench_dataset values ($1, $2, $3, false)',
+      SIZES.map((name) => size[name]),
+    );
+    await withoutIndexes(pool, log, () => fillEmpty(pool, size, log));
+    await pool.query('update bench_dataset set filled = true');
     await pool.query('vacuum (analyze)');
     await pool.query('checkpoint').catch(() => {}); // needs a role that not everyone has
   } finally {
     await pool.end();
   }
+}
+
+/**
+ * Does some work while the tables have no indexes but their keys, and makes these all at once: kept up row by row they
+ * would take most of the time. What they are is remembered in the database until they are there again.
+ */
+async function withoutIndexes(
+  pool: pg.Pool,
+  log: (line: string) => void,
+  work: () => Promise<void>,
+): Promise<void> {
+  await pool.query('create table if not exists bench_index (name text not null, definition text not null)');
+  await pool.query(
+    `insert into bench_index
+     select indexrelid::regclass::text, pg_get_indexdef(indexrelid) from pg_index
+     where indrelid = any ($1::regclass[]) and not indisunique`,
+    [TABLES],
+  );
+  const { rows } = await pool.query('select distinct name, definition from bench_index');
+  for (const { name } of rows) await pool.query(`drop index if exists ${name}`);
+  await work();
+  for (const { name, definition } of rows) {
+    log(`making ${name}`);
+    await pool.query(definition);
+  }
+  await pool.query('drop table bench_index');
 }
 
 async function fillEmpty(pool: pg.Pool, size: Size, log: (line: string) => void): Promise<void> {
@@ -78,17 +118,24 @@ async function fillEmpty(pool: pg.Pool, size: Size, log: (line: string) => void)
   const units = makeUnits(pool, keys.units);
   const clients = await Promise.all(TABLES.map(() => pool.connect()));
   try {
-    const total = PRACTITIONERS + 2 * size.patients + size.observations;
+    const total = totalOf(size);
     await pool.query(`select setval('rid_block', $1)`, [Math.ceil(total / BLOCK) + 2]);
     const numbers = new Map<string, number>();
     const codes = new Map<string, readonly [string, string]>();
     let rid = BLOCK;
     let batch: Resource[] = [];
+    // Rows are made while those before them are copied.
+    let copied: Promise<unknown> = Promise.resolve();
     const flush = async () => {
       const { rows } = await pool.query('select pg_current_xact_id()::text as tx');
       const tx = Number(rows[0].tx) + catalog.feedBase;
       const made = await rowsOf(batch, rid, tx, { catalog, indexer, numbers, codes, units });
-      await Promise.all(TABLES.map((table, i) => copyInto(clients[i]!, table, COLUMNS[table], made[table])));
+      await copied;
+      copied = Promise.all(
+        TABLES.map((table, i) => copyInto(clients[i]!, table, COLUMNS[table], made[table])),
+      );
+      // Seen to above, or at the end.
+      copied.catch(() => {});
       rid += batch.length;
       batch = [];
     };
@@ -99,6 +146,7 @@ async function fillEmpty(pool: pg.Pool, size: Size, log: (line: string) => void)
       if (((rid - BLOCK) / BATCH) % 10 === 0) log(`${rid - BLOCK} of ${total} resources`);
     }
     await flush();
+    await copied;
     for (const [code, key] of codes.values())
       await pool.query('insert into code_key (code, key) values ($1, $2) on conflict do nothing', [
         code,
@@ -125,8 +173,7 @@ async function rowsOf(batch: readonly Resource[], first: number, tx: number, mak
   for (const [i, resource] of batch.entries()) {
     const rid = first + i;
     const type = catalog.typeNumber(resource.resourceType);
-    // Observations are not referred to.
-    if (resource.resourceType !== 'Observation') numbers.set(`${resource.resourceType}/${resource.id}`, rid);
+    numbers.set(`${resource.resourceType}/${resource.id}`, rid);
     const analysis = indexer.analyse(resource, '');
     const targets = analysis.edges.map((edge) => numbers.get(`${edge.type}/${edge.id}`)!);
     const paths = await catalog.pathNumbers(analysis.edges.map(({ path }) => path));
@@ -137,7 +184,8 @@ async function rowsOf(batch: readonly Resource[], first: number, tx: number, mak
     rows.change.push([tx, rid, now, `{${row.patients}}`, 1, 0, type, 'c']);
     await units.add(row.units);
     const pairs = texts(row.codes);
-    for (let p = 0; p < pairs.length; p += 2) codes.set(pairs[p + 1]!, [pairs[p]!, pairs[p + 1]!]);
+    for (let p = 0; p < pairs.length; p += 2)
+      codes.set(`${pairs[p]} ${pairs[p + 1]}`, [pairs[p]!, pairs[p + 1]!]);
   }
   return rows;
 }

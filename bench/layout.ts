@@ -15,10 +15,15 @@ const { values: options } = parseArgs({
   options: {
     observations: { type: 'string', default: '1000000' },
     patients: { type: 'string', default: '20000' },
+    others: { type: 'string', default: '0' },
     times: { type: 'string', default: '25' },
   },
 });
-const size = { observations: Number(options.observations), patients: Number(options.patients) };
+const size = {
+  observations: Number(options.observations),
+  patients: Number(options.patients),
+  others: Number(options.others),
+};
 const definitions = await loadDefinitions();
 const database = await openDatabase(size, (line) => console.error(line));
 const client = new pg.Client({ connectionString: database.url, options: '-c jit=off' });

@@ -24,17 +24,20 @@ import {
   serve,
 } from './processes.ts';
 import { openWire, request, send } from './wire.ts';
-import { type Comparison, comparisons, type WorkloadName } from './workloads.ts';
+import { type Comparison, comparisons, isBare, type WorkloadName } from './workloads.ts';
 
 /** Other clients beside a large transaction. */
 const FEW = 4;
 
+const names = [...new Set(comparisons.map(({ workload }) => workload.split(' ')[0]))];
+
 const HELP = `npm run bench -- [options]
-  --observations N   Observations in the database (100000); --patients N (20000)
+  --observations N   Observations in the database (100000); --patients N (20000); --others N of other types (0)
   --rounds N         rounds of each comparison (15); --slice MS of each turn (2000)
   --clients LIST     numbers of clients (1,8,32)
-  --only LIST        workloads by the beginning of their names (all): ${comparisons.map(({ workload }) => workload).join(', ')}
-                     transaction: 50 mixed resources, counted one by one; mixed: reads, searches and writes of
+  --only LIST        workloads by the beginning of their names (all): ${names.join(', ')}
+                     transaction: 50 mixed resources, counted one by one; searches are rows such as "search code": all of them by --only search, for a million
+                     Observations and 500,000 others; mixed: reads, searches and writes of
                      nine types; large: transactions of 5,000 by one client, with ${FEW} others served meanwhile
   --commit LIST      synchronous_commit for the writes (on,off)
   --json FILE        writes the figures there as well
@@ -45,6 +48,7 @@ const { values: options } = parseArgs({
   options: {
     observations: { type: 'string', default: '100000' },
     patients: { type: 'string', default: '20000' },
+    others: { type: 'string', default: '0' },
     rounds: { type: 'string', default: '15' },
     slice: { type: 'string', default: '2000' },
     clients: { type: 'string', default: '1,8,32' },
@@ -64,7 +68,11 @@ interface Bench {
   readonly token: string;
 }
 
-const size = { observations: Number(options.observations), patients: Number(options.patients) };
+const size = {
+  observations: Number(options.observations),
+  patients: Number(options.patients),
+  others: Number(options.others),
+};
 const rounds = Number(options.rounds);
 
 if (options.help) console.log(HELP);
@@ -157,7 +165,7 @@ async function seedAll({ server, yardstick, token }: Bench): Promise<void> {
 /** Rounds in which the workload and its yardsticks take turns, another one first each time. */
 async function compare(
   bench: Bench,
-  { workload, yardsticks }: Comparison,
+  { workload, yardsticks, asked }: Comparison,
   clients: number,
   commit: string,
 ): Promise<Figure[]> {
@@ -166,7 +174,7 @@ async function compare(
   for (let round = -1; round < rounds; round++)
     for (let k = 0; k < turns.length; k++) {
       const at = (k + Math.max(round, 0)) % turns.length;
-      const ofServer = at === 0;
+      const ofServer = !isBare(names[at]!);
       const slice = { ...sliceOf(bench, round, ofServer), workload: names[at]!, clients };
       const before = cpuNow(bench, ofServer);
       const result = await ask<Result>(bench.driver, slice);
@@ -174,7 +182,7 @@ async function compare(
     }
   const [own, ...others] = turns as [Turns, ...Turns[]];
   return [
-    figureOf(own, others, { clients, commit, yardstick: false }),
+    figureOf(own, others, { clients, commit, yardstick: false, asked }),
     ...others.map((other) => figureOf(other, [], { clients, commit, yardstick: true })),
   ];
 }

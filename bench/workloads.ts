@@ -1,24 +1,12 @@
 /** What is asked of the server and of the yardsticks, and how a right answer looks. */
-import {
-  corrected,
-  counted,
-  countOf,
-  familyOf,
-  newObservation,
-  observationId,
-  patientId,
-  patientsWith,
-  RECORD_NUMBERS,
-  recordNumber,
-  type Size,
-} from './dataset.ts';
+import { corrected, newObservation, observationId } from './dataset.ts';
 import { type Exchange, type Maker, occurrences, type Workload, whole, wrong } from './exchange.ts';
 import { bareMixed, mixed } from './mixed.ts';
+import { type Asked, rows } from './searches.ts';
 import { places, visitsBundle } from './visit.ts';
 import { fieldOf, request } from './wire.ts';
 
 const PREBUILT = 2000;
-const LOINC = 'http://loinc.org';
 
 const read =
   (path: string, authorized: boolean): Maker =>
@@ -77,48 +65,6 @@ const update: Maker = (size, token) => {
   };
 };
 
-/** A search whose answers have a known number of entries, or a known total. */
-const search =
-  (
-    prepare: (size: Size) => () => {
-      readonly query: string;
-      readonly entries?: number;
-      readonly total?: number;
-    },
-  ): Maker =>
-  (size, token) => {
-    const next = prepare(size);
-    return () => () => {
-      const { query, entries = 0, total } = next();
-      return {
-        bytes: request('GET', `/fhir/${query}`, { token }),
-        fault: (answer) => {
-          if (answer.status !== 200) return `${query}: ${answer.status} ${answer.body.subarray(0, 300)}`;
-          const found = occurrences(answer.body, '"fullUrl":');
-          if (found !== entries) return `${query}: ${found} entries, not ${entries}`;
-          return total === undefined ? undefined : wrong(answer, 200, `"total":${total}`);
-        },
-      };
-    };
-  };
-
-const byCode = (n: number): Maker =>
-  search((size) => {
-    const { code } = counted[n]!;
-    const entries = Math.min(50, countOf(counted[n]!, size));
-    return () => ({ query: `Observation?code=${LOINC}|${code}&_sort=-date&_count=50`, entries });
-  });
-
-const SINCE = '2021-01-01';
-
-const patientCodeDate = search((size) => {
-  const patients = patientsWith(counted[0]!, SINCE, 20, size);
-  return () => ({
-    query: `Observation?patient=${patientId(patients[whole(patients.length)]!)}&code=${LOINC}|${counted[0]!.code}&date=ge${SINCE}&_sort=-date&_count=20`,
-    entries: 20,
-  });
-});
-
 /** Transactions, each of so many visits: all their resources are created. */
 const transaction =
   (visits: number, prebuilt: number): Maker =>
@@ -166,39 +112,27 @@ const makers = {
   update,
   transaction: transaction(1, 200),
   large: transaction(100, 2),
-  others: blend([60, readObservation], [30, patientCodeDate], [10, createObservation]),
+  others: blend([60, readObservation], [30, rows['patient, code, date']!.maker], [10, createObservation]),
   mixed,
-  'patient+code+date': patientCodeDate,
-  'code 50 %': byCode(0),
-  'code 2.5 %': byCode(1),
-  'code 1.25 %': byCode(2),
-  'code 0.46 %': byCode(3),
-  'heavy patient, no match': search(() => () => ({
-    query: `Observation?patient=${patientId(0)}&code=${LOINC}|${counted[3]!.code}&_sort=-date&_count=20`,
-  })),
-  'count 2.5 %': search((size) => {
-    const total = countOf(counted[1]!, size);
-    return () => ({ query: `Observation?code=${LOINC}|${counted[1]!.code}&_summary=count`, total });
-  }),
-  'count 50 %': search((size) => {
-    const total = countOf(counted[0]!, size);
-    return () => ({ query: `Observation?code=${LOINC}|${counted[0]!.code}&_summary=count`, total });
-  }),
-  'patient name': search(({ patients }) => () => {
-    const n = whole(196);
-    const matches = Math.floor(patients / 196) + (n < patients % 196 ? 1 : 0);
-    return { query: `Patient?name=${familyOf(n)}&_count=20`, entries: Math.min(20, matches) };
-  }),
-  'patient identifier': search(({ patients }) => () => {
-    const n = whole(patients);
-    return { query: `Patient?identifier=${RECORD_NUMBERS}|${recordNumber(n)}`, entries: 1 };
-  }),
 } satisfies Record<string, Maker>;
 
-export type WorkloadName = keyof typeof makers;
-export const workloads: Readonly<Record<WorkloadName, Maker>> = makers;
+/** Searches have the names of their rows after this. */
+const SEARCH = 'search ';
 
-/** A workload of the server beside the yardsticks that it is divided by. */
+const searches: Record<string, Maker> = {};
+for (const [name, { maker, bare }] of Object.entries(rows)) {
+  searches[`${SEARCH}${name}`] = maker;
+  if (bare) searches[`bare ${name}`] = bare;
+}
+
+export type WorkloadName = string;
+export const workloads: Readonly<Record<WorkloadName, Maker>> = { ...makers, ...searches };
+
+/** Whether a workload is one of the yardsticks' server. */
+export const isBare = (workload: WorkloadName): boolean =>
+  workload.startsWith('bare ') || workload === 'same work';
+
+/** A workload of the server beside those that it is divided by. */
 export interface Comparison {
   readonly workload: WorkloadName;
   readonly yardsticks: readonly WorkloadName[];
@@ -206,15 +140,16 @@ export interface Comparison {
   readonly writes: boolean;
   /** the workload of other clients, whose answers are watched while one client does this one */
   readonly beside?: WorkloadName;
+  readonly asked?: Asked;
 }
-
-const reads = (Object.keys(makers) as WorkloadName[]).slice(Object.keys(makers).indexOf('mixed') + 1);
 
 /** Those that write come last: they make the database larger. */
 export const comparisons: readonly Comparison[] = [
-  ...(['read', ...reads] as const).map(
-    (workload): Comparison => ({ workload, yardsticks: ['bare read'], writes: false }),
-  ),
+  { workload: 'read', yardsticks: ['bare read'], writes: false },
+  ...Object.entries(rows).map(([name, { asked, beside }]): Comparison => {
+    const own = Object.keys(asked.ratios ?? {}).map((one) => (one === beside ? `${SEARCH}${one}` : one));
+    return { workload: `${SEARCH}${name}`, yardsticks: own, writes: false, asked };
+  }),
   { workload: 'create', yardsticks: ['same work', 'bare insert'], writes: true },
   { workload: 'update', yardsticks: ['bare insert'], writes: true },
   { workload: 'mixed', yardsticks: ['bare mixed'], writes: true },

@@ -12,6 +12,7 @@ import type { AddressInfo } from 'node:net';
 import pg from 'pg';
 import { v7 as nextId } from 'uuid';
 import { makeBareMixed } from './bare-mixed.ts';
+import { makeBareSearches } from './bare-searches.ts';
 import { isCounted, observationId } from './dataset.ts';
 
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 10 });
@@ -117,6 +118,7 @@ async function nextNumber(): Promise<number> {
 }
 
 const bareMixed = makeBareMixed(pool);
+const bareSearch = await makeBareSearches(pool);
 const server = createServer((request, response) => {
   answer(request, response).catch((fault) => {
     response.writeHead(500).end(String(fault));
@@ -131,6 +133,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     if (location) response.setHeader('Location', location);
     return send(response, status, text);
   }
+  if (url.startsWith('/search/')) return send(response, 200, await bareSearch(url));
   if (request.method === 'GET') {
     const { rows } = await pool.query({
       ...READ,

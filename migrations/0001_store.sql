@@ -95,6 +95,8 @@ create table timeline (
   lead    boolean not null
 );
 create index timeline_key on timeline (key, at, rid) include (patient) where lead;
+-- Few resources are about several patients.
+create index timeline_more on timeline (key, patient) where not lead;
 create index timeline_patient on timeline (patient, key, at, rid);
 
 -- Which timeline keys a code has under any system, and a system under any code: a search by one of them alone

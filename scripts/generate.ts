@@ -25,7 +25,7 @@ const HOUR = 3_600_000;
 const stamp = currentStamp();
 if (readStamp() !== stamp) await generate();
 
-/** What the generated files depend on: this generator's sources and the versions of the packages it reads. */
+/** What the generated files depend on: this generator's sources, our own profiles and the versions of the packages it reads. */
 function currentStamp(): string {
   const hash = createHash('sha256');
   for (const sources of [join(import.meta.dirname, 'generate'), join(root, 'profiles')])

@@ -57,7 +57,7 @@ export interface App {
 export async function openApp(config: Config, log: Logger): Promise<App> {
   const definitions = await loadDefinitions();
   const validator = await loadValidator(definitions);
-  const pools = openPools(config.databaseUrl as string);
+  const pools = openPools(config.databaseUrl as string, config.searchTimeout);
   const pool = pools.fixed;
   try {
     const folder = join(config.dataDir, 'blobs');

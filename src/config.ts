@@ -133,6 +133,12 @@ export const settings = {
     'requests a minute that each access token may make of each process, and each address with tokens that are none; beyond it 429. 0 for no limit',
     whole(0, 0, 1_000_000),
   ),
+  searchTimeout: setting(
+    'SEARCH_TIMEOUT',
+    '60000',
+    'milliseconds that one statement of a search may take; where it takes longer the answer is 503',
+    whole(60_000, 1, 3_600_000),
+  ),
   readOnly: setting(
     'READ_ONLY',
     'false',

@@ -2,6 +2,7 @@
 import type { ElementDefinitionType, ElementDefinition as Snapshot } from 'fhir/r4.js';
 import type { ElementDefinition, Operation, SearchParameter } from '../../src/fhir/definitions.ts';
 import type { Source } from './source.ts';
+import { tokensOf } from './tokens.ts';
 
 /**
  * An element as written to the file, which every start reads: without its path, which its place says, without
@@ -14,17 +15,18 @@ export interface Reduced {
   /** By type name or, for elements with children of their own, by path */
   readonly elements: Readonly<Record<string, Readonly<Record<string, WrittenElement>>>>;
   readonly searchParameters: readonly SearchParameter[];
-  readonly patientCompartment: Readonly<Record<string, readonly string[]>>;
+  readonly compartments: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
   readonly operations: readonly Operation[];
 }
 
 export function reduceDefinitions(source: Source): Reduced {
+  const elements = reduceElements(source);
   const concrete = [...source.structures.values()].filter(
     (structure) => structure.kind === 'resource' && !structure.abstract,
   );
   return {
     resourceTypes: concrete.map((structure) => structure.name).sort(),
-    elements: reduceElements(source),
+    elements,
     searchParameters: source.searchParameters.map((parameter) => ({
       code: parameter.code,
       type: parameter.type,
@@ -34,11 +36,19 @@ export function reduceDefinitions(source: Source): Reduced {
       url: parameter.url,
       component: parameter.component?.map(({ definition, expression }) => ({ definition, expression })),
       multipleOr: parameter.multipleOr,
+      ...tokensOf(elements, source, parameter),
     })),
-    patientCompartment: Object.fromEntries(
-      source.patientCompartment
-        .resource!.filter(({ param }) => param?.length)
-        .map(({ code, param }) => [code, param!]),
+    compartments: Object.fromEntries(
+      source.compartments.map(({ code, resource = [] }) => [
+        code,
+        Object.fromEntries(
+          resource.flatMap(({ code: type, param = [] }) => {
+            // `{def}` is the resource itself.
+            const parameters = param.filter((name) => name !== '{def}');
+            return parameters.length > 0 ? [[type, parameters]] : [];
+          }),
+        ),
+      ]),
     ),
     operations: source.operations.map(
       ({ code, system, type, instance, resource = [], url = '', parameter = [] }) => ({

@@ -19,7 +19,7 @@ export interface Source {
   readonly structures: ReadonlyMap<string, StructureDefinition>;
   readonly searchParameters: readonly SearchParameter[];
   readonly operations: readonly OperationDefinition[];
-  readonly patientCompartment: CompartmentDefinition;
+  readonly compartments: readonly CompartmentDefinition[];
   /** By url, without version */
   readonly valueSets: ReadonlyMap<string, ValueSet>;
   readonly codeSystems: ReadonlyMap<string, CodeSystem>;
@@ -58,9 +58,7 @@ export function readSource(root: string): Source {
     operations: [...profiles, ...readOwn(root)].filter(
       (resource) => resource.resourceType === 'OperationDefinition',
     ),
-    patientCompartment: profiles
-      .filter((resource) => resource.resourceType === 'CompartmentDefinition')
-      .find((compartment) => compartment.code === 'Patient')!,
+    compartments: profiles.filter((resource) => resource.resourceType === 'CompartmentDefinition'),
     valueSets: byUrl(terminology.filter((resource) => resource.resourceType === 'ValueSet')),
     codeSystems: byUrl(terminology.filter((resource) => resource.resourceType === 'CodeSystem')),
   };

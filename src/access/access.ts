@@ -11,6 +11,10 @@ export interface Access {
   readonly scope: string;
 }
 
+/** Whether it is a system's own, and no person's: all of its scopes are (SMART backend services). */
+export const isOfSystem = ({ scope }: Access): boolean =>
+  scope.split(' ').every((one) => one.startsWith('system/'));
+
 /**
  * Reads a scope text: `system/Type.letters` or `system/*.letters`, apart by spaces; letters in the order cruds.
  *

@@ -68,12 +68,18 @@ export interface Definitions {
    * ones are among them when all resources are indexed by them. The same list as long as nothing of it has changed.
    */
   searchParameters(type: string): readonly SearchParameter[];
+  /** Types whose resources have compartments (R4 compartmentdefinition.html). */
+  readonly compartments: ReadonlySet<string>;
+  /**
+   * Codes of the search parameters that put a resource of a type in a compartment; empty where it has no place there.
+   *
+   * @param of the type that has the compartment
+   */
+  compartment(of: string, type: string): readonly string[];
   /** Those that resources of a type are indexed by: also posted ones that do not answer yet. */
   indexedBy(type: string): readonly SearchParameter[];
   /** The posted ones, with what becomes of them. */
   readonly posted: PostedSet;
-  /** Codes of the search parameters that put a resource of this type in a Patient's compartment; empty for others. */
-  patientCompartment(type: string): readonly string[];
   readonly operations: readonly Operation[];
 }
 
@@ -82,7 +88,7 @@ interface Written {
   readonly resourceTypes: readonly string[];
   readonly elements: Readonly<Record<string, Readonly<Record<string, WrittenElement>>>>;
   readonly searchParameters: readonly SearchParameter[];
-  readonly patientCompartment: Readonly<Record<string, readonly string[]>>;
+  readonly compartments: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
   readonly operations: readonly Operation[];
 }
 type WrittenElement = Pick<ElementDefinition, 'types'> & Partial<Omit<ElementDefinition, 'path'>>;
@@ -108,7 +114,9 @@ export interface OpenDefinitions extends Definitions {
 function standard(written: Written): Omit<Definitions, 'indexedBy' | 'posted'> {
   const resourceTypes = new Set(written.resourceTypes);
   const byType = new Map(Object.entries(written.elements));
-  const compartment = new Map(Object.entries(written.patientCompartment));
+  const compartments = new Map(
+    Object.entries(written.compartments).map(([of, members]) => [of, new Map(Object.entries(members))]),
+  );
   const byBase = new Map<string, SearchParameter[]>();
   for (const parameter of written.searchParameters)
     for (const base of parameter.base) byBase.set(base, [...(byBase.get(base) ?? []), parameter]);
@@ -135,7 +143,8 @@ function standard(written: Written): Omit<Definitions, 'indexedBy' | 'posted'> {
         .flatMap((base) => byBase.get(base) ?? [])
         .sort((a, b) => (a.code < b.code ? -1 : 1));
     }),
-    patientCompartment: (type) => compartment.get(type) ?? [],
+    compartments: new Set(compartments.keys()),
+    compartment: (of, type) => compartments.get(of)?.get(type) ?? [],
   };
 }
 

@@ -23,6 +23,10 @@ export interface SearchParameter {
   /** Of a composite: urls of its parts and their paths from the composite's expression */
   readonly component?: readonly { readonly definition: string; readonly expression: string }[];
   readonly multipleOr?: boolean;
+  /** Of a token of codes, which do not say their system: those that their value sets are of */
+  readonly systems?: readonly string[];
+  /** Of a token of strings, whose case is of no matter */
+  readonly caseless?: boolean;
   readonly multipleAnd?: boolean;
   /** of a posted one: where given, only these are taken, as the query has them (`of-type`) */
   readonly modifiers?: readonly string[];

@@ -30,7 +30,10 @@ export function faultOf(thrown: unknown, id: string): Fault {
   }
   const code = codeOf(thrown);
   if (code === '57014') {
-    const issue = error('timeout', 'This took too long and was stopped: ask for less, or later');
+    const issue = error(
+      'timeout',
+      'This took too long and was stopped: narrow a search by a patient, a code or dates, leave _total and _sort out, or ask again later',
+    );
     return { status: 503, issues: [issue], headers: RETRY, own: true };
   }
   // one of several that waited for each other, or read what another has changed meanwhile

@@ -1,27 +1,28 @@
 /** Patient/$everything and Encounter/$everything (R4 patient-operation-everything.html, encounter-operation-everything.html). */
 import { rangeOf } from '../fhir/date.ts';
 import { invalid } from '../fhir/outcome.ts';
-import { type Context, type Exchange, fhirBase } from '../http/exchange.ts';
-import { answerSearchset, type BundleLink, type Found } from '../http/searchset.ts';
+import type { Context, Exchange } from '../http/exchange.ts';
+import { pageLinks, readPage } from '../http/page-links.ts';
+import { answerSearchset, type Found } from '../http/searchset.ts';
 import type { Everything, EverythingRequest } from '../records/records.ts';
-import { type Parameter, writeParameters } from '../search/query-string.ts';
 import { type Arguments, readArguments } from './arguments.ts';
-
-/** Names the first resource of a further page. */
-const AFTER = '_after';
 
 /** The whole record, in one Bundle unless `_count` asks for pages. */
 export async function everything(context: Context, exchange: Exchange): Promise<void> {
   const { path, caller, format } = exchange;
-  const given = await readArguments(context, exchange, (name) => name === AFTER);
+  const place = [path.type, path.id, '$everything'].filter(Boolean).join('/');
+  const asked = readPage(context, caller.agent, place, exchange.parameters);
+  const given = await readArguments(context, { ...exchange, parameters: asked.parameters });
   const request: EverythingRequest = {
     type: path.type as EverythingRequest['type'],
     id: path.id || undefined,
     ...readWanted(context, given),
+    after: asked.after,
   };
   const found = await context.records.everything(caller, request);
-  const url = [fhirBase(context), path.type, path.id, '$everything'].filter(Boolean).join('/');
-  const links = linksOf(url, [...given.parameters, ...format.asked], request.after, found.next);
+  const { parameters } = given;
+  const first = { ...asked, parameters };
+  const links = pageLinks(context, caller.agent, place, first, format.asked, { next: found.next });
   return answerSearchset(context, exchange, links, entriesOf(found));
 }
 
@@ -30,7 +31,10 @@ async function* entriesOf({ pieces }: Everything): AsyncGenerator<Found[]> {
     yield piece.map((resource) => ({ resource, mode: resource.support ? 'include' : 'match' }));
 }
 
-function readWanted({ definitions }: Context, given: Arguments): Omit<EverythingRequest, 'type' | 'id'> {
+function readWanted(
+  { definitions }: Context,
+  given: Arguments,
+): Omit<EverythingRequest, 'type' | 'id' | 'after'> {
   const start = given.text('start');
   const end = given.text('end');
   const since = given.text('_since');
@@ -46,19 +50,5 @@ function readWanted({ definitions }: Context, given: Arguments): Omit<Everything
     since: since === undefined ? undefined : rangeOf(since).low,
     types: types.length > 0 ? types : undefined,
     count: count === undefined ? undefined : Number(count),
-    after: given.others[0]?.[1],
   };
-}
-
-function linksOf(
-  url: string,
-  parameters: readonly Parameter[],
-  after: string | undefined,
-  next: string | undefined,
-): BundleLink[] {
-  const link = (relation: string, from: string | undefined): BundleLink => {
-    const query = writeParameters(from === undefined ? parameters : [...parameters, [AFTER, from]]);
-    return { relation, url: query === '' ? url : `${url}?${query}` };
-  };
-  return next === undefined ? [link('self', after)] : [link('self', after), link('next', next)];
 }

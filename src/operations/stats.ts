@@ -7,6 +7,7 @@ import { dateTime } from '../fhir/validation/primitives.ts';
 import { answerStream } from '../http/answer.ts';
 import type { Context, Exchange } from '../http/exchange.ts';
 import type { Stored } from '../records/records.ts';
+import { escaped } from '../search/escapes.ts';
 import type { Parameter } from '../search/query-string.ts';
 import { type Arguments, readArguments } from './arguments.ts';
 import { type Collected, type Collecting, collect } from './measurements.ts';
@@ -154,6 +155,3 @@ function queryOf(codings: readonly Coding[], { start, end }: Period): Parameter[
     ...(end === undefined ? [] : [['date', `le${end}`] as const]),
   ];
 }
-
-/** A text that stands for itself in a search (R4 search.html#escaping). */
-const escaped = (text: string): string => text.replace(/[\\,|$]/g, '\\$&');

@@ -1,5 +1,7 @@
 /** The operations that are routed, each by the places of its OperationDefinition (R4 operationslist.html). */
 import type { Context, Exchange, Interaction, OperationRoutes } from '../http/exchange.ts';
+import { docref } from './docref.ts';
+import { document } from './document.ts';
 import { everything } from './everything.ts';
 import { lastn } from './lastn.ts';
 import { meta, metaAdd, metaDelete } from './meta.ts';
@@ -20,6 +22,9 @@ export function makeOperations(context: Context): OperationRoutes {
     '/Patient/$everything': reading('everything', everything),
     '/Patient/:id/$everything': reading('everything', everything),
     '/Encounter/:id/$everything': reading('everything', everything),
+    '/Composition/$document': reading('document', document),
+    '/Composition/:id/$document': reading('document', document),
+    '/DocumentReference/$docref': reading('docref', docref),
     '/Observation/$lastn': reading('lastn', lastn),
     '/Observation/$stats': reading('stats', stats),
     '/:type/:id/$meta': reading('meta', meta),

@@ -2,7 +2,8 @@
 import { type FeedPage, readFeed } from '../store/feed.ts';
 import { readNames } from '../store/read/names.ts';
 import { cutPage } from '../store/read/page.ts';
-import { type Found, type Part, passes } from './found.ts';
+import { judge } from './judge.ts';
+import type { Found, Part } from './part.ts';
 import type { ReadSetting } from './setting.ts';
 
 /** So many changes are looked through at a time, and so often for one page. */
@@ -27,7 +28,6 @@ export async function changedPage(
   count: number,
 ): Promise<Changed> {
   const { store } = setting;
-  const judged = new Map(parts.map((part) => [part.type, part.judged]));
   let limit = STRIDE;
   let at = position;
   for (let strides = 0; strides < MOST_STRIDES; strides++) {
@@ -41,11 +41,24 @@ export async function changedPage(
       continue;
     }
     const next = feed.more ? feed.position : undefined;
-    const passed = page.filter((row) => passes(setting, row.type, judged.get(row.type) ?? [], row));
+    const passed = await passing(setting, parts, page);
     if (passed.length > 0 || next === undefined) return { page: passed, next };
     at = next;
   }
   return { page: [], next: at };
+}
+
+type Shown = Changed['page'];
+
+/** Those of a page that pass what is judged. */
+async function passing(setting: ReadSetting, parts: readonly Part[], page: Shown): Promise<Shown> {
+  const passed = new Set<number>();
+  for (const { type, judged } of parts) {
+    const own = page.filter((row) => row.type === type);
+    const each = await judge(setting, type, judged, own);
+    for (const [i, { rid }] of own.entries()) if (each[i]) passed.add(rid);
+  }
+  return page.filter(({ rid }) => passed.has(rid));
 }
 
 /** A match, and which of the changes it is. */

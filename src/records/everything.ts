@@ -145,7 +145,7 @@ async function wantedOf(
 function membersOf(definitions: Definitions, type: string): readonly string[] {
   if (type !== 'Patient') return definitions.resourceTypes;
   return definitions.resourceTypes.filter(
-    (one) => one === 'Patient' || definitions.patientCompartment(one).length > 0,
+    (one) => one === 'Patient' || definitions.compartment('Patient', one).length > 0,
   );
 }
 
@@ -188,7 +188,7 @@ async function whoseOf(
 /** The paths by which a resource is in a patient's compartment. */
 function compartmentPaths(definitions: Definitions, types: readonly string[]): string[] {
   return types.flatMap((type) => {
-    const codes = new Set(definitions.patientCompartment(type));
+    const codes = new Set(definitions.compartment('Patient', type));
     return definitions
       .searchParameters(type)
       .filter(({ code }) => codes.has(code))

@@ -1,46 +1,16 @@
 /** The matches of a search in an order that indexes have, those of several types merged. */
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Resource } from 'fhir/r4.js';
-import { invalid, type Refusal } from '../fhir/outcome.ts';
-import { matches } from '../search/match.ts';
-import type { Filter, SearchRequest, SortKey } from '../search/request.ts';
-import { instantOf } from '../store/pool.ts';
+import { clinicalDate } from '../fhir/clinical-date.ts';
+import type { SearchParameter } from '../fhir/definitions.ts';
+import type { Facts } from '../search/match.ts';
+import type { SortKey } from '../search/request.ts';
+import { timestampText } from '../store/read/history.ts';
 import { cutPage } from '../store/read/page.ts';
-import type { After, Match, Sought } from '../store/search/search.ts';
-import type { Place } from './position.ts';
+import { type After, isAsIndexed, type Match, type Sought, UNDATED } from '../store/search/search.ts';
+import { type Budget, judge, newBudget, STRIDE, spend } from './judge.ts';
+import type { At, Found, Order, Part, Taken, Wanted } from './part.ts';
 import type { ReadSetting } from './setting.ts';
-
-/** A match with its place in the order. */
-export interface Found extends Match {
-  readonly type: string;
-  readonly place: Place;
-}
-
-/** What is looked for among one type. */
-export interface Part {
-  readonly type: string;
-  /** what the index answers */
-  readonly filters: readonly Filter[];
-  /** what is judged on the values of what it finds */
-  readonly judged: readonly Filter[];
-  readonly sort: readonly SortKey[];
-}
-
-/** Which matches are wanted, and whether their number is. */
-export interface Wanted {
-  /** so many, from the place on */
-  readonly most: number;
-  readonly place: Place | undefined;
-  /** those before the place, the nearest first */
-  readonly back: boolean;
-  readonly total: SearchRequest['total'];
-}
-
-export interface Taken {
-  readonly rows: readonly Found[];
-  /** of all matches, where it is wanted */
-  readonly total?: number;
-}
+import { takeWithin } from './within.ts';
 
 /** Whether an index has the order. */
 export function isIndexed([key, ...more]: readonly SortKey[]): boolean {
@@ -58,9 +28,31 @@ export async function takeIndexed(
 ): Promise<Taken> {
   const [key] = parts[0]?.sort ?? [];
   const by = key?.by === '_lastUpdated' ? key.by : 'date';
-  const order = { by, descending: (key?.descending ?? true) !== wanted.back } as const;
-  const budget = { left: MOST_JUDGED };
-  const take = (part: Part): Promise<Taken> => takeOf(setting, part, order, wanted, budget);
+  const order = {
+    by,
+    descending: (key?.descending ?? true) !== wanted.back,
+    undated: wanted.back ? 'first' : 'last',
+  } as const;
+  const budget = newBudget();
+  const direction = order.descending ? -1 : 1;
+  const compare = (one: At, other: At): number =>
+    direction *
+    (compareTimes(one.at, other.at, isAsIndexed(order)) ||
+      (one.place[1] as number) - (other.place[1] as number));
+  const inOrder = ({ type }: Part): Order => {
+    const clinical = clinicalDate(setting.definitions, type);
+    return {
+      compare,
+      at: (facts, { updated }, number) => {
+        const at = by === 'date' ? dateOf(facts, clinical) : updated;
+        return { at, place: [at, number] };
+      },
+    };
+  };
+  const take = (part: Part): Promise<Taken> =>
+    part.within
+      ? takeWithin(setting, part, part.within, inOrder(part), wanted, budget)
+      : takeOf(setting, part, order, wanted, budget);
   const [only, ...others] = parts;
   if (only && others.length === 0) return take(only);
   let rows: Found[] = [];
@@ -68,22 +60,29 @@ export async function takeIndexed(
   for (let i = 0; i < parts.length; i += ABREAST) {
     const taken = await Promise.all(parts.slice(i, i + ABREAST).map(take));
     total += taken.reduce((sum, each) => sum + (each.total ?? 0), 0);
-    const direction = order.descending ? -1 : 1;
-    rows = [...rows, ...taken.flatMap((each) => each.rows)]
-      .sort((a, b) => direction * (compareTimes(a.at, b.at) || a.rid - b.rid))
-      .slice(0, wanted.most);
+    rows = [...rows, ...taken.flatMap((each) => each.rows)].sort(compare).slice(0, wanted.most);
   }
   return { rows, total: wanted.total === 'none' ? undefined : total };
 }
 
-/** PostgreSQL's texts of time stamps, from -infinity over 1 BC to the year 10000. */
-function compareTimes(one: string, other: string): number {
+/** PostgreSQL's texts of time stamps, from -infinity, or with it at the end, over 1 BC to the year 10000. */
+function compareTimes(one: string, other: string, isFirst: boolean): number {
   const era = (text: string): number => {
-    if (text === '-infinity') return 0;
+    if (text === UNDATED) return isFirst ? 0 : 4;
     return text.endsWith('BC') ? 1 : text.indexOf('-') === 4 ? 2 : 3;
   };
   const difference = era(one) - era(other);
   return difference !== 0 || one === other ? difference : one < other ? -1 : 1;
+}
+
+/** The clinical date of a contained resource, as PostgreSQL writes it. */
+function dateOf({ values }: Facts, clinical: SearchParameter | undefined): string {
+  for (const { parameter, value } of values)
+    if (parameter === clinical && value.kind === 'date') {
+      const text = timestampText(value.low);
+      return text === UNDATED ? text : `${text.replace('T', ' ').replace(/\.?0*Z$/, '')}+00`;
+    }
+  return UNDATED;
 }
 
 async function takeOf(
@@ -95,7 +94,9 @@ async function takeOf(
 ): Promise<Taken> {
   const { searcher } = setting.store;
   const { type, filters, judged } = part;
-  const after = place && { at: place[0] as string, rid: place[1] as number };
+  // Numbers of contained resources lie between those of others (within.ts).
+  const round = sort.descending ? Math.ceil : Math.floor;
+  const after = place && { at: place[0] as string, rid: round(place[1] as number) };
   const counting = total === 'accurate' || (total === 'estimate' && judged.length === 0);
   if (judged.length > 0) {
     const taken = await judgedRows(setting, part, sort, after, most, counting, budget);
@@ -110,15 +111,6 @@ async function takeOf(
 }
 
 const foundOf = (type: string, match: Match): Found => ({ ...match, type, place: [match.at, match.rid] });
-
-/** So many candidates are judged for one answer. */
-const MOST_JUDGED = 20_000;
-/** And so many are read at a time. */
-const STRIDE = 500;
-
-interface Budget {
-  left: number;
-}
 
 /**
  * Matches of which the index answers a part only: candidates are judged on their values until there are enough, or, where
@@ -139,9 +131,10 @@ async function judgedRows(
   for (let after = from; ; ) {
     const found = await store.searcher.find({ type, filters, sort, count: STRIDE }, after);
     const stride = await cutPage(store.pool, found, STRIDE);
-    for (const [i, match] of stride.entries()) {
-      if (--budget.left < 0) throw tooMany();
-      if (!passes(setting, type, judged, match)) continue;
+    spend(budget, stride.length);
+    const passed = await judge(setting, type, judged, stride);
+    for (const i of stride.keys()) {
+      if (!passed[i]) continue;
       total++;
       // Without large contents, which are read again for those that are shown.
       if (rows.length < most) rows.push(foundOf(type, found[i] as Match));
@@ -152,24 +145,4 @@ async function judgedRows(
     after = end;
     await turn();
   }
-}
-
-/** Whether a match passes filters that are judged on its values. */
-export function passes(
-  { store, definitions, baseUrl }: ReadSetting,
-  type: string,
-  judged: readonly Filter[],
-  { id, updated, content }: Match & { readonly content: string },
-): boolean {
-  if (judged.length === 0) return true;
-  const { resource, extracted: values } = store.indexer.analyse(JSON.parse(content) as Resource, baseUrl);
-  const facts = { type, id, updated: Date.parse(instantOf(updated)), values, resource, baseUrl };
-  return matches(judged, { ...facts, isResourceType: definitions.isResourceType });
-}
-
-function tooMany(): Refusal {
-  return invalid(
-    'too-costly',
-    `This search has more than ${MOST_JUDGED} candidates, which must be looked at one by one: add a parameter that narrows it, such as a patient or a code`,
-  );
 }

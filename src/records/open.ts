@@ -12,7 +12,9 @@ import type { Store } from '../store/store.ts';
 import { openBlob, writeBinary, writeBinaryResource } from './binary.ts';
 import { makeCallers } from './callers.ts';
 import { note, openDeferred } from './deferred.ts';
+import { document } from './document.ts';
 import { everything } from './everything.ts';
+import { explain } from './explain.ts';
 import { history } from './history.ts';
 import { makeIds } from './ids.ts';
 import { changeMeta } from './meta.ts';
@@ -108,6 +110,8 @@ export function openRecords(
     },
     history: (caller, request) => asOf(caller, (current) => history(setting, current, request)),
     search: (caller, request) => asOf(caller, (current) => search(setting, current, request)),
+    explain: (caller, request) => asOf(caller, async (current) => explain(setting, current, request)),
+    document: (caller, id) => asOf(caller, (current) => document(setting, current, id)),
     everything: (caller, request) => asOf(caller, (current) => everything(setting, current, request)),
     async carryOut(who, entry) {
       const caller = entry.method === 'GET' ? who : await begun(who);

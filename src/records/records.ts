@@ -10,6 +10,7 @@ import type { Patch } from '../fhir/patch/patch.ts';
 import type { Claim, JobProgress, JobRequest } from '../jobs/job.ts';
 import type { Condition } from '../search/condition.ts';
 import type { SearchRequest } from '../search/request.ts';
+import type { Explained } from '../store/search/explain.ts';
 
 export type { JobAnswer, JobRequest, Perform } from '../jobs/job.ts';
 
@@ -36,6 +37,8 @@ export interface Stored {
   readonly content: string;
   /** name of the bytes of a Binary */
   readonly blob: string | null;
+  /** of a contained resource what contains it, whose version it has: its content is whole, with its id */
+  readonly container?: { readonly type: string; readonly id: string };
 }
 
 export interface Written extends Stored {
@@ -232,8 +235,20 @@ export interface Records {
 
   history(caller: Caller, request: HistoryRequest): Promise<HistoryPage>;
   search(caller: Caller, request: SearchRequest): Promise<SearchPage>;
+  /**
+   * The statements by which a search is done, with their plans and without what they find.
+   *
+   * @throws Refusal 403 unless it is a system's access token; as search
+   */
+  explain(caller: Caller, request: SearchRequest): Promise<readonly Explained[]>;
   /** @throws Refusal 404, 410 */
   everything(caller: Caller, request: EverythingRequest): Promise<Everything>;
+  /**
+   * A Composition, and after it all that it refers to here.
+   *
+   * @throws Refusal 403; 404, 410; 422 where something of it is not here
+   */
+  document(caller: Caller, id: string): Promise<readonly Stored[]>;
 
   /** One entry of a batch, by itself. */
   carryOut(caller: Caller, entry: Entry): Promise<Outcome>;

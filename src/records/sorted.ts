@@ -3,20 +3,20 @@
  * by their own values.
  */
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Resource } from 'fhir/r4.js';
 import { clinicalDate } from '../fhir/clinical-date.ts';
 import { nameOf } from '../fhir/definitions.ts';
-import type { Extracted, SearchValue } from '../fhir/extract.ts';
+import type { SearchValue } from '../fhir/extract.ts';
 import { fold } from '../fhir/fold.ts';
 import { invalid, type Refusal } from '../fhir/outcome.ts';
-import { matches } from '../search/match.ts';
+import { type Facts, matches } from '../search/match.ts';
 import type { SortKey } from '../search/request.ts';
-import { instantOf } from '../store/pool.ts';
 import { cutPage } from '../store/read/page.ts';
 import type { After, Match } from '../store/search/search.ts';
-import type { Found, Part, Taken, Wanted } from './found.ts';
+import { factsOf, joinedAmong, newBudget } from './judge.ts';
+import type { Found, Order, Part, Taken, Wanted } from './part.ts';
 import type { Place } from './position.ts';
 import type { ReadSetting } from './setting.ts';
+import { takeWithin } from './within.ts';
 
 /** So many matches are sorted. */
 const MOST_SORTED = 10_000;
@@ -25,36 +25,50 @@ const STRIDE = 500;
 
 /** Takes matches in the order of their keys. */
 export async function takeSorted(
-  { store, definitions, baseUrl }: ReadSetting,
+  setting: ReadSetting,
   parts: readonly Part[],
-  { most, place: from, back }: Wanted,
+  wanted: Wanted,
 ): Promise<Taken> {
-  const { isResourceType } = definitions;
+  const { store, definitions } = setting;
+  const { most, place: from, back } = wanted;
   const [{ sort: keys } = { sort: [] as readonly SortKey[] }] = parts;
   const direction = back ? -1 : 1;
   const inOrder = (one: Place, other: Place): number => direction * compare(keys, one, other);
   let rows: Found[] = [];
   let [looked, total] = [0, 0];
-  for (const { type, filters, judged, sort } of parts) {
+  const first = (all: Found[]): Found[] => all.sort((a, b) => inOrder(a.place, b.place)).slice(0, most);
+  for (const part of parts) {
+    const { type, filters, judged, sort } = part;
     const clinical = clinicalDate(definitions, type)?.code;
+    if (part.within) {
+      const order: Order = {
+        compare: (one, other) => inOrder(one.place, other.place),
+        at: (facts, { updated }, number) => ({
+          at: updated,
+          place: [...sort.map((key) => sortValue(key, facts, clinical)), number],
+        }),
+      };
+      const taken = await takeWithin(setting, part, part.within, order, wanted, newBudget());
+      rows = first([...rows, ...taken.rows]);
+      total += taken.total ?? 0;
+      continue;
+    }
     const request = { type, filters, sort: { by: '_lastUpdated', descending: true }, count: STRIDE } as const;
     for (let after: After | undefined; ; ) {
       const found = await store.searcher.find(request, after);
       const stride = await cutPage(store.pool, found, STRIDE);
-      for (const [i, { id, rid, content, updated: at }] of stride.entries()) {
+      const joined = await joinedAmong(setting, type, judged, stride);
+      for (const [i, candidate] of stride.entries()) {
         if (++looked > MOST_SORTED) throw tooMany();
-        const analysis = store.indexer.analyse(JSON.parse(content) as Resource, baseUrl);
-        const { resource, extracted: values } = analysis;
-        const updated = Date.parse(instantOf(at));
-        const facts = { type, id, updated, values, resource, baseUrl, isResourceType };
-        if (judged.length > 0 && !matches(judged, facts)) continue;
+        const facts = factsOf(setting, type, candidate, joined);
+        if (!matches(judged, facts)) continue;
         total++;
-        const place = [...sort.map((key) => sortValue(key, { id, updated }, values, clinical)), rid];
+        const place = [...sort.map((key) => sortValue(key, facts, clinical)), candidate.rid];
         if (from && inOrder(place, from) <= 0) continue;
         // Without its content, which is read again if it is shown: what waits here may be all there is.
         rows.push({ ...(found[i] as Match), content: null, type, place });
       }
-      rows = rows.sort((a, b) => inOrder(a.place, b.place)).slice(0, most);
+      rows = first(rows);
       const end = stride[stride.length - 1];
       if (found.length <= stride.length || !end) break;
       after = end;
@@ -67,8 +81,7 @@ export async function takeSorted(
 /** The least value where it ascends, the greatest where it descends. */
 function sortValue(
   key: SortKey,
-  { id, updated }: { readonly id: string; readonly updated: number },
-  values: readonly Extracted[],
+  { id, updated, values }: Facts,
   clinical: string | undefined,
 ): string | number | null {
   if (key.by === '_lastUpdated') return updated;

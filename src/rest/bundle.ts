@@ -3,9 +3,9 @@ import type { OperationOutcome } from 'fhir/r4.js';
 import { answerJson, answerStream, LONG } from '../http/answer.ts';
 import { withData } from '../http/base64.ts';
 import type { Visit } from '../http/exchange.ts';
+import type { Link } from '../http/page-links.ts';
 import { etagOf } from '../http/versions.ts';
 import type { Stored } from '../records/records.ts';
-import type { Link } from './page-links.ts';
 import { type RestContext, type Selection, WHOLE } from './selection.ts';
 
 export interface BundleEntry {

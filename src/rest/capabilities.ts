@@ -2,15 +2,13 @@
 import type {
   CapabilityStatement,
   CapabilityStatementRestResource,
-  CapabilityStatementRestResourceSearchParam,
   TerminologyCapabilities,
 } from 'fhir/r4.js';
-import type { Definitions } from '../fhir/definitions.ts';
 import { invalid } from '../fhir/outcome.ts';
 import { answerJson } from '../http/answer.ts';
 import { type Context, fhirBase, type Routes, type Visit } from '../http/exchange.ts';
 import { once } from '../http/parameters.ts';
-import { searchable } from '../search/filter.ts';
+import { ofAllTypes, searchOf } from './searchable.ts';
 
 const MODES = ['full', 'normative', 'terminology'];
 
@@ -87,7 +85,11 @@ function statement(
           cors: true,
           description: 'Every interaction but this one needs an access token: Authorization: Bearer TOKEN',
         },
-        resource: types.map((type) => resourceOf(definitions, type, names, context.config.deleteMatches > 1)),
+        resource: types.map((type) => ({
+          ...resourceOf(context, type, names),
+          ...operationsOf(context, routes, type),
+        })),
+        searchParam: ofAllTypes(definitions),
         interaction: SYSTEM.filter((code) => names.has(code) || code === 'batch').map((code) => ({ code })),
       },
     ],
@@ -108,10 +110,9 @@ const TYPE = [
 ] as const;
 
 function resourceOf(
-  definitions: Definitions,
+  { definitions, config }: Context,
   type: string,
   names: ReadonlySet<string>,
-  severalDeleted: boolean,
 ): CapabilityStatementRestResource {
   return {
     type: type as CapabilityStatementRestResource['type'],
@@ -123,20 +124,28 @@ function resourceOf(
     conditionalCreate: true,
     conditionalRead: 'full-support',
     conditionalUpdate: true,
-    conditionalDelete: severalDeleted ? 'multiple' : 'single',
-    referencePolicy: ['literal', 'logical'],
-    searchParam: searchable(definitions, type).map(searchParamOf),
+    conditionalDelete: config.deleteMatches > 1 ? 'multiple' : 'single',
+    referencePolicy: ['literal', 'logical', ...(config.references === 'check' ? ['enforced' as const] : [])],
+    ...searchOf(definitions, type),
   };
 }
 
-function searchParamOf({
-  code,
-  type,
-  url,
-}: {
-  readonly code: string;
-  readonly type: CapabilityStatementRestResourceSearchParam['type'];
-  readonly url: string;
-}): CapabilityStatementRestResourceSearchParam {
-  return { name: code, type, definition: url };
+/** The operations that are called on a type or its resources, by the definitions that they are checked against. */
+function operationsOf(
+  { definitions }: Context,
+  routes: Routes,
+  type: string,
+): Pick<CapabilityStatementRestResource, 'operation'> {
+  const codes = new Set(
+    Object.keys(routes).flatMap((pattern) => {
+      const [, place, code] = /^\/([^/]+)(?:\/.*)?\/\$(.+)$/.exec(pattern) ?? [];
+      return code !== undefined && (place === type || place === ':type') ? [code] : [];
+    }),
+  );
+  const operation = definitions.operations
+    .filter(
+      ({ code, resource }) => codes.has(code) && (resource.includes(type) || resource.includes('Resource')),
+    )
+    .map(({ code, url }) => ({ name: code, definition: url }));
+  return operation.length > 0 ? { operation } : {};
 }

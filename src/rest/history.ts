@@ -3,12 +3,12 @@ import { rangeOf } from '../fhir/date.ts';
 import { invalid } from '../fhir/outcome.ts';
 import { isId } from '../fhir/reference.ts';
 import { type Exchange, fhirBase } from '../http/exchange.ts';
+import { pageLinks, readPage } from '../http/page-links.ts';
 import { once } from '../http/parameters.ts';
 import type { FhirPath } from '../http/path.ts';
 import type { HistoryEntry, HistoryPage, HistoryRequest } from '../records/records.ts';
 import type { Parameter } from '../search/query-string.ts';
 import { answerBundle, type Bundle, type BundleEntry, responseOf } from './bundle.ts';
-import { pageLinks, readPage } from './page-links.ts';
 import { type RestContext, readSelection, type Selection } from './selection.ts';
 
 const PAGE = 50;

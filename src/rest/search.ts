@@ -1,34 +1,49 @@
 /** search of a type, of several, of a compartment, by GET and by POST (R4 http.html#search). */
-import { invalid, operationOutcome, refusal } from '../fhir/outcome.ts';
+import { invalid, operationOutcome, type Refusal, refusal } from '../fhir/outcome.ts';
 import { readText } from '../http/body.ts';
 import { type Exchange, fhirBase } from '../http/exchange.ts';
 import { negotiate, notAcceptable } from '../http/negotiation.ts';
+import { pageLinks, readPage } from '../http/page-links.ts';
 import type { FhirPath } from '../http/path.ts';
 import { prefersLenient } from '../http/prefer.ts';
 import { asDefined, understood } from '../http/understood.ts';
 import type { SearchPage, Stored } from '../records/records.ts';
+import { compartmentFilter, typesWithin } from '../search/compartment.ts';
 import { parseSearch, parseSearchOfTypes } from '../search/parse.ts';
 import { type Parameter, readParameters } from '../search/query-string.ts';
-import type { Filter, SearchRequest } from '../search/request.ts';
+import type { SearchRequest } from '../search/request.ts';
 import { answerBundle, type Bundle, type BundleEntry } from './bundle.ts';
-import { type Link, pageLinks, readPage } from './page-links.ts';
+import { answerExplanation, readExplain } from './explain.ts';
 import { type RestContext, type Selection, selectionOf } from './selection.ts';
 
 /** GET [base]/[type]?…, [base]?…, and in a compartment [base]/Patient/[id]/[type]?… (R4 http.html#vsearch) */
 export async function search(context: RestContext, exchange: Exchange): Promise<void> {
   const { path, parameters, format, caller, request: sent } = exchange;
   const lenient = prefersLenient(sent.headers.prefer);
-  const given = parameters.filter(([, value]) => value !== '').length;
-  const { place, request, selection, page } = await asDefined(async () => {
-    const searched = await understood(
+  const { explained, others } = readExplain(parameters);
+  const given = others.filter(([, value]) => value !== '').length;
+  const bundleOf = async (asked: SearchRequest, place: string): Promise<Bundle> => {
+    const page = await context.records.search(caller, asked);
+    return searchBundle(context, caller.agent, place, asked, format.asked, page);
+  };
+  const searched = await asDefined(async () => {
+    const { place, request, selection } = await understood(
       context,
-      () => readSearch(context, caller.agent, path, parameters, lenient),
+      () => readSearch(context, caller.agent, path, others, lenient),
       (found) => !lenient || found.request.parameters.length >= given,
     );
-    return { ...searched, page: await context.records.search(caller, searched.request) };
+    if (explained) return { request };
+    return { request, place, selection, bundle: await bundleOf(request, place) };
   });
-  const bundle = searchBundle(context, caller.agent, place, request, format.asked, page);
-  if (sent.method === 'POST') demandFollowable(bundle.links);
+  if (searched.bundle === undefined) return answerExplanation(context, exchange, searched.request);
+  const { request, place, selection } = searched;
+  let { bundle } = searched;
+  if (sent.method === 'POST' && !isFollowable(bundle)) {
+    // Where no number was asked for, all may come on one page.
+    if (others.some(([name]) => name === '_count')) throw tooLong();
+    bundle = await bundleOf({ ...request, count: MOST_ON_ONE }, place);
+    if (!isFollowable(bundle)) throw tooLong();
+  }
   return answerBundle(context, exchange, bundle, selection);
 }
 
@@ -60,29 +75,38 @@ export function readSearch(
   const one = member ?? type;
   const asked =
     one === '' || one === '*'
-      ? parseSearchOfTypes(definitions, typesIn(context, member), parameters, base, lenient)
+      ? parseSearchOfTypes(
+          definitions,
+          member === undefined ? definitions.resourceTypes : typesWithin(definitions, type),
+          parameters,
+          base,
+          lenient,
+        )
       : parseSearch(definitions, one, parameters, base, lenient);
-  const within: Filter[] = member === undefined ? [] : [{ kind: 'compartment', type, id }];
-  const request: SearchRequest = {
-    ...asked,
-    filters: [...within, ...asked.filters],
-    each: asked.each?.map((each) => ({ ...each, filters: [...within, ...each.filters] })),
-    after,
-  };
+  const within = <Asked extends Pick<SearchRequest, 'types' | 'filters'>>(each: Asked): Asked =>
+    member === undefined
+      ? each
+      : {
+          ...each,
+          filters: [compartmentFilter(definitions, { type, id }, each.types[0] as string), ...each.filters],
+        };
+  if (asked.contained && member !== undefined)
+    throw invalid(
+      'not-supported',
+      `A compartment is of whole resources: leave _contained out, or search for the type without ${type}/${id}`,
+    );
+  const request: SearchRequest = { ...within(asked), each: asked.each?.map(within), after };
   return { place, request, selection: selectionOfTypes(context, request) };
 }
 
-/** All types, or those of which something may be in a patient's compartment. */
-function typesIn({ definitions }: RestContext, member: string | undefined): readonly string[] {
-  if (member === undefined) return definitions.resourceTypes;
-  return definitions.resourceTypes.filter(
-    (type) => type === 'Patient' || definitions.patientCompartment(type).length > 0,
-  );
-}
-
 /** `_elements` names those of each type that is searched. */
-function selectionOfTypes(context: RestContext, { types, elements, summary }: SearchRequest): Selection {
+function selectionOfTypes(
+  context: RestContext,
+  { types, elements, summary, contained, containedType }: SearchRequest,
+): Selection {
   const [type, ...others] = types;
+  // What contains the type is of others.
+  if (contained && containedType !== 'contained') return selectionOf(context, undefined, { summary });
   if (others.length === 0) return selectionOf(context, type, { elements, summary });
   if (elements === undefined) return selectionOf(context, undefined, { summary });
   const byType = new Map(types.map((each) => [each, selectionOf(context, each, { elements })]));
@@ -121,8 +145,11 @@ export function searchBundle(
 }
 
 function entryOf(base: string, resource: Stored, mode: 'match' | 'include'): BundleEntry {
+  const { type, id, container } = resource;
+  // What is contained is a part of its container (R4 search.html#contained).
+  const url = container ? `${container.type}/${container.id}#${id}` : `${type}/${id}`;
   return {
-    fullUrl: `${base}/${resource.type}/${resource.id}`,
+    fullUrl: `${base}/${url}`,
     resource,
     rest: `"search":{"mode":"${mode}"}`,
   };
@@ -144,18 +171,20 @@ const CUT: BundleEntry = {
 /** Characters of a URL that servers and what stands before them take (RFC 9110 §4.1 recommends 8000). */
 const MAX_LINK = 8000;
 
-/**
- * The next page is asked for by GET (R4 http.html#paging), also where the first came by POST.
- *
- * @throws Refusal 400 where there is a next page and its link is too long for that
- */
-function demandFollowable(links: readonly Link[]): void {
+/** So many come on one page where no link could lead to a next one. */
+const MOST_ON_ONE = 10_000;
+
+/** Whether a GET can follow the link to the next page (R4 http.html#paging), also where the first came by POST. */
+function isFollowable({ links }: Bundle): boolean {
   const next = links.find(({ relation }) => relation === 'next');
-  if (next && next.url.length > MAX_LINK)
-    throw invalid(
-      'too-long',
-      `There is more than one page, and the link to the next would have ${next.url.length} characters, more than the ${MAX_LINK} that a GET may: raise _count so that all is on one page, or search for fewer values at a time`,
-    );
+  return next === undefined || next.url.length <= MAX_LINK;
+}
+
+function tooLong(): Refusal {
+  return invalid(
+    'too-long',
+    `There is more than one page, and the link to the next would be longer than the ${MAX_LINK} characters that a GET may have: raise _count so that all is on one page, leave it out, or search for fewer values at a time`,
+  );
 }
 
 /** POST [base]/[type]/_search and [base]/_search: parameters come in the body, in the URL, or both */

@@ -62,9 +62,10 @@ export function parseCondition(
   };
 }
 
-const ELSEWHERE = new Set<Filter['kind']>(['chain', 'has', 'list', 'words', 'value-set', 'hierarchy']);
+const ELSEWHERE = new Set<Filter['kind']>(['chain', 'has', 'list', 'words', 'value-set', 'hierarchy', 'kin']);
 
 function looksElsewhere(filter: Filter): boolean {
   if (ELSEWHERE.has(filter.kind)) return true;
+  if (filter.kind === 'all' || filter.kind === 'any') return filter.filters.some(looksElsewhere);
   return 'filter' in filter && looksElsewhere(filter.filter);
 }

@@ -1,6 +1,6 @@
 /** Prefixes on dates: the range searched for against the range that a resource's date stands for (R4 search.html#prefix). */
 import type { Range } from '../fhir/date.ts';
-import type { DateValue, Prefix } from './request.ts';
+import type { DateValue } from './request.ts';
 
 /** One end of the resource's range against one end of the range searched for. */
 export interface Comparison {
@@ -20,7 +20,7 @@ const high = (is: Comparison['is'], than: keyof Range): Comparison => ({ end: 'h
 const and = (...comparisons: Comparison[]): Meaning => ({ joined: 'and', comparisons });
 const or = (...comparisons: Comparison[]): Meaning => ({ joined: 'or', comparisons });
 
-export const MEANING: Readonly<Record<Prefix, Meaning>> = {
+export const MEANING: Readonly<Record<DateValue['prefix'], Meaning>> = {
   // The range searched for contains the resource's, or does not.
   eq: and(low('>=', 'low'), high('<=', 'high')),
   ne: or(low('<', 'low'), high('>', 'high')),
@@ -35,6 +35,9 @@ export const MEANING: Readonly<Record<Prefix, Meaning>> = {
   eb: and(high('<=', 'low')),
   // The two overlap, once the range searched for is widened.
   ap: and(low('<', 'high'), high('>', 'low')),
+  // Without widening it, and: the resource's contains it (R4 search_filter.html#ops).
+  po: and(low('<', 'high'), high('>', 'low')),
+  co: and(low('<=', 'low'), high('>=', 'high')),
 };
 
 /** The range that the meaning compares with: for `ap` R4 recommends a tenth of the distance to now on either side. */

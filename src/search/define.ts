@@ -8,7 +8,7 @@ import { converterOf } from '../fhir/extraction/values.ts';
 import { type Refusal, refusal } from '../fhir/outcome.ts';
 import { isFor } from '../fhir/posted-parameters.ts';
 import { short } from './faults.ts';
-import { modifiersOf } from './filter.ts';
+import { allModifiersOf } from './filter.ts';
 
 /** Every write pays for all that act on its type. */
 const MOST = 200;
@@ -253,7 +253,7 @@ function componentsOf(
 const IN_QUERY: Readonly<Record<string, string>> = { type: '[type]', ofType: 'of-type' };
 
 function readModifiers({ type, modifier }: Resource): readonly string[] | undefined {
-  const possible = modifiersOf(type as SearchParameter['type']);
+  const possible = allModifiersOf(type as SearchParameter['type']);
   return modifier?.map((one, i) => {
     const written = IN_QUERY[one] ?? one;
     if (!possible.includes(written))

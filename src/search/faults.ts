@@ -13,6 +13,9 @@ export const unsupported = (name: string, says: string): Refusal =>
 /** 400: it would cost too much. */
 export const tooCostly = (says: string): Refusal => invalid('too-costly', says);
 
+/** So many references a chain may follow, one after the other. */
+export const MAX_DEPTH = 6;
+
 /** A text of the client's, short enough to be said back. */
 export const short = (text: string): string => (text.length > 60 ? `${text.slice(0, 60)}…` : text);
 
@@ -21,6 +24,8 @@ export class UnknownParameter extends Error {
   readonly type: string;
   readonly code: string;
   readonly known: readonly string[];
+  /** whether a value names it: that is no parameter to be left out */
+  inValue = false;
 
   /** of one that is to come: how far it is */
   readonly coming?: string;

@@ -1,12 +1,15 @@
 /** One parameter of a query as a filter: its modifiers, chains and `_has` (R4 search.html#modifiers, #chaining, #has). */
 import type { Definitions, SearchParameter } from '../fhir/definitions.ts';
-import { isFor } from '../fhir/posted-parameters.ts';
 import { isId } from '../fhir/reference.ts';
-import { referencePaths } from '../fhir/reference-paths.ts';
+import { isOfIdentifiers } from '../fhir/token-types.ts';
 import { composed } from './composites.ts';
-import { alternatives, withoutEscapes } from './escapes.ts';
-import { parameterFault, short, tooCostly, UnknownParameter, unsupported } from './faults.ts';
-import type { ChainTarget, Filter } from './request.ts';
+import { alternatives, isEscaped, splitEscaped, withoutEscapes } from './escapes.ts';
+import { MAX_DEPTH, parameterFault, short, tooCostly, unsupported } from './faults.ts';
+import { readExpression } from './filter-language/read.ts';
+import { hasHierarchy, readHierarchical } from './hierarchies.ts';
+import { type AtTheEnd, chainFilter, hasFilter } from './joins.ts';
+import { componentsOf, findParameter, type Grammar, isOfWords } from './parameters.ts';
+import type { Filter } from './request.ts';
 import {
   readCoding,
   readComposite,
@@ -19,6 +22,7 @@ import {
   readReference,
   readString,
   readToken,
+  readTokenOf,
   readTyped,
   readValueSet,
 } from './values.ts';
@@ -26,27 +30,12 @@ import { readWords } from './words.ts';
 
 /** So many alternatives one parameter may list. */
 const MAX_VALUES = 1000;
+/** And so many of those types that the index looks up all at once. */
+const MAX_LISTED = 20_000;
+const LISTED = new Set<SearchParameter['type']>(['token', 'reference', 'uri']);
 /** So many value sets one parameter may name, and so many codes for what is above or below them. */
 const MAX_VALUE_SETS = 10;
 const MAX_HIERARCHIES = 50;
-/** So many references a chain may follow, one after the other. */
-const MAX_DEPTH = 6;
-
-/** What parameters are read with. */
-export interface Grammar {
-  readonly definitions: Definitions;
-  /** this server's FHIR base, for absolute references to it */
-  readonly baseUrl: string;
-}
-
-/** Parameters that nothing finds yet. */
-const LATER = new Set(['_query', '_filter']);
-
-/** The parameters that a search of a type can have. */
-export function searchable(definitions: Definitions, type: string): readonly SearchParameter[] {
-  return definitions.searchParameters(type).filter(({ code }) => !LATER.has(code));
-}
-
 /**
  * Reads a parameter.
  *
@@ -57,40 +46,35 @@ export function searchable(definitions: Definitions, type: string): readonly Sea
 export function readFilter(grammar: Grammar, type: string, name: string, value: string, depth = 0): Filter {
   if (depth > MAX_DEPTH)
     throw tooCostly(`A chain may follow ${MAX_DEPTH} references: shorten ${short(name)}`);
-  if (name.startsWith('_has:')) return readHas(grammar, type, name, value, depth);
+  if (/^_has(?::|$)/.test(name)) {
+    const [, source = '', code = '', ...rest] = name.split(':');
+    const inner = rest.join(':');
+    // Without one it is no `_has` at all, and said to be so.
+    const from = inner === '' ? { source: '', code } : { source, code };
+    return hasFilter(grammar, type, name, from, (end) => readFilter(grammar, end, inner, value, depth + 1));
+  }
   const dot = name.indexOf('.');
   const [code = '', modifier, ...more] = (dot < 0 ? name : name.slice(0, dot)).split(':');
   if (more.length > 0) throw parameterFault(name, 'has two modifiers: it can have one');
-  if (code === '_list') return readList(name, modifier, value);
+  if (code === '_list' || code === '_filter') {
+    if (modifier !== undefined || dot >= 0)
+      throw parameterFault(name, `is no ${code}: it has no modifiers, and leads nowhere`);
+    return code === '_list' ? readList(value) : readExpression(grammar, type, value, depth);
+  }
   const parameter = findParameter(grammar, type, code);
-  if (dot >= 0) return readChain(grammar, type, parameter, modifier, name.slice(dot + 1), value, depth);
+  if (dot >= 0) {
+    const rest = name.slice(dot + 1);
+    const end: AtTheEnd = (target) => readFilter(grammar, target, rest, value, depth + 1);
+    return chainFilter(grammar, type, name, { parameter, modifier }, end);
+  }
+  if (!isEscaped(value))
+    throw parameterFault(name, 'holds a "\\" that escapes nothing: as itself it is written "\\\\"');
   const values = alternatives(value);
-  if (values.length > MAX_VALUES)
-    throw tooCostly(`The parameter ${code} lists ${values.length} values: at most ${MAX_VALUES} are taken`);
+  demandFew(code, values, LISTED.has(parameter.type) ? MAX_LISTED : MAX_VALUES);
   demandTaken(grammar, parameter, modifier, values);
   return modifier === undefined
     ? readPlain(grammar, type, parameter, values)
     : readModified(grammar, type, parameter, modifier, values);
-}
-
-function findParameter({ definitions }: Grammar, type: string, code: string): SearchParameter {
-  const parameter = definitions.searchParameters(type).find((one) => one.code === code);
-  if (parameter && !LATER.has(code)) return parameter;
-  const { posted } = definitions;
-  const coming = posted.parameters.find(
-    ({ answers, parameter: one }) => !answers && one.code === code && isFor(definitions, one, type),
-  );
-  if (coming) {
-    const { percent, job } = coming;
-    const state =
-      percent === undefined ? 'could not be indexed: see its' : `is being indexed: ${percent} % done,`;
-    throw new UnknownParameter(type, code, [], `${state} job ${job}`);
-  }
-  throw new UnknownParameter(
-    type,
-    code,
-    searchable(definitions, type).map((one) => one.code),
-  );
 }
 
 /** What a posted parameter says of itself: that is all that it takes. */
@@ -145,7 +129,7 @@ function readPlain(
       return { kind: 'quantity', parameter, values: values.map((one) => readQuantity(code, one)) };
     case 'token':
       if (code === '_id') return { kind: 'id', ids: values.map((id) => readId(code, withoutEscapes(id))) };
-      return { kind: 'token', parameter, values: values.map((one) => readToken(code, one)) };
+      return readTokens(parameter, values);
     case 'reference':
       return {
         kind: 'reference',
@@ -157,7 +141,7 @@ function readPlain(
     case 'string':
       return { kind: 'string', parameter, values: values.map((one) => readString(code, one)) };
     case 'uri':
-      return { kind: 'uri', parameter, values: values.map(withoutEscapes) };
+      return readUris(definitions, type, parameter, values);
     case 'composite': {
       const parts = componentsOf(definitions, type, parameter);
       const read = values.map((one) => readComposite(definitions, parameter, parts, one, baseUrl));
@@ -170,8 +154,39 @@ function readPlain(
   }
 }
 
-/** Whether it searches text, and has no values of its own: no modifiers either, and no order. */
-export const isOfWords = ({ code }: SearchParameter): boolean => code === '_text' || code === '_content';
+function readTokens(parameter: SearchParameter, values: readonly string[]): Filter {
+  const tokens = values.map((one) => readTokenOf(parameter, one));
+  // Any code of the one system that codes have: whatever has a value.
+  if (tokens.some(({ system, code }) => system === undefined && code === undefined))
+    return { kind: 'missing', parameter, missing: false };
+  return { kind: 'token', parameter, values: tokens };
+}
+
+/** The url of what is known by one may have a version: `url=http://a/b|2.0` asks for both (R4 search.html#uri). */
+function readUris(
+  definitions: Definitions,
+  type: string,
+  parameter: SearchParameter,
+  values: readonly string[],
+): Filter {
+  const version = definitions.searchParameters(type).find((one) => one.code === 'version');
+  const versioned = (text: string): boolean =>
+    parameter.code === 'url' && version?.type === 'token' && splitEscaped(text, '|').length === 2;
+  const whole = values.filter((one) => !versioned(one)).map(withoutEscapes);
+  const filters = values.filter(versioned).map((text): Filter => {
+    const [url = '', code = ''] = splitEscaped(text, '|').map(withoutEscapes);
+    return {
+      kind: 'all',
+      filters: [
+        { kind: 'uri', parameter, values: [url] },
+        readTokens(version as SearchParameter, [code.replace(/[\\,|$]/g, '\\$&')]),
+      ],
+    };
+  });
+  const plain: Filter = { kind: 'uri', parameter, values: whole };
+  if (filters.length === 0) return plain;
+  return { kind: 'any', filters: whole.length > 0 ? [plain, ...filters] : filters };
+}
 
 /** Which modifiers a type of parameter has (R4 search.html#modifiers). */
 const MODIFIERS: Readonly<Record<SearchParameter['type'], readonly string[]>> = {
@@ -186,8 +201,23 @@ const MODIFIERS: Readonly<Record<SearchParameter['type'], readonly string[]>> = 
   special: [],
 };
 
+/** The modifiers that a parameter of a type of resource can have. */
+export function modifiersOf(
+  definitions: Definitions,
+  type: string,
+  parameter: SearchParameter,
+): readonly string[] {
+  if (isOfWords(parameter) || parameter.type === 'composite') return [];
+  if (parameter.code === '_id') return ['missing', 'not'];
+  const own = MODIFIERS[parameter.type];
+  const without = new Set<string>();
+  if (parameter.type === 'token' && !isOfIdentifiers(definitions, type, parameter)) without.add('of-type');
+  if (parameter.type === 'reference' && !hasHierarchy(definitions, parameter)) without.add('above');
+  return ['missing', ...own.filter((modifier) => !without.has(modifier))];
+}
+
 /** All modifiers that a parameter of a type may have. */
-export const modifiersOf = (type: SearchParameter['type']): readonly string[] =>
+export const allModifiersOf = (type: SearchParameter['type']): readonly string[] =>
   type === 'composite' ? [] : ['missing', ...MODIFIERS[type]];
 
 function readModified(
@@ -198,10 +228,19 @@ function readModified(
   values: readonly string[],
 ): Filter {
   const { code } = parameter;
-  if (isOfWords(parameter)) throw unsupported(code, 'has no modifiers');
   const plain = (): Filter => readPlain(grammar, type, parameter, values);
+  const { definitions, baseUrl } = grammar;
+  const ofType = parameter.type === 'reference' && definitions.isResourceType(modifier);
+  const possible = modifiersOf(definitions, type, parameter);
+  if (!ofType && !possible.includes(modifier)) {
+    const others = possible.map((one) => `:${one}`).join(', ') || 'none';
+    throw unsupported(
+      code,
+      `has the modifier ":${short(modifier)}", which it cannot have: possible are ${others}`,
+    );
+  }
   // "For all parameters (except combination)" (R4 search.html#modifiers).
-  if (modifier === 'missing' && parameter.type !== 'composite') {
+  if (modifier === 'missing') {
     const [value, ...more] = values;
     if (more.length > 0 || (value !== 'true' && value !== 'false'))
       throw parameterFault(`${code}:missing`, 'must be true or false');
@@ -209,8 +248,7 @@ function readModified(
       return { kind: value === 'true' ? 'any' : 'all', filters: [] };
     return { kind: 'missing', parameter, missing: value === 'true' };
   }
-  const { definitions, baseUrl } = grammar;
-  if (parameter.type === 'reference' && definitions.isResourceType(modifier))
+  if (ofType)
     return {
       kind: 'reference',
       parameter,
@@ -231,6 +269,9 @@ function readModified(
     case 'token:above':
     case 'token:below':
       demandFew(`${code}:${modifier}`, values, MAX_HIERARCHIES);
+      // What mime types begin with is indexed as their systems (R4 search.html#mimetype).
+      if (code === 'contenttype' && modifier === 'below')
+        return { kind: 'token', parameter, values: values.map((one) => ({ system: withoutEscapes(one) })) };
       return {
         kind: 'hierarchy',
         parameter,
@@ -256,17 +297,15 @@ function readModified(
       const uris = values.map((one) => readHierarchicalUri(code, one));
       return { kind: 'uri', parameter, modifier: modifier as 'above', values: uris };
     }
-    case 'reference:identifier':
+    case 'reference:above':
+    case 'reference:below':
+      return readHierarchical(grammar, parameter, modifier as 'above', values);
+    default:
+      // `[type]` in these words is none.
+      if (modifier !== 'identifier')
+        throw parameterFault(`${code}:${modifier}`, 'must name a type, as in subject:Patient');
       return { kind: 'reference-identifier', parameter, values: values.map((one) => readToken(code, one)) };
   }
-  const possible = modifiersOf(parameter.type);
-  const known = possible.includes(modifier)
-    ? 'is not supported yet'
-    : `is none of its type, ${parameter.type}`;
-  throw unsupported(
-    code,
-    `has the modifier ":${short(modifier)}", which ${known}: possible are ${possible.map((one) => `:${one}`).join(', ') || 'none'}`,
-  );
 }
 
 function demandFew(name: string, values: readonly string[], most: number): void {
@@ -274,98 +313,14 @@ function demandFew(name: string, values: readonly string[], most: number): void 
     throw tooCostly(`The parameter ${name} lists ${values.length} values: at most ${most} are taken`);
 }
 
-/** The parameters that a composite is made of, in their order. */
-export function componentsOf(
-  definitions: Definitions,
-  type: string,
-  { component = [], code }: SearchParameter,
-): readonly SearchParameter[] {
-  return component.map(({ definition }) => {
-    const found =
-      definitions.searchParameters(type).find(({ url }) => url === definition) ??
-      definitions.resourceTypes
-        .flatMap((each) => definitions.searchParameters(each))
-        .find(({ url }) => url === definition);
-    if (!found) throw unsupported(code, 'is made of parameters that are not known');
-    return found;
-  });
-}
-
-function readList(name: string, modifier: string | undefined, value: string): Filter {
+function readList(value: string): Filter {
   const id = value.startsWith('List/') ? value.slice('List/'.length) : value;
-  if (modifier !== undefined || !isId(id))
-    throw parameterFault(name, 'must be the id of one List, such as 42');
+  // Which care is current is a judgement that R4 leaves open (list.html#functional).
+  if (id.startsWith('$'))
+    throw unsupported(
+      '_list',
+      'names one of the derived lists, and this server has none: name a List by its id, or search by status and patient, as in Condition?patient=42&clinical-status=active',
+    );
+  if (!isId(id)) throw parameterFault('_list', 'must be the id of one List, such as 42');
   return { kind: 'list', id };
-}
-
-/** `subject:Patient.name=…`: without a type, each that the reference may lead to and has the parameter. */
-function readChain(
-  grammar: Grammar,
-  type: string,
-  parameter: SearchParameter,
-  modifier: string | undefined,
-  rest: string,
-  value: string,
-  depth: number,
-): Filter {
-  const { definitions } = grammar;
-  const name = `${parameter.code}${modifier === undefined ? '' : `:${modifier}`}.${rest}`;
-  if (parameter.type !== 'reference')
-    throw parameterFault(name, `is a chain, and ${parameter.code} is no reference but a ${parameter.type}`);
-  if (!referencePaths(definitions, type, parameter))
-    throw unsupported(
-      name,
-      'is a chain through canonicals, or through a part of the references of an element: it is not supported',
-    );
-  const next = /^[^.:]+/.exec(rest)?.[0] ?? '';
-  if (parameter.chains && !parameter.chains.includes(next))
-    throw unsupported(
-      name,
-      `goes on by ${short(next)}, which its SearchParameter does not list: possible are ${parameter.chains.join(', ') || 'none'}`,
-    );
-  const possible = parameter.target?.length ? parameter.target : definitions.resourceTypes;
-  if (modifier !== undefined && !possible.includes(modifier))
-    throw parameterFault(name, `cannot lead to ${short(modifier)}: possible are ${possible.join(', ')}`);
-  const targets: ChainTarget[] = [];
-  let unknown: UnknownParameter | undefined;
-  for (const target of modifier === undefined ? possible : [modifier]) {
-    try {
-      targets.push({ type: target, filter: readFilter(grammar, target, rest, value, depth + 1) });
-    } catch (fault) {
-      if (!(fault instanceof UnknownParameter)) throw fault;
-      unknown ??= fault;
-    }
-  }
-  if (targets.length === 0 && unknown) throw unknown;
-  return { kind: 'chain', parameter, targets };
-}
-
-/** `_has:Observation:patient:code=…`: who is referred to by such a resource. */
-function readHas(grammar: Grammar, type: string, name: string, value: string, depth: number): Filter {
-  const { definitions } = grammar;
-  const [, source = '', code = '', ...rest] = name.split(':');
-  if (!definitions.isResourceType(source) || rest.length === 0)
-    throw parameterFault(
-      name,
-      'must be _has:Type:reference:parameter, such as _has:Observation:patient:code',
-    );
-  const parameter = findParameter(grammar, source, code);
-  if (parameter.type !== 'reference')
-    throw parameterFault(name, `needs a reference, and ${code} of ${source} is a ${parameter.type}`);
-  if (parameter.target?.length && !parameter.target.includes(type))
-    throw parameterFault(
-      name,
-      `cannot find a ${type}: ${code} of ${source} refers to ${parameter.target.join(', ')}`,
-    );
-  if (!referencePaths(definitions, source, parameter))
-    throw unsupported(
-      name,
-      'goes by canonicals, or by a part of the references of an element: it is not supported',
-    );
-  return {
-    kind: 'has',
-    type: source,
-    parameter,
-    filter: readFilter(grammar, source, rest.join(':'), value, depth + 1),
-  };
 }

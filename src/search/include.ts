@@ -1,10 +1,16 @@
 /** `_include` and `_revinclude` (R4 search.html#include). */
-import type { Definitions } from '../fhir/definitions.ts';
+import type { Definitions, SearchParameter } from '../fhir/definitions.ts';
 import { referencePaths } from '../fhir/reference-paths.ts';
 import { parameterFault, short, unsupported } from './faults.ts';
 import type { Include } from './request.ts';
 
 const NAME = /^_(rev)?include(?::(iterate|recurse))?$/;
+
+/** The references of a type that can be followed: not canonicals, nor a part of the references of an element. */
+export const followed = (definitions: Definitions, type: string): readonly SearchParameter[] =>
+  definitions
+    .searchParameters(type)
+    .filter((one) => one.type === 'reference' && referencePaths(definitions, type, one));
 
 /** Whether a parameter of a query asks for resources to be included. */
 export const isInclude = (name: string): boolean => NAME.test(name);
@@ -40,10 +46,7 @@ export function readInclude(
     );
   if (code === '*') return { ...base, source, target };
   const parameter = definitions.searchParameters(source).find((one) => one.code === code);
-  const references = definitions
-    .searchParameters(source)
-    .filter((one) => one.type === 'reference' && referencePaths(definitions, source, one))
-    .map((one) => one.code);
+  const references = followed(definitions, source).map((one) => one.code);
   if (parameter?.type !== 'reference')
     throw parameterFault(
       name,

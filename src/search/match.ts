@@ -7,6 +7,7 @@ import type { Extracted, SearchValue } from '../fhir/extract.ts';
 import { fold } from '../fhir/fold.ts';
 import { parseReference, withoutVersion } from '../fhir/reference.ts';
 import { dateMatches } from './dates.ts';
+import { isVersionBelow } from './hierarchies.ts';
 import { distance, numberMatches } from './numbers.ts';
 import type {
   ComponentValue,
@@ -16,6 +17,7 @@ import type {
   NearValue,
   QuantityValue,
   ReferenceValue,
+  StringModifier,
   TokenValue,
   TypedValue,
 } from './request.ts';
@@ -35,6 +37,8 @@ export interface Facts {
   /** this server's FHIR base, for absolute references to it */
   readonly baseUrl: string;
   readonly isResourceType: (type: string) => boolean;
+  /** whether it passes a filter that other resources decide: as it was found */
+  readonly joined?: (filter: Filter) => boolean;
 }
 
 /**
@@ -59,15 +63,20 @@ function passes(filter: Filter, facts: Facts): boolean {
       return some(facts, filter.parameter, 'date', filter.values, isDate);
     case 'token':
       return some(facts, filter.parameter, 'token', filter.values, isToken);
+    case 'token-other':
+      return some(facts, filter.parameter, 'token', filter.values, isOther);
     case 'uri': {
-      const is = filter.modifier === 'above' ? isAbove : filter.modifier === 'below' ? isBelow : isUri;
-      return some(facts, filter.parameter, 'uri', filter.values, is);
+      return some(facts, filter.parameter, 'uri', filter.values, URIS[filter.modifier ?? 'eq']);
     }
     case 'string': {
       const { parameter } = filter;
       if (filter.modifier === 'exact') return some(facts, parameter, 'string', filter.values, isExact);
-      const is = filter.modifier === 'contains' ? hasPart : isString;
-      return some(facts, parameter, 'string', filter.values.map(fold), is);
+      const is = STRINGS[filter.modifier ?? 'begins'];
+      return some(facts, parameter, 'string', filter.values.map(fold), (wanted, { text }) => {
+        const folded = fold(text);
+        // What is only white space or marks is no text to be found.
+        return folded !== '' && wanted.some((one) => is(folded, one));
+      });
     }
     case 'number':
       return some(facts, filter.parameter, 'number', filter.values, (values, value) =>
@@ -101,6 +110,12 @@ function passes(filter: Filter, facts: Facts): boolean {
       return filter.filters.every((one) => passes(one, facts));
     case 'any':
       return filter.filters.some((one) => passes(one, facts));
+    case 'chain':
+    case 'has':
+    case 'list':
+    case 'compartment':
+      if (!facts.joined) throw new Error(`${filter.kind} is not judged on one resource alone`);
+      return facts.joined(filter);
     case 'reference': {
       const { parameter } = filter;
       const { target = [] } = parameter;
@@ -153,6 +168,10 @@ function isToken(wanted: readonly TokenValue[], token: Value<'token'>): boolean 
   return false;
 }
 
+/** One of them it is not; a text alone is no token. */
+const isOther = (wanted: readonly TokenValue[], token: Value<'token'>): boolean =>
+  (token.code !== undefined || token.system !== undefined) && wanted.some((one) => !isToken([one], token));
+
 function isQuantity(wanted: readonly QuantityValue[], quantity: Value<'quantity'>): boolean {
   return wanted.some((one) => {
     const how = inUnit(one, quantity);
@@ -204,27 +223,45 @@ const isTyped = (wanted: readonly TypedValue[], token: Value<'token'>): boolean 
 
 const isIdentified = (wanted: readonly TokenValue[], { identifier }: Value<'reference'>): boolean =>
   identifier !== undefined &&
-  wanted.some(
-    ({ system = '', code = '' }) => (identifier.system ?? '') === system && (identifier.value ?? '') === code,
-  );
+  isToken(wanted, { kind: 'token', system: identifier.system, code: identifier.value });
 
 const isNear = (wanted: readonly NearValue[], place: Value<'position'>): boolean =>
   wanted.some((value) => distance(value, place) <= value.meters);
 
-const isAbove = (wanted: readonly string[], { uri }: Value<'uri'>): boolean =>
-  wanted.some((one) => one.startsWith(uri));
+function isAbove(wanted: readonly string[], { uri }: Value<'uri'>): boolean {
+  return wanted.some((one) => one.startsWith(uri));
+}
 
-const isBelow = (wanted: readonly string[], { uri }: Value<'uri'>): boolean =>
-  wanted.some((one) => uri.startsWith(one));
+function isBelow(wanted: readonly string[], { uri }: Value<'uri'>): boolean {
+  return wanted.some((one) => uri.startsWith(one));
+}
 
-/** @param parts folded */
-const hasPart = (parts: readonly string[], { text }: Value<'string'>): boolean => {
-  const folded = fold(text);
-  return folded !== '' && parts.some((part) => folded.includes(part));
+/** Uris are the same or not: no case, no beginning (R4 search.html#uri); canonicals also without their version. */
+const URIS = {
+  eq: (wanted: readonly string[], { uri }: Value<'uri'>): boolean =>
+    wanted.includes(uri) || wanted.includes(withoutVersion(uri)),
+  ne: (wanted: readonly string[], { uri }: Value<'uri'>): boolean => wanted.some((one) => one !== uri),
+  above: isAbove,
+  below: isBelow,
 };
 
-/** Uris are the same or not: no case, no beginning (R4 search.html#uri). */
-const isUri = (wanted: readonly string[], { uri }: Value<'uri'>): boolean => wanted.includes(uri);
+/** Folded texts against each other, by how they are searched for. */
+const STRINGS: Readonly<
+  Record<Exclude<StringModifier, 'exact'> | 'begins', (text: string, wanted: string) => boolean>
+> = {
+  begins: (text, wanted) => text.startsWith(wanted),
+  contains: (text, wanted) => text.includes(wanted),
+  ends: (text, wanted) => text.endsWith(wanted),
+  eq: (text, wanted) => text === wanted,
+  ne: (text, wanted) => text !== wanted,
+  gt: (text, wanted) => inOrder(text, wanted) > 0,
+  lt: (text, wanted) => inOrder(text, wanted) < 0,
+  ge: (text, wanted) => inOrder(text, wanted) >= 0,
+  le: (text, wanted) => inOrder(text, wanted) <= 0,
+};
+
+/** By code points: the order of UTF-8, and not that of JavaScript. */
+const inOrder = (one: string, other: string): number => Buffer.compare(Buffer.from(one), Buffer.from(other));
 
 /** @param beginnings folded */
 function isString(beginnings: readonly string[], { text }: Value<'string'>): boolean {
@@ -245,15 +282,21 @@ function isReference(
   for (let i = 0; i < wanted.length; i++) {
     const value = wanted[i] as ReferenceValue;
     if (value.kind === 'absolute') {
-      if (isUrl(reference, value.url)) return true;
+      if (isUrl(reference, value)) return true;
     } else if (reference.includes(value.id) && isLocal(reference, value, targets, facts)) return true;
   }
   return false;
 }
 
 /** A url of another server as it is written; of a canonical also without its version. */
-const isUrl = (reference: string, url: string): boolean =>
-  reference.startsWith(url) && (reference.length === url.length || withoutVersion(reference) === url);
+const isUrl = (
+  reference: string,
+  { url, below }: Extract<ReferenceValue, { readonly kind: 'absolute' }>,
+): boolean => {
+  if (!reference.startsWith(url)) return false;
+  if (below === undefined) return reference.length === url.length || withoutVersion(reference) === url;
+  return reference[url.length] === '|' && isVersionBelow(reference.slice(url.length + 1), below);
+};
 
 /** A reference to a resource of this server, relative or not, to the version that is asked for, or to whichever. */
 function isLocal(

@@ -1,9 +1,9 @@
 /** A query string becomes a typed request, or is refused with what is wrong and what is possible (R4 search.html). */
 import type { Definitions, SearchParameter } from '../fhir/definitions.ts';
-import { isIndexed, isWhole } from './composites.ts';
 import { parameterFault, short, tooCostly, UnknownParameter, unsupported } from './faults.ts';
-import { type Grammar, readFilter } from './filter.ts';
+import { readFilter } from './filter.ts';
 import { isInclude, readInclude } from './include.ts';
+import type { Grammar } from './parameters.ts';
 import type { Filter, SearchRequest, SortKey } from './request.ts';
 import {
   DEFAULT_COUNT,
@@ -14,7 +14,7 @@ import {
   settle,
 } from './result.ts';
 
-/** So many alternatives all parameters may list together. */
+/** So many alternatives all parameters may list together; of those that the index looks up at once ten times as many. */
 const MAX_ALL_VALUES = 2000;
 /** And so many, where each is looked for among several types. */
 const MAX_VALUES_OF_TYPES = 20_000;
@@ -57,7 +57,7 @@ export function parseSearchOfTypes(
   baseUrl: string,
   lenient = false,
 ): SearchRequest {
-  const given = [...pairs].filter(([, value]) => value !== '');
+  const given = [...pairs].filter(([name, value]) => !isEmpty(name, value));
   const asked = given.filter(([name]) => name === '_type');
   const named = asked.length > 0 ? readTypes(definitions, asked) : undefined;
   const all = named ?? types;
@@ -77,6 +77,8 @@ export function parseSearchOfTypes(
     return one;
   });
   const first = each[0] as Making;
+  if (first.contained && all.length > 1)
+    throw unsupported('_contained', 'is for a search of one type: name it in the path, or with _type');
   // Clinical dates of different types mean different things.
   const newest: SortKey[] = [{ by: '_lastUpdated', descending: true }];
   const sortOf = ({ sort }: Making): readonly SortKey[] => (sort.length > 0 ? sort : newest);
@@ -89,6 +91,13 @@ export function parseSearchOfTypes(
     parameters: [...asked.map(([name, value]): [string, string] => [name, value]), ...first.parameters],
   };
 }
+
+/**
+ * What is empty asks for nothing (R4 search.html#escaping gives it no meaning), nor does a list of such values; one of
+ * types or elements is a slip.
+ */
+const isEmpty = (name: string, value: string): boolean =>
+  value === '' || (/^,+$/.test(value) && name !== '_type' && !isResultParameter(name));
 
 function readTypes(definitions: Definitions, asked: readonly (readonly [string, string])[]): string[] {
   if (asked.length > 1) throw parameterFault('_type', 'stands twice: give it once, with commas');
@@ -121,8 +130,7 @@ function readRequest(
   const once = new Set<string>();
   let values = 0;
   for (const [name, value] of pairs) {
-    // An empty value asks for nothing (R4 search.html#escaping gives it no meaning).
-    if (value === '') continue;
+    if (isEmpty(name, value)) continue;
     const read = resultReader(name);
     if (isInclude(name)) {
       if (request.includes.length >= MAX_INCLUDES)
@@ -143,7 +151,8 @@ function readRequest(
       if (values > MAX_ALL_VALUES)
         throw tooCostly(`The parameters list too many values: at most ${MAX_ALL_VALUES} together are taken`);
     }
-    request.parameters.push([name, value]);
+    // What was done is said: a page has no more than so many.
+    request.parameters.push([name, name === '_count' ? String(request.count) : value]);
   }
   settle(request);
   return request;
@@ -157,13 +166,11 @@ function filterOf(
   lenient: boolean,
 ): Filter | undefined {
   try {
-    const filter = readFilter(grammar, type, name, value);
-    if (isLater(filter)) throw unsupported(name, 'asks for what is not supported yet');
-    return filter;
+    return readFilter(grammar, type, name, value);
   } catch (fault) {
     if (!(fault instanceof UnknownParameter)) throw fault;
-    if (lenient) return undefined;
-    throw fault.refusal(RESULT_PARAMETERS);
+    if (lenient && !fault.inValue) return undefined;
+    throw fault.refusal(fault.inValue ? [] : RESULT_PARAMETERS);
   }
 }
 
@@ -179,24 +186,24 @@ function postedOf(filter: Filter): SearchParameter | undefined {
   return 'parameter' in filter && filter.parameter.posted !== undefined ? filter.parameter : undefined;
 }
 
-function isLater(filter: Filter): boolean {
-  // What is judged on a resource's values is so for what is searched itself, not at the other end of a join.
-  if (filter.kind === 'chain') return filter.targets.some((target) => isJudged(target.filter));
-  if (filter.kind === 'has') return isJudged(filter.filter);
-  return 'filter' in filter && isLater(filter.filter);
-}
+/** What is looked up by one array, however long it is. */
+const LISTED = new Set<Filter['kind']>(['id', 'token', 'reference', 'uri']);
 
-function isJudged(filter: Filter): boolean {
-  if (filter.kind === 'uri') return filter.modifier !== undefined && filter.parameter.code === '_profile';
-  if (filter.kind === 'token-text' || filter.kind === 'words') return true;
-  if (filter.kind === 'composite') return !isWhole(filter.parameter) && !filter.values.every(isIndexed);
-  if (filter.kind === 'all' || filter.kind === 'any') return filter.filters.some(isJudged);
-  if (filter.kind === 'chain') return filter.targets.some((target) => isJudged(target.filter));
-  return 'filter' in filter && isJudged(filter.filter);
-}
-
-/** How many alternatives a filter has. */
+/** How many alternatives a filter has, wherever they stand; a chain that of its longest end. */
 function valuesIn(filter: Filter): number {
-  if (filter.kind === 'id') return filter.ids.length;
-  return 'values' in filter ? filter.values.length : 1;
+  switch (filter.kind) {
+    case 'all':
+    case 'any':
+      return filter.filters.reduce((sum, one) => sum + valuesIn(one), 0);
+    case 'not':
+    case 'has':
+      return valuesIn(filter.filter);
+    case 'chain':
+      return Math.max(...filter.targets.map((target) => valuesIn(target.filter)));
+    case 'id':
+      return filter.ids.length / 10;
+  }
+  if (!('values' in filter)) return 1;
+  const { length } = filter.values;
+  return LISTED.has(filter.kind) && !('modifier' in filter && filter.modifier) ? length / 10 : length;
 }

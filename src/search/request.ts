@@ -14,6 +14,12 @@ export type Filter =
       readonly values: readonly QuantityValue[];
     }
   | { readonly kind: 'token'; readonly parameter: SearchParameter; readonly values: readonly TokenValue[] }
+  /** `ne` of `_filter`: a token that is not this one, of several one that is not one of them */
+  | {
+      readonly kind: 'token-other';
+      readonly parameter: SearchParameter;
+      readonly values: readonly TokenValue[];
+    }
   /** `:in` of a token: its code is in one of these value sets, by url or `ValueSet/id` */
   | { readonly kind: 'value-set'; readonly parameter: SearchParameter; readonly valueSets: readonly string[] }
   /** `:above` and `:below` of a token: the code itself, or one above or below it */
@@ -32,6 +38,17 @@ export type Filter =
       readonly parameter: SearchParameter;
       readonly values: readonly ReferenceValue[];
     }
+  /** `:above` and `:below` of a reference: to one of these, or to what they are part of, or what is part of them */
+  | {
+      readonly kind: 'kin';
+      readonly parameter: SearchParameter;
+      readonly direction: 'above' | 'below';
+      /** of the hierarchy */
+      readonly type: string;
+      /** by which one of these says what it is part of */
+      readonly part: SearchParameter;
+      readonly ids: readonly string[];
+    }
   /** `:identifier`: a logical reference */
   | {
       readonly kind: 'reference-identifier';
@@ -41,13 +58,14 @@ export type Filter =
   | {
       readonly kind: 'string';
       readonly parameter: SearchParameter;
-      readonly modifier?: 'exact' | 'contains';
+      readonly modifier?: StringModifier;
       readonly values: readonly string[];
     }
   | {
       readonly kind: 'uri';
       readonly parameter: SearchParameter;
-      readonly modifier?: 'above' | 'below';
+      /** `ne`: one that is not this one */
+      readonly modifier?: 'above' | 'below' | 'ne';
       readonly values: readonly string[];
     }
   | {
@@ -72,16 +90,25 @@ export type Filter =
     }
   /** `_list`: in the List of this id */
   | { readonly kind: 'list'; readonly id: string }
+  /** contains a resource of one of these types that may pass that type's filter */
+  | { readonly kind: 'contains'; readonly targets: readonly ChainTarget[] }
   /** in the compartment of a resource */
   | { readonly kind: 'compartment'; readonly type: string; readonly id: string }
   | { readonly kind: 'not'; readonly filter: Filter }
   | { readonly kind: 'all'; readonly filters: readonly Filter[] }
   | { readonly kind: 'any'; readonly filters: readonly Filter[] };
 
+/**
+ * Of a string not its beginning. All but `exact` are without case and accents; the operators of `_filter` compare by
+ * code points (R4 search_filter.html#ops).
+ */
+export type StringModifier = 'exact' | 'contains' | 'ends' | 'eq' | 'ne' | 'gt' | 'lt' | 'ge' | 'le';
+
 export type Prefix = 'eq' | 'ne' | 'gt' | 'lt' | 'ge' | 'le' | 'sa' | 'eb' | 'ap';
 
 export interface DateValue {
-  readonly prefix: Prefix;
+  /** and of `_filter`: the resource's date contains the one searched for, or overlaps it */
+  readonly prefix: Prefix | 'co' | 'po';
   readonly range: Range;
 }
 
@@ -116,7 +143,8 @@ export interface TypedValue {
 
 export type ReferenceValue =
   | { readonly kind: 'local'; readonly type?: string; readonly id: string; readonly version?: string }
-  | { readonly kind: 'absolute'; readonly url: string };
+  /** `below`: of a canonical, what its version begins with */
+  | { readonly kind: 'absolute'; readonly url: string; readonly below?: string };
 
 /** One value for each component, in the parameter's order. */
 export type CompositeValue = readonly ComponentValue[];
@@ -178,6 +206,9 @@ export interface SearchRequest {
   readonly elements?: readonly string[];
   /** of a search over several types: what is asked of each, as parameters of one name differ */
   readonly each?: readonly Pick<SearchRequest, 'types' | 'filters' | 'sort'>[];
+  /** whether contained resources are searched for, alone or with the others, and what is shown of them */
+  readonly contained?: 'true' | 'both';
+  readonly containedType?: 'container' | 'contained';
   /** no type was named: those that the caller may not search are left out */
   readonly ofAllTypes?: boolean;
   /** which page it is, from `next` or `previous` of another */

@@ -1,10 +1,11 @@
 /**
  * Filters that the index answers in part only: it finds what may pass, and the matcher judges that on its values
- * (match.ts). They are `:text`, `_text`, `_content`, `_profile:below`, and the few composites that it has no pairs for.
+ * (match.ts). They are `:text`, `_text`, `_content`, `_profile:below`, versions of canonicals, `ne` of tokens in
+ * `_filter`, and the few composites that it has no pairs for.
  */
 import type { Definitions } from '../fhir/definitions.ts';
 import { filterOf, isIndexed, isWhole } from './composites.ts';
-import { componentsOf } from './filter.ts';
+import { componentsOf } from './parameters.ts';
 import type { Filter } from './request.ts';
 
 /** Filters as the index answers them, and those to be judged afterwards. */
@@ -16,20 +17,29 @@ export interface Widened {
 
 /** Widens the filters of a search of one type. */
 export function widened(definitions: Definitions, type: string, filters: readonly Filter[]): Widened {
-  const judged = filters.filter((filter) => isWider(type, filter));
-  if (judged.length === 0 && !filters.some(({ kind }) => kind === 'composite')) return { filters, judged };
-  return { filters: filters.flatMap((filter) => wider(definitions, type, filter)), judged };
+  const each = filters.flatMap(conjuncts);
+  const judged = each.filter((filter) => isWider(type, filter));
+  if (judged.length === 0) return { filters, judged };
+  return { filters: each.flatMap((filter) => wider(definitions, type, filter)), judged };
 }
+
+/** Filters that must all hold, one by one: of those that the index answers nothing is judged again. */
+const conjuncts = (filter: Filter): readonly Filter[] =>
+  filter.kind === 'all' ? filter.filters.flatMap(conjuncts) : [filter];
 
 /** Whether the index finds more than what passes. */
 function isWider(type: string, filter: Filter): boolean {
   switch (filter.kind) {
     case 'token-text':
+    case 'token-other':
     case 'words':
       return true;
     case 'uri':
       // The index has its values as a whole only.
       return filter.modifier !== undefined && filter.parameter.code === '_profile';
+    case 'reference':
+      // The versions that a version is the beginning of have no keys.
+      return filter.values.some((value) => value.kind === 'absolute' && value.below !== undefined);
     case 'composite':
       return !isWhole(filter.parameter) && !filter.values.every(isIndexed);
     case 'not':
@@ -45,7 +55,10 @@ function isWider(type: string, filter: Filter): boolean {
 function wider(definitions: Definitions, type: string, filter: Filter): readonly Filter[] {
   switch (filter.kind) {
     case 'words':
+    case 'reference':
       return [filter];
+    case 'token-other':
+      return [{ kind: 'missing', parameter: filter.parameter, missing: false }];
     case 'composite': {
       if (!isWider(type, filter)) return [filter];
       // A posted one may be of other elements than its parts are: it has a value, and which is judged.

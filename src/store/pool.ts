@@ -10,6 +10,8 @@ export interface PoolOptions {
    * planned while the tables are empty. `each`: for the values at hand, as searches need (ARCHITECTURE.md).
    */
   readonly plans?: keyof typeof PLANS;
+  /** milliseconds that a statement may take */
+  readonly timeout?: number;
 }
 
 /** Within a transaction of a pool that plans `once`: for the searches that follow, as `each`. */
@@ -41,13 +43,13 @@ const types = {
  * A pool. Statements are bounded in time, so that one that has gone astray does not hold its connection and
  * the vacuum horizon for ever; so is a transaction in which nothing happens.
  */
-export function openPool({ databaseUrl, size = 6, plans = 'once' }: PoolOptions): pg.Pool {
+export function openPool({ databaseUrl, size = 6, plans = 'once', timeout = 60_000 }: PoolOptions): pg.Pool {
   const pool = new pg.Pool({
     connectionString: databaseUrl,
     max: size,
     types: types as never,
     application_name: 'consilium',
-    statement_timeout: 60_000,
+    statement_timeout: timeout,
     idle_in_transaction_session_timeout: 30_000,
     connectionTimeoutMillis: 10_000,
     // Kept for good: a timer at each return of a connection costs a few percent of a read.
@@ -71,9 +73,10 @@ export interface Pools {
   end(): Promise<void>;
 }
 
-export function openPools(databaseUrl: string): Pools {
+/** @param searchTimeout SEARCH_TIMEOUT */
+export function openPools(databaseUrl: string, searchTimeout?: number): Pools {
   const fixed = openPool({ databaseUrl });
-  const searching = openPool({ databaseUrl, plans: 'each' });
+  const searching = openPool({ databaseUrl, plans: 'each', timeout: searchTimeout });
   const transacting = openPool({ databaseUrl, size: 4 });
   return {
     fixed,

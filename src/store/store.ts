@@ -13,6 +13,7 @@ import { makeWordIndex, type WordIndex } from './index/words.ts';
 import { makeNumbers, type Numbers } from './numbers.ts';
 import { type Executor, type Pools, transaction } from './pool.ts';
 import { type Current, makeReader } from './read/current.ts';
+import { type Explained, watching } from './search/explain.ts';
 import { type Includer, makeIncluder } from './search/include.ts';
 import { makeSearcher, type Searcher } from './search/search.ts';
 import { openSearchParameters, type SearchParameters } from './search-parameters.ts';
@@ -51,6 +52,8 @@ export interface Store extends Reading {
    * @param written numbers of what it has created
    */
   inside(executor: Executor, written: ReadonlyMap<string, number>): Reading;
+  /** Reads as searches do; each statement is told with its plan. */
+  explained(work: (reading: Reading) => Promise<void>): Promise<readonly Explained[]>;
   /** Reads in one snapshot of the database. */
   atOneMoment<T>(work: (executor: Executor) => Promise<T>): Promise<T>;
 }
@@ -94,6 +97,20 @@ export async function openStore(
     includer: makeIncluder(pool, definitions, catalog, keys),
     blobs,
     atOneMoment: (work) => transaction(transacting, work, 'isolation level repeatable read, read only'),
+    async explained(work) {
+      const told: Explained[] = [];
+      await transaction(
+        searching,
+        async (executor) => {
+          const watched = watching(executor, told);
+          const searcher = makeSearcher(watched, definitions, catalog, keys, numbers, words);
+          const includer = makeIncluder(watched, definitions, catalog, keys);
+          await work({ pool: watched, numbers, read: makeReader(watched), searcher, includer });
+        },
+        'read only',
+      );
+      return told;
+    },
     inside(executor, written) {
       const seen: Reading['numbers'] = {
         async find(names) {

@@ -1,7 +1,7 @@
 /** The benchmark checks counts against the dataset: they must be what its Observations come to. */
 import { counted, countOf, observation, patientId, patientsWith } from '../../bench/dataset.ts';
 
-const size = { observations: 20_000, patients: 500 };
+const size = { observations: 20_000, patients: 500, others: 0 };
 const all = Array.from({ length: size.observations }, (_, n) => observation(n, size));
 const about = (code: string) => all.filter((one) => one.code.coding![0]!.code === code);
 

@@ -4,7 +4,7 @@ import { observation, patient, patientId } from '../../bench/dataset.ts';
 import type { Answer } from '../../bench/wire.ts';
 
 export const CLIENTS = 6;
-const SIZE = { observations: 50_000, patients: 500 };
+const SIZE = { observations: 50_000, patients: 500, others: 0 };
 /** Most resources that a client goes on changing. */
 const OWN = 100;
 

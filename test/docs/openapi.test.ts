@@ -209,6 +209,11 @@ describe('the examples', () => {
     for (const file of ['00-organizations', '10-lopez', '12-sondergaard', '15-muller'])
       await send('post', '/fhir', readFileSync(join(ROOT, `fixtures/${file}.json`), 'utf8')).expect(200);
     await send('put', '/fhir/SearchParameter/ward', WARD).expect(201);
+    await send('put', '/fhir/Composition/maria-lopez-summary', {
+      ...{ resourceType: 'Composition', id: 'maria-lopez-summary', status: 'final', title: 'Summary' },
+      ...{ type: { text: 'summary' }, date: '2026-01-01', author: [{ display: 'Clinic' }] },
+      subject: { reference: 'Patient/maria-lopez' },
+    }).expect(201);
   });
   afterAll(() => app.close());
 

@@ -49,7 +49,7 @@ describe('R4 http.html#styleguide: what a path names', () => {
     [`/Patient/${'x'.repeat(65)}`, /^404 not-found/],
     ['/Patient/..%2F..%2Fetc', /^404 not-found/],
     ['/Patient/1/_history/%00', /^404 not-found/],
-    ['/Encounter/1/Observation', /^404 not-supported: .*compartment of a Encounter/],
+    ['/Group/1/Observation', /^404 not-supported: .*compartment of Group, only of .*Encounter/],
     ['/Patient/1/nonsense', /^404 not-found/],
     ['/Patient//_history', /^404 not-found/],
     ['/Patient/1/_history/1/2', /^404 not-found/],

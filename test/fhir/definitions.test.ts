@@ -157,11 +157,21 @@ describe('R4 searchparameter-registry.html', () => {
   });
 });
 
-describe('R4 compartmentdefinition-patient.html and operationslist.html', () => {
+describe('R4 compartmentdefinition.html and operationslist.html', () => {
   test('parameters that put a resource in the compartment', () => {
-    expect(definitions.patientCompartment('Observation')).toEqual(['subject', 'performer']);
-    expect(definitions.patientCompartment('Medication')).toEqual([]);
-    expect(definitions.patientCompartment('toString')).toEqual([]);
+    expect(definitions.compartment('Patient', 'Observation')).toEqual(['subject', 'performer']);
+    expect(definitions.compartment('Patient', 'Medication')).toEqual([]);
+    expect(definitions.compartment('Patient', 'toString')).toEqual([]);
+    expect(definitions.compartment('constructor', 'Observation')).toEqual([]);
+    expect(definitions.compartment('Encounter', 'Observation')).toEqual(['encounter']);
+    expect(definitions.compartment('Device', 'Device')).toEqual([]);
+    expect([...definitions.compartments].sort()).toEqual([
+      'Device',
+      'Encounter',
+      'Patient',
+      'Practitioner',
+      'RelatedPerson',
+    ]);
   });
 
   test('operations with their levels', () => {

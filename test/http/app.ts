@@ -15,6 +15,8 @@ export interface TestApp {
   readonly url: string;
   /** an access token for everything */
   readonly token: string;
+  /** of its database */
+  readonly databaseUrl: string;
   /** what the server's log holds */
   readonly log: string[];
   /** the FHIR base as links are made from it */
@@ -50,6 +52,7 @@ export async function startApp(
     database,
     url,
     token,
+    databaseUrl: database.url,
     log,
     base: 'https://fhir.example.org/fhir',
     send: (method, path) =>

@@ -74,17 +74,104 @@ describe('no search grows beyond what it lists', () => {
     }
     expect((await pages('Media', '_count=3')).map((page) => page.length)).toEqual([3, 3]);
   });
+});
+
+describe('R4 search.html#chaining: a chain that leads to more than are searched for one by one', () => {
+  const many = Array.from({ length: 1100 }, (_, i) => `many-${i}`);
+  const entriesOf = (type: string, of: (id: string, i: number) => object) =>
+    many.map((id, i) => ({
+      method: 'PUT' as const,
+      type,
+      id,
+      body: JSON.stringify({ resourceType: type, id, ...of(id, i) }),
+    }));
+
+  beforeAll(async () => {
+    await put('Practitioner', 'panel', { name: [{ family: 'Panel' }] });
+    const generalPractitioner = [{ reference: 'Practitioner/panel' }];
+    await it.records.transaction(
+      it.operator,
+      entriesOf('Patient', () => ({ generalPractitioner, name: [{ family: 'Manyfold' }] })),
+    );
+    await it.records.transaction(
+      it.operator,
+      entriesOf('Device', () => ({ owner: { reference: 'Organization/owner' }, status: 'active' })),
+    );
+    const about = (subject: string, device: string) =>
+      observation(
+        { text: 'chained' },
+        { subject: { reference: subject }, device: { reference: device }, effectiveDateTime: '2024-05-05' },
+      );
+    await put('Observation', 'chained-a', about('Patient/many-3', 'Device/many-7'));
+    await put('Observation', 'chained-b', about('Patient/many-1099', 'Device/many-1099'));
+    await put('Observation', 'chained-c', about('Patient/somebody', 'Device/something'));
+    await put('Observation', 'chained-d', {
+      ...about('Patient/many-3', 'Device/something'),
+      status: 'amended',
+    });
+  });
 
   test.each([
-    ['51 parameters', Array.from({ length: 51 }, (_, i) => `code=${i}`).join('&'), /at most 50/],
-    ['2,001 values', Array.from({ length: 3 }, () => `code=${'a,'.repeat(667)}`).join('&'), /at most 2000/],
-    ['1,001 values of one parameter', `code=${'a,'.repeat(1001)}`, /at most 1000/],
-  ])('%s are too-costly, and the limit is named', (_name, query, says) => {
-    const parse = () => parseSearch(it.definitions, 'Observation', new URLSearchParams(query), BASE_URL);
-    expect(parse).toThrow(says);
-    expect(parse).toThrow(
-      expect.objectContaining({ status: 400, issues: [expect.objectContaining({ code: 'too-costly' })] }),
+    ['patient.general-practitioner=Practitioner/panel', 'a b d'],
+    ['subject:Patient.name=manyfold', 'a b d'],
+    ['patient.general-practitioner=Practitioner/panel&status=amended', 'd'],
+    ['patient.general-practitioner=Practitioner/panel&date=lt2024', ''],
+    ['patient.general-practitioner=Practitioner/nobody', ''],
+    ['device:Device.organization=Organization/owner', 'a b'],
+    ['device:Device.organization=Organization/owner&subject:Patient.name=manyfold', 'a b'],
+  ])('%s', async (query, expected) => {
+    const wanted = expected
+      .split(' ')
+      .filter(Boolean)
+      .map((id) => `chained-${id}`);
+    for (const more of ['', '&_sort=_lastUpdated', '&_count=1'])
+      expect(await set('Observation', query + more)).toEqual(wanted);
+    expect(await count('Observation', query)).toBe(wanted.length);
+  });
+});
+
+describe('R4 search.html#sort: a walk that is given up after so many rows', () => {
+  const dated = (code: string, subject: string, effectiveDateTime: string) =>
+    observation(
+      { coding: [{ system: 'http://walked', code }] },
+      { subject: { reference: `Patient/${subject}` }, effectiveDateTime },
     );
+
+  beforeAll(async () => {
+    const generalPractitioner = [{ reference: 'Practitioner/walked' }];
+    await put('Practitioner', 'walked', {});
+    for (let i = 0; i < 30; i++) await put('Patient', `walked-${i}`, { generalPractitioner });
+    await it.records.transaction(
+      it.operator,
+      Array.from({ length: 2001 }, (_, i) => ({
+        method: 'PUT' as const,
+        type: 'Observation',
+        id: `between-${i}`,
+        body: JSON.stringify({
+          resourceType: 'Observation',
+          id: `between-${i}`,
+          ...dated('many', 'somebody', '2024-01-01'),
+        }),
+      })),
+    );
+    await put('Observation', 'behind', dated('many', 'walked-3', '2023-01-01'));
+    for (const id of ['old-1', 'old-2']) await put('Observation', id, dated('few', 'walked-4', '2020-01-01'));
+  });
+
+  test.each([
+    'code=http://walked|many,http://walked|few&patient.general-practitioner=Practitioner/walked',
+    `code=http://walked|many,http://walked|few&patient=${Array.from({ length: 30 }, (_, i) => `walked-${i}`)}`,
+  ])('of several codes takes none before what is newer: %#', async (query) => {
+    const found = await pages('Observation', `${query}&_count=1`);
+    expect(found.flat().map(({ id }) => id)).toEqual(['behind', 'old-2', 'old-1']);
+  });
+
+  test('of many patients, one of whom comes second', async () => {
+    const subject = { reference: 'Patient/somebody' };
+    const member = [subject, { reference: 'Patient/walked-7' }].map((entity) => ({ entity }));
+    await put('Group', 'second', { type: 'person', actual: true, member });
+    const patients = Array.from({ length: 30 }, (_, i) => `Patient/walked-${i}`);
+    expect(await set('Group', `member=${patients}`)).toEqual(['second']);
   });
 });
 

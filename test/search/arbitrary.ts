@@ -65,7 +65,7 @@ const period = fc
   .filter(([start = '0', end = '9']) => start.slice(0, 4) < end.slice(0, 4))
   .map(([start, end]) => ({ start, end }));
 
-const names = [
+export const names = [
   'Søren',
   'soren',
   'SÖREN Æ',
@@ -92,7 +92,7 @@ const urls = [
   'urn:uuid:c757873d-ec9a-4326-a141-556f43239520',
 ];
 const url = fc.constantFrom(...urls);
-const ids = ['1', '11', 'p.1'];
+export const ids = ['1', '11', 'p.1'];
 
 const numbers = [0, 5, 5.35, 5.4, 5.45, 99.5, 100, 100.4999, 1000, -5.4];
 const units = ['mg', 'g', 'kg', 'Cel', 'K', '[pH]', '[iU]', 'milligrams'];
@@ -307,7 +307,8 @@ const written = fc
   .tuple(moment, fc.constantFrom('year', 'month', 'day', 'minute', 'instant'))
   .map(([made, to]) => made[to as 'day']);
 
-const VALUES: Readonly<Partial<Record<SearchParameter['type'], fc.Arbitrary<string>>>> = {
+/** Values of parameters, by their types. */
+export const VALUES: Readonly<Partial<Record<SearchParameter['type'], fc.Arbitrary<string>>>> = {
   date: fc.tuple(prefix, written).map((both) => both.join('')),
   token: fc.oneof(
     fc.constantFrom(...codes, 'female', 'true', 'final', 'phone', 'Patient', 'Text').map(escaped),
@@ -377,9 +378,10 @@ function modified({
 }: SearchParameter): fc.Arbitrary<readonly [string, string]> | undefined {
   // Combinations have no modifiers.
   if (name === '_id' || name === '_lastUpdated' || type === 'composite') return undefined;
-  const own = Object.entries(MODIFIED[type] ?? {}).map(([modifier, value]) =>
-    several(value).map((values) => [`${name}:${modifier}`, values] as const),
-  );
+  const own = Object.entries(MODIFIED[type] ?? {})
+    // Identifiers have types of their own.
+    .filter(([modifier]) => modifier !== 'of-type' || name.endsWith('identifier'))
+    .map(([modifier, value]) => several(value).map((values) => [`${name}:${modifier}`, values] as const));
   const missing = fc.constantFrom('true', 'false').map((value) => [`${name}:missing`, value] as const);
   return fc.oneof(missing, ...own);
 }
@@ -426,10 +428,10 @@ function parameter(searched: SearchParameter, partsOf: PartsOf): fc.Arbitrary<re
 }
 
 /** The parameters that a composite is made of. */
-type PartsOf = (composite: SearchParameter) => readonly SearchParameter[];
+export type PartsOf = (composite: SearchParameter) => readonly SearchParameter[];
 
 /** The values of a composite's parts, apart by `$`. */
-const composite = (parts: readonly SearchParameter[]): fc.Arbitrary<string> =>
+export const composite = (parts: readonly SearchParameter[]): fc.Arbitrary<string> =>
   fc.tuple(...parts.map(({ type }) => VALUES[type] as fc.Arbitrary<string>)).map((all) => all.join('$'));
 
 /** A search by one or two of these parameters, in an order that the store walks or one that it sorts. */

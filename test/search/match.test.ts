@@ -3,13 +3,14 @@ import fc from 'fast-check';
 import type { Resource } from 'fhir/r4.js';
 import type { SearchParameter } from '../../src/fhir/definitions.ts';
 import { compileExtractor, type Extractor } from '../../src/fhir/extract.ts';
-import { componentsOf, searchable } from '../../src/search/filter.ts';
 import { matches } from '../../src/search/match.ts';
+import { componentsOf, searchable } from '../../src/search/parameters.ts';
 import { parseSearch } from '../../src/search/parse.ts';
 import type { Filter } from '../../src/search/request.ts';
 import { BASE_URL, openTestRecords, type TestRecords } from '../support/records.ts';
 import { searching } from '../support/searching.ts';
 import { type Asked, resourceOf, searchBy, TYPES } from './arbitrary.ts';
+import { filterBy } from './arbitrary-filter.ts';
 
 let it: TestRecords;
 let extractor: Extractor;
@@ -260,13 +261,16 @@ describe('SQL and the matcher', () => {
     return found;
   }
 
-  test.each(TYPES)('give the same answers to any search of any %s', async (type) => {
+  const SEARCHES = { search: searchBy, _filter: filterBy };
+  const eachOf = TYPES.flatMap((type) => [[type, 'search'] as const, [type, '_filter'] as const]);
+
+  test.each(eachOf)('of any %s give the same answers to any %s', async (type, by) => {
     let found = 0;
     await fc.assert(
       fc.asyncProperty(
         fc.array(resourceOf(type), { minLength: 8, maxLength: 12 }),
         fc.array(
-          searchBy(parametersOf(type), (one) => componentsOf(it.definitions, type, one)),
+          SEARCHES[by](parametersOf(type), (one) => componentsOf(it.definitions, type, one)),
           { minLength: 20, maxLength: 30 },
         ),
         async (resources, searches) => {

@@ -1,16 +1,16 @@
 /** `_text` and `_content` (R4 search.html#text): the grammar that the standard shows, over PostgreSQL. */
-import { openBeside, openTestRecords, type TestRecords } from '../support/records.ts';
-import { searching } from '../support/searching.ts';
+import { openBeside } from '../support/records.ts';
+import { openTestServer, searchingByHttp, type TestServer } from '../support/server.ts';
 
-let it: TestRecords;
-const { put, set, count } = searching(() => it);
+let it: TestServer;
+const { put, set, count } = searchingByHttp(() => it);
 
 const narrative = (inner: string) => ({
   text: { status: 'generated', div: `<div xmlns="http://www.w3.org/1999/xhtml">${inner}</div>` },
 });
 
 beforeAll(async () => {
-  it = await openTestRecords();
+  it = await openTestServer();
   const condition = (more: object) => ({ subject: { reference: 'Patient/p' }, ...more });
   await put('Condition', 'bone', condition(narrative('<p class="span">Deep <b>Bone</b> metastases</p>')));
   await put('Condition', 'liver', condition(narrative('Liver: metastases &amp; f&#xe9;vrier')));

@@ -13,7 +13,6 @@ const TOKEN = 3;
 const CODE = 4;
 const SYSTEM = 5;
 const URI = 6;
-const IDENTIFIER = 7;
 const UNIT = 8;
 const PAIR = 9;
 const OF_TYPE = 10;
@@ -86,10 +85,6 @@ export const versionOf = (id: string, version: string): string => `${id}/_histor
 
 /** All resources of a type in the compartment of a patient. */
 export const compartmentKey = (type: Key, patientId: string): Key => hash(type, COMPARTMENT, patientId);
-
-/** A reference by identifier. */
-export const identifierKey = (parameter: Key, system: string, value: string): Key =>
-  hash(parameter, IDENTIFIER, system, value);
 
 /** `:of-type`: value of an identifier with a coding of its type. */
 export const ofTypeKey = (parameter: Key, system: string, code: string, value: string): Key =>

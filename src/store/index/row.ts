@@ -1,6 +1,7 @@
 /** The index rows of one resource, made from its search values and edges. */
 import type { Resource } from 'fhir/r4.js';
 import { clinicalDate } from '../../fhir/clinical-date.ts';
+import { amongOthers, type Contained, containedIn } from '../../fhir/contained.ts';
 import { type Definitions, nameOf, type SearchParameter } from '../../fhir/definitions.ts';
 import { compileEdges, type Edge } from '../../fhir/edges.ts';
 import { compileExtractor, EXTRACTOR_VERSION, type Extracted } from '../../fhir/extract.ts';
@@ -11,6 +12,7 @@ import { isWhole } from '../../search/composites.ts';
 import type { Unit } from '../../search/units.ts';
 import type { Catalog } from '../catalog.ts';
 import type { Key } from '../hash.ts';
+import { addContained } from './contained.ts';
 import { compartmentKey, isWalked, type Keys, localKey, versionOf } from './keys.ts';
 import { addValue, type IndexRow, type Making, push, walkedToken } from './values.ts';
 
@@ -21,6 +23,12 @@ export interface Analysis {
   readonly edges: readonly Edge[];
   /** by which it is indexed: definitions may change before its row is made */
   readonly plan: TypePlan;
+  /** what it contains, with its search values */
+  readonly contained: readonly Inner[];
+}
+
+export interface Inner extends Contained {
+  readonly extracted: readonly Extracted[];
 }
 
 /** So many sets of posted parameters a database may have, one after the other. */
@@ -68,7 +76,11 @@ export function makeIndexer(
       const extracted = extractor.extract(resource);
       const found = edges(resource, baseUrl);
       if (plan.edges.size > 0) addEdges(found, plan, extracted, baseUrl, definitions);
-      return { resource, extracted, edges: found, plan };
+      const contained = containedIn(resource, definitions.isResourceType).map((inner) => ({
+        ...inner,
+        extracted: extractor.extract(amongOthers(inner, resource)),
+      }));
+      return { resource, extracted, edges: found, plan, contained };
     },
     row(analysis, rid, targets, paths, baseUrl) {
       const { resourceType } = analysis.resource;
@@ -88,7 +100,7 @@ export function makeIndexer(
         strings: { keys: [], values: [], wholes: [] },
         dates: { keys: [], low: [], high: [] },
       } satisfies Making;
-      const { extracted, edges } = analysis;
+      const { extracted, edges, contained } = analysis;
       const present = new Uint8Array(plan.bytes);
       const concerned = new Map<number, string>();
       const edgeOf = makeEdgeOf(edges);
@@ -126,6 +138,8 @@ export function makeIndexer(
       }
       for (const [patient, id] of concerned)
         if (!made.patients.includes(patient)) push(made.others, compartmentKey(own, id));
+      const parsed = (reference: string) => parseReference(reference, baseUrl, definitions.isResourceType);
+      for (const inner of contained) addContained(made, keys, resourceType, inner, parsed);
       // What no parameter finds is found by its number.
       for (const target of targets) {
         if (found.has(target)) continue;
@@ -185,7 +199,7 @@ function planFor(
     clinical: clinicalDate(definitions, type),
     walked: new Set(parameters.filter(isWalked).map(nameOf)),
     patient: patientParameters(definitions, type),
-    compartment: new Set(definitions.patientCompartment(type)),
+    compartment: new Set(definitions.compartment('Patient', type)),
     // A btree row is what costs: combo-x is x or component-x, and a composite over the whole resource is both
     // of its parts, as each stands there once.
     left: new Set(

@@ -5,7 +5,7 @@ import { type Refusal, refusal } from '../../fhir/outcome.ts';
 import { withoutVersion } from '../../fhir/reference.ts';
 import type { Unit } from '../../search/units.ts';
 import type { Key } from '../hash.ts';
-import { codeKey, identifierKey, ofTypeKey, pairKey, systemKey, tokenKey, unitKey, uriKey } from './keys.ts';
+import { codeKey, ofTypeKey, pairKey, systemKey, tokenKey, unitKey, uriKey } from './keys.ts';
 
 /** The rows of one resource. Keys are flat: high and low halves by turns. */
 export interface IndexRow {
@@ -50,6 +50,10 @@ export interface IndexRow {
 const LONGEST_STRING = 500;
 /** What is searched for in a string is no longer than pieces overlap (search/values.ts). */
 const STEP = LONGEST_STRING / 2;
+/** Of fewer characters than these a row is a whole string; of more, where it ends is told by a row that has a mark. */
+export const SHORT = 250;
+/** No text has it, once folded. */
+export const END = '\n';
 /** More codes and categories than these, or pairs of them, no resource is searched by. */
 const MOST_LINES = 10_000;
 const MOST_PAIRS = 10_000;
@@ -114,7 +118,7 @@ export function addValue(made: Making, parameter: Key, value: SearchValue, whole
       addString(made, parameter, value.text, fold(value.text));
       return;
     case 'uri':
-      push(others, uriKey(parameter, value.uri));
+      addUri(others, parameter, value.uri);
       if (!whole) addString(made, parameter, value.uri, value.uri);
       return;
     case 'number':
@@ -141,10 +145,13 @@ function addString(made: Making, key: Key, written: string, text: string): void 
   if (isKnown(made, `s${key.high},${key.low},${written}`)) return;
   const value = beginningOf(text);
   addRow(made, key, value, value === written ? null : written);
-  if (text === value) return;
+  if (isShort(text)) return;
   const pieces = pairKey(key, key);
   for (let at = STEP; at < text.length - STEP; at += STEP) addRow(made, pieces, pieceOf(text, at), null);
+  addRow(made, pieces, pieceOf(text, Math.max(0, text.length - LONGEST_STRING)) + END, null);
 }
+
+const isShort = (text: string): boolean => text.length < SHORT || [...text].length < SHORT;
 
 function addRow({ strings }: Making, key: Key, value: string, whole: string | null): void {
   push(strings.keys, key);
@@ -194,17 +201,23 @@ function addDate({ dates }: Making, key: Key, value: Value<'date'>): void {
   dates.high.push(value.high);
 }
 
+/** A canonical is found without its version, too. */
+function addUri(others: number[], parameter: Key, uri: string): void {
+  push(others, uriKey(parameter, uri));
+  const bare = withoutVersion(uri);
+  if (bare !== uri) push(others, uriKey(parameter, bare));
+}
+
 /** Local targets are found by their number; here is what cannot be: foreign urls, canonicals, identifiers. */
-function addReference({ others }: Making, parameter: Key, value: Value<'reference'>): void {
+function addReference(made: Making, parameter: Key, value: Value<'reference'>): void {
+  const { others } = made;
   const { reference, identifier } = value;
   if (reference !== undefined && /^[a-z][a-z0-9+.-]*:/i.test(reference)) {
-    push(others, uriKey(parameter, reference));
-    const bare = withoutVersion(reference);
-    if (bare !== reference) push(others, uriKey(parameter, bare));
+    addUri(others, parameter, reference);
   }
   if (identifier) {
-    const { system = '', value: code = '' } = identifier;
-    push(others, identifierKey(parameter, system, code));
+    const { system, value: code } = identifier;
+    addValue(made, parameter, { kind: 'token', system, code }, true);
   }
 }
 

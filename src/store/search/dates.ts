@@ -32,7 +32,14 @@ export function boundsOf(values: readonly DateValue[]): { readonly from: number;
       from,
       prefix === 'eq' ? range.low : prefix === 'sa' ? range.high : Number.NEGATIVE_INFINITY,
     );
-    const below = { eq: range.high, lt: range.low, le: range.high, eb: range.low }[prefix as string];
+    const below = {
+      eq: range.high,
+      lt: range.low,
+      le: range.high,
+      eb: range.low,
+      po: range.high,
+      co: range.high,
+    }[prefix as string];
     to = Math.max(to, below ?? Number.POSITIVE_INFINITY);
   }
   return { from, to };

@@ -17,7 +17,9 @@ export function chainCondition(
   return or(
     targets.map(({ type, filter }) => {
       const t = sql.alias();
-      const passes = `${t}.type = ${sql.bind(setting.typeNumber(type))} and ${condition(sql, filter, setting.of(type, t))}`;
+      const one = condition(sql, filter, setting.of(type, t));
+      // Looked up by its number, and judged then: coalesced, as the index of keys would be asked anew for each row.
+      const passes = `${t}.type = ${sql.bind(setting.typeNumber(type))} and ${KEYED.has(filter.kind) ? `coalesce(${one}, false)` : one}`;
       if (type === 'Patient' && setting.patient.has(parameter.code))
         return `exists (select from resource_index ${t} where ${t}.rid = any (${setting.row}.patients) and ${passes})`;
       const e = sql.alias();
@@ -25,6 +27,23 @@ export function chainCondition(
         where ${atPaths(sql, parameter, setting, e)} and ${passes})`;
     }),
   );
+}
+
+/** What is judged by keys. */
+const KEYED = new Set<Filter['kind']>(['token', 'uri', 'of-type', 'reference', 'reference-identifier']);
+
+/** The row refers, by the parameter, to one of some resources: their numbers become a hash table, where they are many. */
+export function refersCondition(
+  sql: Sql,
+  parameter: SearchParameter,
+  rids: readonly number[],
+  setting: Setting,
+): string {
+  const e = sql.alias();
+  const one = `${e}.target = any (${sql.bind(rids)}::bigint[])`;
+  return setting.patient.has(parameter.code)
+    ? `exists (select from unnest(${setting.row}.patients) ${e} (target) where ${one})`
+    : `exists (select from ${edges(setting.row, e)} where ${atPaths(sql, parameter, setting, e)} and ${one})`;
 }
 
 /** A current resource of the type refers to the row by the parameter, and passes the filter. */

@@ -8,13 +8,13 @@ import type { Catalog } from '../catalog.ts';
 import { codeKey, isWalked, type Keys, keyText, systemKey, tokenKey } from '../index/keys.ts';
 import type { WordIndex } from '../index/words.ts';
 import type { Numbers } from '../numbers.ts';
-import { type Executor, run } from '../pool.ts';
+import { type Executor, type Row, run } from '../pool.ts';
 import { condition } from './conditions.ts';
 import { boundsOf } from './dates.ts';
 import { withUnits } from './numbers.ts';
 import type { Judged, Setting } from './setting.ts';
 import { sql } from './sql.ts';
-import { stretchesOfRows } from './value-rows.ts';
+import { isAllOf, stretchesOfRows } from './value-rows.ts';
 import { fromWords } from './words.ts';
 
 export interface Walk {
@@ -31,11 +31,17 @@ export interface Walk {
   selective: boolean;
   /** whether a code's stretch may be long, and what is looked for in it far between */
   sparse: boolean;
+  /** whether chains are left that lead to many: to be judged row by row */
+  open: boolean;
 }
 
 export interface Plans {
   settingOf(type: string, row?: string): Setting;
-  walkOf(request: { readonly type: string; readonly filters: readonly Filter[] }): Promise<Walk>;
+  /** @param open leaves chains as they are that often lead to many: a page may be full before these are counted */
+  walkOf(
+    request: { readonly type: string; readonly filters: readonly Filter[] },
+    open?: boolean,
+  ): Promise<Walk>;
 }
 
 /** Patients and codes may be many, and a system has thousands of codes: so many stretches are walked side by side. */
@@ -43,6 +49,8 @@ export const MOST_STRETCHES = 20;
 
 /** A join is begun at its other end where no more than so many are there; where there are more, each row is judged. */
 const FEW = 1000;
+/** By the numbers of those at the other end, as long as there are not more. */
+const MANY = 10_000;
 /** And the numbers found from values where no more than so many are there. */
 const FEW_VALUES = 3000;
 
@@ -73,13 +81,10 @@ export function makePlans(
     of: settingOf,
   });
 
-  async function walkOf({
-    type,
-    filters,
-  }: {
-    readonly type: string;
-    readonly filters: readonly Filter[];
-  }): Promise<Walk> {
+  async function walkOf(
+    { type, filters }: { readonly type: string; readonly filters: readonly Filter[] },
+    open = false,
+  ): Promise<Walk> {
     const setting = settingOf(type);
     const rest: Judged[] = [];
     const walk: Walk = {
@@ -90,9 +95,16 @@ export function makePlans(
       rest,
       selective: false,
       sparse: false,
+      open: false,
     };
     for (const given of (await withUnits(executor, keys.units, filters)).flatMap(allOf)) {
-      const filter = given.kind === 'chain' ? await fromTargets(given) : given;
+      const isLeft = open && leadsToMany(given);
+      const filter = isLeft ? given : await withTargets(given, setting, open ? FEW : MANY);
+      if (filter.kind === 'chain') {
+        walk.open = true;
+        rest.push(filter);
+        continue;
+      }
       if (filter.kind === 'has') {
         const judged = await fromSources(filter, type);
         if (judged[0]?.kind === 'rids') walk.selective = true;
@@ -128,7 +140,9 @@ export function makePlans(
     // One patient's stretch is short; of all the others it is better known beforehand whether few pass.
     if (!walk.patients && !walk.selective) {
       const { few, asked } = await fewOf(rest, setting);
-      if (few) rest.push(few);
+      // What is found from all of a filter's values passes it.
+      if (few?.kind === 'valued' && isAllOf(few.filter)) rest.splice(rest.indexOf(few.filter), 1, few);
+      else if (few) rest.push(few);
       walk.selective = few !== undefined;
       walk.sparse = asked;
     }
@@ -146,11 +160,13 @@ export function makePlans(
       const stretches = stretchesOfRows(s, filter as Filter, setting);
       if (!stretches) continue;
       asked = true;
-      if (stretches.length === 0) return { few: { kind: 'rids', rids: [] }, asked };
-      const text = `select rid from (${stretches.join(' union all ')}) v (rid) limit ${FEW_VALUES + 1}`;
+      if (stretches.length === 0) return { few: NONE, asked };
+      // Counted there: thousands of numbers would take longer to come here than to be found once more.
+      const text = `select count(*) from (select from (${stretches.join(' union all ')}) v limit ${FEW_VALUES + 1}) w`;
       const { rows } = await executor.query({ text, values: s.values, rowMode: 'array' });
-      if (rows.length > FEW_VALUES) continue;
-      return { few: { kind: 'rids', rids: [...new Set(rows.map(([rid]) => rid as number))] }, asked };
+      const found = rows[0]?.[0] as number;
+      if (found === 0) return { few: NONE, asked };
+      if (found <= FEW_VALUES) return { few: { kind: 'valued', filter: filter as Filter }, asked };
     }
     return { asked };
   }
@@ -169,20 +185,45 @@ export function makePlans(
     return [...new Set(full)];
   }
 
-  /** A chain as a search for those it leads to, where these are few. */
-  async function fromTargets(chain: Of<'chain'>): Promise<Filter> {
-    const values: { readonly kind: 'local'; readonly type: string; readonly id: string }[] = [];
-    for (const { type, filter } of chain.targets) {
-      const s = sql();
-      const setting = settingOf(type, 't');
-      const text = `select r.id from resource_index t join resource r on r.rid = t.rid
-        where t.type = ${s.bind(catalog.typeNumber(type))} and ${condition(s, filter, setting)}
-        limit ${FEW + 1 - values.length}`;
-      const { rows } = await executor.query({ text, values: s.values, rowMode: 'array' });
-      for (const [id] of rows) values.push({ kind: 'local', type, id: id as string });
-      if (values.length > FEW) return chain;
-    }
-    return { kind: 'reference', parameter: chain.parameter, values };
+  /** Chains by what they lead to, also where they are one of several conditions. */
+  async function withTargets(filter: Filter, own: Setting, most: number): Promise<Judged> {
+    if (filter.kind === 'chain') return fromTargets(filter, own, most);
+    if (filter.kind !== 'any' || !filter.filters.some(({ kind }) => kind === 'chain')) return filter;
+    const filters: Judged[] = [];
+    for (const one of filter.filters) filters.push(await withTargets(one, own, most));
+    return { kind: 'any', filters: filters as Filter[] };
+  }
+
+  /** A chain as a search for those it leads to, where these are few, or by their numbers, where they are many. */
+  async function fromTargets(chain: Of<'chain'>, own: Setting, most: number): Promise<Judged> {
+    const { parameter, targets } = chain;
+    const few: { readonly kind: 'local'; readonly type: string; readonly id: string }[] = [];
+    for (const { type, filter } of targets)
+      for (const [id] of await targetsOf(type, filter, 'id', FEW + 1 - few.length))
+        few.push({ kind: 'local', type, id: id as string });
+    if (few.length <= FEW) return { kind: 'reference', parameter, values: few };
+    // Columns of patients have no others.
+    const mixed = own.patient.has(parameter.code) && targets.some(({ type }) => type !== 'Patient');
+    if (most <= FEW || mixed) return chain;
+    const many: number[] = [];
+    for (const { type, filter } of targets)
+      for (const [rid] of await targetsOf(type, filter, 'rid', most + 1 - many.length))
+        many.push(rid as number);
+    return many.length > most ? chain : { kind: 'refers', parameter, rids: many };
+  }
+
+  async function targetsOf(
+    type: string,
+    filter: Filter,
+    column: 'id' | 'rid',
+    limit: number,
+  ): Promise<Row[]> {
+    if (limit <= 0) return [];
+    const s = sql();
+    const text = `select r.${column} from resource_index t join resource r on r.rid = t.rid
+      where t.type = ${s.bind(catalog.typeNumber(type))} and ${condition(s, filter, settingOf(type, 't'))}
+      limit ${limit}`;
+    return (await executor.query({ text, values: s.values, rowMode: 'array' })).rows;
   }
 
   /** `_has` as those it finds, where those that refer to them are few. */
@@ -194,13 +235,17 @@ export function makePlans(
     const walked = patients && filter.kind === 'token' && isWalked(filter.parameter);
     const found = walked ? await walkedKeys(filter, has.type) : [];
     const rows = walked
-      ? `select t.patient as target from timeline t where t.key = any (${s.bind(found)}::bigint[])`
+      ? `select t.patient as target from timeline t where t.key = any (${s.bind(found)}::bigint[]) and t.lead
+         union all
+         select t.patient from timeline t where t.key = any (${s.bind(found)}::bigint[]) and not t.lead`
       : `select ${patients ? 'unnest(s.patients)' : 'unnest(s.targets)'} as target from resource_index s
          where s.type = ${s.bind(catalog.typeNumber(has.type))} and ${condition(s, filter, source)}`;
-    const text = `select target from (${rows}) found limit ${FEW + 1}`;
-    const { rows: targets } = await executor.query({ text, values: s.values, rowMode: 'array' });
-    if (targets.length > FEW) return [walked ? { kind: 'has-keys', keys: found } : has];
-    const few: Judged = { kind: 'rids', rids: [...new Set(targets.map(([target]) => target as number))] };
+    const text = `select case when count(*) <= ${FEW} then coalesce(array_agg(target), '{}')::text[] end
+      from (select target from (${rows}) found limit ${FEW + 1}) few`;
+    const { rows: one } = await executor.query({ text, values: s.values, rowMode: 'array' });
+    const targets = one[0]?.[0] as string[] | null;
+    if (!targets) return [walked ? { kind: 'has-keys', keys: found } : has];
+    const few: Judged = { kind: 'rids', rids: [...new Set(targets)].map(Number) };
     // Of other references than patients these are candidates: the condition tells by which they are referred to.
     return patients ? [few] : [few, has];
   }
@@ -208,12 +253,18 @@ export function makePlans(
   return { settingOf, walkOf };
 }
 
+const NONE: Judged = { kind: 'rids', rids: [] };
+
+/** Whether a chain goes on by a reference, as to all patients of a practitioner. */
+const leadsToMany = (filter: Filter): boolean =>
+  filter.kind === 'chain' && filter.targets.every(({ filter: one }) => one.kind === 'reference');
+
 /** All of several filters are filters of the search itself. */
 const allOf = (filter: Filter): readonly Filter[] =>
   filter.kind === 'all' ? filter.filters.flatMap(allOf) : [filter];
 
 /** Whether few resources pass a filter, as a rule. */
-function isSelective(filter: Filter): boolean {
+function isSelective(filter: Judged): boolean {
   switch (filter.kind) {
     case 'id':
     case 'string':
@@ -222,11 +273,14 @@ function isSelective(filter: Filter): boolean {
     case 'uri':
     case 'of-type':
     case 'list':
+    case 'contains':
     case 'compartment':
     case 'near':
       return true;
     case 'token':
       return filter.parameter.code === 'identifier';
+    case 'any':
+      return filter.filters.every(isSelective);
     default:
       return false;
   }

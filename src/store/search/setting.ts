@@ -23,14 +23,17 @@ export interface Setting {
 }
 
 /**
- * What is left to be judged: a filter, codes and categories as the keys that these have, resources by number, a
- * patient who has something with one of these timeline keys, or what the index of words finds.
+ * What is left to be judged: a filter, codes and categories as the keys that these have, resources by number, those
+ * that the values of a filter lead to, a patient who has something with one of these timeline keys, a reference by a parameter to one of some resources, or
+ * what the index of words finds.
  */
 export type Judged =
   | Filter
   | { readonly kind: 'keys'; readonly keys: readonly string[] }
   | { readonly kind: 'rids'; readonly rids: readonly number[] }
+  | { readonly kind: 'valued'; readonly filter: Filter }
   | { readonly kind: 'has-keys'; readonly keys: readonly string[] }
+  | { readonly kind: 'refers'; readonly parameter: SearchParameter; readonly rids: readonly number[] }
   | {
       readonly kind: 'indexed-words';
       /** a tsquery */
@@ -38,6 +41,23 @@ export type Judged =
       /** what was written since the index was */
       readonly pending: readonly number[];
     };
+
+/** Whether a filter is judged by columns of the row alone. */
+export function isOfRow(filter: Judged, { clinical }: Pick<Setting, 'clinical'>): boolean {
+  switch (filter.kind) {
+    case 'date':
+      return filter.parameter.code === clinical;
+    case 'keys':
+    case 'token':
+    case 'of-type':
+    case 'missing':
+      return true;
+    case 'not':
+      return isOfRow(filter.filter, { clinical });
+    default:
+      return false;
+  }
+}
 
 /** Makes the condition of one filter: handed to those who need it for other rows. */
 export type Condition = (sql: Sql, filter: Judged, setting: Setting) => string;

@@ -104,7 +104,7 @@ describe('R4 patient-operation-everything', () => {
     expect(new Set(names(all)).size).toBe(names(all).length);
     const found: string[] = [];
     for (const type of app.app.definitions.resourceTypes) {
-      if (type !== 'Patient' && app.app.definitions.patientCompartment(type).length === 0) continue;
+      if (type !== 'Patient' && app.app.definitions.compartment('Patient', type).length === 0) continue;
       found.push(...names(await get(`/Patient/maria-lopez/${type}?_count=1000`)));
     }
     expect(names(all, 'match')).toEqual(found.sort());
@@ -231,7 +231,7 @@ describe('R4 patient-operation-everything', () => {
     ['/Patient/maria-lopez/$everything?_type=Observaton', 400],
     ['/Patient/maria-lopez/$everything?_count=0', 400],
     ['/Patient/maria-lopez/$everything?code=x', 400],
-    ['/Patient/maria-lopez/$everything?_after=x', 400],
+    ['/Patient/maria-lopez/$everything?_page=x', 400],
     ['/Observation/1/$everything', 404],
     ['/Patient/maria-lopez/$nonsense', 404],
     ['/Patient/$match', 404],

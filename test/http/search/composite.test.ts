@@ -1,9 +1,9 @@
 /** Composites (R4 search.html#composite): values that belong together, within one element or one resource. */
-import { openTestRecords, type TestRecords } from '../support/records.ts';
-import { observation, searching } from '../support/searching.ts';
+import { observation } from '../../support/searching.ts';
+import { openTestServer, searchingByHttp, type TestServer } from '../../support/server.ts';
 
-let it: TestRecords;
-const { put, set, ids, count } = searching(() => it);
+let it: TestServer;
+const { put, set, ids, count } = searchingByHttp(() => it);
 
 const LOINC = 'http://loinc.org';
 const UCUM = 'http://unitsofmeasure.org';
@@ -21,7 +21,7 @@ const pressure = (systolic: number, diastolic: number, unit?: string) =>
   });
 
 beforeAll(async () => {
-  it = await openTestRecords();
+  it = await openTestServer();
   await put('Observation', 'usual', pressure(120, 80));
   await put('Observation', 'swapped', pressure(80, 120));
   await put('Observation', 'kilo', pressure(16, 10.7, 'kPa'));

@@ -1,5 +1,5 @@
 /** `_include` and `_revinclude` (R4 search.html#include), over records and HTTP. */
-import { startApp, type TestApp } from '../http/app.ts';
+import { startApp, type TestApp } from '../app.ts';
 
 let app: TestApp;
 const FHIR = 'application/fhir+json';

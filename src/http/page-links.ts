@@ -1,8 +1,8 @@
 /** Links between the pages of a search or a history (R4 http.html#paging). */
 import { invalid } from '../fhir/outcome.ts';
-import { fhirBase } from '../http/exchange.ts';
+
 import { type Parameter, writeParameters } from '../search/query-string.ts';
-import type { RestContext } from './selection.ts';
+import { type Context, fhirBase } from './exchange.ts';
 
 export interface Link {
   readonly relation: 'self' | 'first' | 'previous' | 'next';
@@ -25,7 +25,7 @@ export interface Asked {
  * @throws      Refusal 400 for a damaged link; 403 for one that was made for another access token; 410 for an old one
  */
 export function readPage(
-  { seal }: RestContext,
+  { seal }: Context,
   agent: number,
   place: string,
   parameters: readonly Parameter[],
@@ -48,7 +48,7 @@ export function readPage(
  * @param page   those around it, where there are any
  */
 export function pageLinks(
-  context: RestContext,
+  context: Context,
   agent: number,
   place: string,
   { parameters, after }: Asked,

@@ -1,0 +1,122 @@
+/** Judging on their own values what the index has found: it answers some filters in part only (search/widen.ts). */
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Resource } from 'fhir/r4.js';
+import type { Extracted } from '../fhir/extract.ts';
+import { invalid } from '../fhir/outcome.ts';
+import { type Facts, matches } from '../search/match.ts';
+import type { Filter } from '../search/request.ts';
+import { instantOf } from '../store/pool.ts';
+import { cutPage } from '../store/read/page.ts';
+import type { After, Match } from '../store/search/search.ts';
+import type { ReadSetting } from './setting.ts';
+
+/** So many candidates are judged for one answer. */
+const MOST_JUDGED = 20_000;
+/** And so many are read at a time. */
+export const STRIDE = 500;
+
+/** How many may be judged still. */
+export interface Budget {
+  left: number;
+}
+
+export const newBudget = (): Budget => ({ left: MOST_JUDGED });
+
+/** @throws Refusal too-costly */
+export function spend(budget: Budget, candidates: number): void {
+  budget.left -= candidates;
+  if (budget.left < 0)
+    throw invalid(
+      'too-costly',
+      `This search has more than ${MOST_JUDGED} candidates, which must be looked at one by one: add a parameter that narrows it, such as a patient or a code`,
+    );
+}
+
+/** A resource with its content. */
+export interface Candidate {
+  readonly rid: number;
+  readonly id: string;
+  readonly updated: string;
+  readonly content: string;
+}
+
+/** All that the index finds of a type, so many at a time as are in memory together. */
+export async function* candidates(
+  { store }: ReadSetting,
+  type: string,
+  filters: readonly Filter[],
+  budget: Budget,
+): AsyncGenerator<readonly (Match & Candidate)[]> {
+  const sort = { by: '_lastUpdated', descending: true } as const;
+  for (let after: After | undefined; ; ) {
+    const found = await store.searcher.find({ type, filters, sort, count: STRIDE }, after);
+    const stride = await cutPage(store.pool, found, STRIDE);
+    spend(budget, stride.length);
+    yield stride;
+    after = stride[stride.length - 1];
+    if (found.length <= stride.length || !after) return;
+    await turn();
+  }
+}
+
+/** Which of some candidates of a type pass, in their order. */
+export async function judge(
+  setting: ReadSetting,
+  type: string,
+  judged: readonly Filter[],
+  candidates: readonly Candidate[],
+): Promise<readonly boolean[]> {
+  if (judged.length === 0 || candidates.length === 0) return candidates.map(() => true);
+  const joined = await joinedAmong(setting, type, judged, candidates);
+  return candidates.map((candidate) => matches(judged, factsOf(setting, type, candidate, joined)));
+}
+
+/** What is told of a candidate by other resources. */
+export type Joined = (candidate: Candidate) => Facts['joined'];
+
+/** Asks once for all of them which pass the filters that other resources decide. */
+export async function joinedAmong(
+  { store }: ReadSetting,
+  type: string,
+  judged: readonly Filter[],
+  candidates: readonly Candidate[],
+): Promise<Joined> {
+  const rids = candidates.map(({ rid }) => rid);
+  const passing = new Map<Filter, ReadonlySet<number>>();
+  for (const join of judged.flatMap(joinsIn)) passing.set(join, await store.searcher.among(type, join, rids));
+  return ({ rid }) =>
+    (join) =>
+      passing.get(join)?.has(rid) ?? false;
+}
+
+/** The filters that other resources decide. */
+export function joinsIn(filter: Filter): readonly Filter[] {
+  switch (filter.kind) {
+    case 'chain':
+    case 'has':
+    case 'list':
+    case 'compartment':
+      return [filter];
+    case 'all':
+    case 'any':
+      return filter.filters.flatMap(joinsIn);
+    case 'not':
+      return joinsIn(filter.filter);
+    default:
+      return [];
+  }
+}
+
+/** What the matcher is told of a candidate. */
+export function factsOf(
+  { store, definitions, baseUrl }: ReadSetting,
+  type: string,
+  candidate: Candidate,
+  joined: Joined,
+): Facts & { readonly values: readonly Extracted[] } {
+  const { id, updated, content } = candidate;
+  const { resource, extracted: values } = store.indexer.analyse(JSON.parse(content) as Resource, baseUrl);
+  const { isResourceType } = definitions;
+  const facts = { type, id, updated: Date.parse(instantOf(updated)), values, resource, baseUrl };
+  return { ...facts, isResourceType, joined: joined(candidate) };
+}
