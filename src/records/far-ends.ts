@@ -4,6 +4,7 @@
  * contain them are found the same way.
  */
 import { leadsByUrl } from '../fhir/reference-paths.ts';
+import { innerOf } from '../search/inner.ts';
 import type { Filter } from '../search/request.ts';
 import { widened } from '../search/widen.ts';
 import { chainByUrl, hasByUrl } from './canonicals.ts';
@@ -97,9 +98,7 @@ const beside = ({ setting, type, beside: filters }: Site): readonly Filter[] =>
   widened(setting.definitions, type, filters).filters;
 
 function hasJoins(filter: Filter): boolean {
-  if (filter.kind === 'all' || filter.kind === 'any') return filter.filters.some(hasJoins);
-  if (filter.kind === 'not') return hasJoins(filter.filter);
-  return filter.kind === 'chain' || filter.kind === 'has';
+  return filter.kind === 'chain' || filter.kind === 'has' || innerOf(filter).some(hasJoins);
 }
 
 /** What must hold at an end: the ids of those for which it does, unless the index can tell. */

@@ -3,6 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Resource } from 'fhir/r4.js';
 import type { Extracted } from '../fhir/extract.ts';
 import { invalid } from '../fhir/outcome.ts';
+import { innerOf } from '../search/inner.ts';
 import { type Facts, matches } from '../search/match.ts';
 import type { Filter } from '../search/request.ts';
 import { widened } from '../search/widen.ts';
@@ -116,13 +117,8 @@ export function joinsIn(filter: Filter): readonly Filter[] {
     case 'list':
     case 'compartment':
       return [filter];
-    case 'all':
-    case 'any':
-      return filter.filters.flatMap(joinsIn);
-    case 'not':
-      return joinsIn(filter.filter);
     default:
-      return [];
+      return innerOf(filter).flatMap(joinsIn);
   }
 }
 

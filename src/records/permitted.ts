@@ -1,5 +1,6 @@
 /** What a search asks of other resources than those it is for: whoever may not search these learns nothing of them. */
 import { type Access, demand } from '../access/access.ts';
+import { withInner } from '../search/inner.ts';
 import type { Filter } from '../search/request.ts';
 
 /**
@@ -12,23 +13,18 @@ export function permitted(access: Access, filter: Filter): Filter {
     case 'chain': {
       const targets = filter.targets.filter(({ type }) => access.allows(type, 's'));
       if (targets.length === 0) demand(access, filter.targets[0]?.type as string, 's');
-      return {
-        ...filter,
-        targets: targets.map((target) => ({ ...target, filter: permitted(access, target.filter) })),
-      };
+      return withPermitted(access, { ...filter, targets });
     }
     case 'has':
       demand(access, filter.type, 's');
-      return { ...filter, filter: permitted(access, filter.filter) };
+      return withPermitted(access, filter);
     case 'list':
       demand(access, 'List', 'r');
       return filter;
-    case 'not':
-      return { ...filter, filter: permitted(access, filter.filter) };
-    case 'all':
-    case 'any':
-      return { ...filter, filters: filter.filters.map((one) => permitted(access, one)) };
     default:
-      return filter;
+      return withPermitted(access, filter);
   }
 }
+
+const withPermitted = (access: Access, filter: Filter): Filter =>
+  withInner(filter, (one) => permitted(access, one));

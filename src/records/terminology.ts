@@ -21,6 +21,7 @@ import {
   type ValueSet,
 } from '../fhir/terminology.ts';
 import { isPrimitive } from '../fhir/token-types.ts';
+import { innerOf } from '../search/inner.ts';
 import type { Filter, TokenValue } from '../search/request.ts';
 import { cutPage } from '../store/read/page.ts';
 import { type Kin, kinOf } from './kin.ts';
@@ -69,13 +70,8 @@ function isOfTerms(filter: Filter): boolean {
     case 'hierarchy':
     case 'kin':
       return true;
-    case 'all':
-    case 'any':
-      return filter.filters.some(isOfTerms);
-    case 'chain':
-      return filter.targets.some((target) => isOfTerms(target.filter));
     default:
-      return 'filter' in filter && isOfTerms(filter.filter);
+      return innerOf(filter).some(isOfTerms);
   }
 }
 

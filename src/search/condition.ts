@@ -1,6 +1,7 @@
 /** The conditions of conditional interactions (R4 http.html#cond-update and others): a search by filters alone. */
 import type { Definitions } from '../fhir/definitions.ts';
 import { invalid } from '../fhir/outcome.ts';
+import { innerOf } from './inner.ts';
 import { parseSearch } from './parse.ts';
 import { readParameters, writeParameters } from './query-string.ts';
 import type { Filter } from './request.ts';
@@ -65,7 +66,5 @@ export function parseCondition(
 const ELSEWHERE = new Set<Filter['kind']>(['chain', 'has', 'list', 'words', 'value-set', 'hierarchy', 'kin']);
 
 function looksElsewhere(filter: Filter): boolean {
-  if (ELSEWHERE.has(filter.kind)) return true;
-  if (filter.kind === 'all' || filter.kind === 'any') return filter.filters.some(looksElsewhere);
-  return 'filter' in filter && looksElsewhere(filter.filter);
+  return ELSEWHERE.has(filter.kind) || innerOf(filter).some(looksElsewhere);
 }

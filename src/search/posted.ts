@@ -1,5 +1,6 @@
 /** Which posted parameters a search leans on. */
 import type { SearchParameter } from '../fhir/definitions.ts';
+import { innerOf } from './inner.ts';
 import type { Filter, SearchRequest } from './request.ts';
 
 /** Those of its filters, at whichever end of a join, of its order and of what it includes. */
@@ -19,9 +20,7 @@ export function postedIn({
 export function postedInFilters(filters: readonly Filter[]): readonly SearchParameter[] {
   return filters.flatMap((filter) => [
     ...('parameter' in filter ? ifPosted(filter.parameter) : []),
-    ...('filter' in filter ? postedInFilters([filter.filter]) : []),
-    ...('filters' in filter ? postedInFilters(filter.filters) : []),
-    ...('targets' in filter ? postedInFilters(filter.targets.map((target) => target.filter)) : []),
+    ...postedInFilters(innerOf(filter)),
   ]);
 }
 

@@ -1,5 +1,6 @@
 /** Numbers, quantities and places as rows of value_number (R4 search.html#number, #quantity, location.html#search). */
 import { invalid } from '../../fhir/outcome.ts';
+import { withInner } from '../../search/inner.ts';
 import { distanceSql, type NumberTest, numberTest } from '../../search/numbers.ts';
 import type { Filter, NearValue, NumberValue, QuantityValue } from '../../search/request.ts';
 import type { Key } from '../hash.ts';
@@ -47,7 +48,6 @@ export async function withUnits(
 
 /** A filter with its quantities changed. */
 function changed(filter: Filter, change: (value: QuantityValue) => QuantityValue): Filter {
-  const all = (filters: readonly Filter[]): Filter[] => filters.map((one) => changed(one, change));
   switch (filter.kind) {
     case 'quantity':
       return { ...filter, values: filter.values.map(change) };
@@ -58,19 +58,8 @@ function changed(filter: Filter, change: (value: QuantityValue) => QuantityValue
           parts.map((part) => (part.kind === 'quantity' ? { ...part, value: change(part.value) } : part)),
         ),
       };
-    case 'chain':
-      return {
-        ...filter,
-        targets: filter.targets.map((target) => ({ ...target, filter: changed(target.filter, change) })),
-      };
-    case 'has':
-    case 'not':
-      return { ...filter, filter: changed(filter.filter, change) };
-    case 'all':
-    case 'any':
-      return { ...filter, filters: all(filter.filters) };
     default:
-      return filter;
+      return withInner(filter, (one) => changed(one, change));
   }
 }
 
