@@ -1,13 +1,11 @@
 /** The matches of a search in an order that indexes have, those of several types merged. */
-import { setImmediate as turn } from 'node:timers/promises';
 import { clinicalDate } from '../fhir/clinical-date.ts';
 import type { SearchParameter } from '../fhir/definitions.ts';
 import type { Facts } from '../search/match.ts';
 import type { SortKey } from '../search/request.ts';
 import { timestampText } from '../store/read/history.ts';
-import { cutPage } from '../store/read/page.ts';
 import { type After, isAsIndexed, type Match, type Sought, UNDATED } from '../store/search/search.ts';
-import { type Budget, judge, newBudget, STRIDE, spend } from './judge.ts';
+import { type Budget, judge, newBudget, spend, strides } from './judge.ts';
 import type { At, Found, Order, Part, Taken, Wanted } from './part.ts';
 import type { ReadSetting } from './setting.ts';
 import { takeWithin } from './within.ts';
@@ -125,24 +123,18 @@ async function judgedRows(
   counting: boolean,
   budget: Budget,
 ): Promise<Taken> {
-  const { store } = setting;
   const rows: Found[] = [];
   let total = 0;
-  for (let after = from; ; ) {
-    const found = await store.searcher.find({ type, filters, sort, count: STRIDE }, after);
-    const stride = await cutPage(store.pool, found, STRIDE);
-    spend(budget, stride.length);
-    const passed = await judge(setting, type, judged, stride);
-    for (const i of stride.keys()) {
+  for await (const { found, read } of strides(setting, { type, filters, sort }, from)) {
+    spend(budget, read.length);
+    const passed = await judge(setting, type, judged, read);
+    for (const i of read.keys()) {
       if (!passed[i]) continue;
       total++;
       // Without large contents, which are read again for those that are shown.
       if (rows.length < most) rows.push(foundOf(type, found[i] as Match));
       if (rows.length === most && !counting) return { rows };
     }
-    const end = stride[stride.length - 1];
-    if (found.length <= stride.length || !end) return { rows, total: counting ? total : undefined };
-    after = end;
-    await turn();
   }
+  return { rows, total: counting ? total : undefined };
 }

@@ -9,13 +9,13 @@ import type { Filter } from '../search/request.ts';
 import { widened } from '../search/widen.ts';
 import { instantOf } from '../store/pool.ts';
 import { cutPage } from '../store/read/page.ts';
-import type { After, Match } from '../store/search/search.ts';
+import type { After, Match, Sought } from '../store/search/search.ts';
 import type { ReadSetting } from './setting.ts';
 
 /** So many candidates are judged for one answer. */
 const MOST_JUDGED = 20_000;
 /** And so many are read at a time. */
-export const STRIDE = 500;
+const STRIDE = 500;
 
 /** How many may be judged still. */
 export interface Budget {
@@ -42,22 +42,47 @@ export interface Candidate {
   readonly content: string;
 }
 
+/** So many matches as are in memory together. */
+export interface Stride {
+  /** as they were found: those at the same places in `read`, and maybe more */
+  readonly found: readonly Match[];
+  /** with all contents */
+  readonly read: readonly (Match & Candidate)[];
+}
+
+/**
+ * All that the index finds, stride by stride.
+ *
+ * @param from only what comes after this
+ */
+export async function* strides(
+  { store }: ReadSetting,
+  sought: Omit<Sought, 'count'>,
+  from?: After,
+): AsyncGenerator<Stride> {
+  for (let after = from; ; ) {
+    const found = await store.searcher.find({ ...sought, count: STRIDE }, after);
+    const read = await cutPage(store.pool, found, STRIDE);
+    yield { found, read };
+    after = read[read.length - 1];
+    if (found.length <= read.length || !after) return;
+    await turn();
+  }
+}
+
+/** The order in which all of a type is read. */
+export const newestFirst = { by: '_lastUpdated', descending: true } as const;
+
 /** All that the index finds of a type, so many at a time as are in memory together. */
 export async function* candidates(
-  { store }: ReadSetting,
+  setting: ReadSetting,
   type: string,
   filters: readonly Filter[],
   budget: Budget,
-): AsyncGenerator<readonly (Match & Candidate)[]> {
-  const sort = { by: '_lastUpdated', descending: true } as const;
-  for (let after: After | undefined; ; ) {
-    const found = await store.searcher.find({ type, filters, sort, count: STRIDE }, after);
-    const stride = await cutPage(store.pool, found, STRIDE);
-    spend(budget, stride.length);
-    yield stride;
-    after = stride[stride.length - 1];
-    if (found.length <= stride.length || !after) return;
-    await turn();
+): AsyncGenerator<Stride['read']> {
+  for await (const { read } of strides(setting, { type, filters, sort: newestFirst })) {
+    spend(budget, read.length);
+    yield read;
   }
 }
 

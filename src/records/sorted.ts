@@ -2,7 +2,6 @@
  * The matches of a search in an order that no index has (R4 search.html#sort): all are read, up to a bound, and sorted
  * by their own values.
  */
-import { setImmediate as turn } from 'node:timers/promises';
 import { clinicalDate } from '../fhir/clinical-date.ts';
 import { nameOf } from '../fhir/definitions.ts';
 import type { SearchValue } from '../fhir/extract.ts';
@@ -10,9 +9,7 @@ import { fold } from '../fhir/fold.ts';
 import { invalid, type Refusal } from '../fhir/outcome.ts';
 import { type Facts, matches } from '../search/match.ts';
 import type { SortKey } from '../search/request.ts';
-import { cutPage } from '../store/read/page.ts';
-import type { After, Match } from '../store/search/search.ts';
-import { factsOf, joinedAmong, newBudget } from './judge.ts';
+import { factsOf, joinedAmong, newBudget, newestFirst, strides } from './judge.ts';
 import type { Found, Order, Part, Taken, Wanted } from './part.ts';
 import type { Place } from './position.ts';
 import type { ReadSetting } from './setting.ts';
@@ -20,8 +17,6 @@ import { takeWithin } from './within.ts';
 
 /** So many matches are sorted. */
 const MOST_SORTED = 10_000;
-/** So many are read at a time. */
-const STRIDE = 500;
 
 /** Takes matches in the order of their keys. */
 export async function takeSorted(
@@ -29,7 +24,7 @@ export async function takeSorted(
   parts: readonly Part[],
   wanted: Wanted,
 ): Promise<Taken> {
-  const { store, definitions } = setting;
+  const { definitions } = setting;
   const { most, place: from, back } = wanted;
   const [{ sort: keys } = { sort: [] as readonly SortKey[] }] = parts;
   const direction = back ? -1 : 1;
@@ -53,12 +48,9 @@ export async function takeSorted(
       total += taken.total ?? 0;
       continue;
     }
-    const request = { type, filters, sort: { by: '_lastUpdated', descending: true }, count: STRIDE } as const;
-    for (let after: After | undefined; ; ) {
-      const found = await store.searcher.find(request, after);
-      const stride = await cutPage(store.pool, found, STRIDE);
-      const joined = await joinedAmong(setting, type, judged, stride);
-      for (const [i, candidate] of stride.entries()) {
+    for await (const { read } of strides(setting, { type, filters, sort: newestFirst })) {
+      const joined = await joinedAmong(setting, type, judged, read);
+      for (const candidate of read) {
         if (++looked > MOST_SORTED) throw tooMany();
         const facts = factsOf(setting, type, candidate, joined);
         if (!matches(judged, facts)) continue;
@@ -66,13 +58,9 @@ export async function takeSorted(
         const place = [...sort.map((key) => sortValue(key, facts, clinical)), candidate.rid];
         if (from && inOrder(place, from) <= 0) continue;
         // Without its content, which is read again if it is shown: what waits here may be all there is.
-        rows.push({ ...(found[i] as Match), content: null, type, place });
+        rows.push({ ...candidate, content: null, type, place });
       }
       rows = first(rows);
-      const end = stride[stride.length - 1];
-      if (found.length <= stride.length || !end) break;
-      after = end;
-      await turn();
     }
   }
   return { rows, total };
