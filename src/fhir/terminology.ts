@@ -149,16 +149,7 @@ export async function hierarchyOf(
   return new Set([code, ...(direction === 'below' ? descendantsOf(held, code) : ancestorsOf(held, code))]);
 }
 
-function ancestorsOf({ above }: CodeSystem, code: string): Set<string> {
-  const found = new Set<string>();
-  const todo = [...(above.get(code) ?? [])];
-  for (let next = todo.pop(); next !== undefined; next = todo.pop())
-    if (!found.has(next)) {
-      found.add(next);
-      todo.push(...(above.get(next) ?? []));
-    }
-  return found;
-}
+const ancestorsOf = ({ above }: CodeSystem, code: string): Set<string> => reached(above, code);
 
 function descendantsOf({ above }: CodeSystem, code: string): Set<string> {
   const below = new Map<string, string[]>();
@@ -168,12 +159,17 @@ function descendantsOf({ above }: CodeSystem, code: string): Set<string> {
       if (known) known.push(each);
       else below.set(parent, [each]);
     }
+  return reached(below, code);
+}
+
+/** All that steps lead to, from a code on; itself only where they lead back to it. */
+function reached(steps: ReadonlyMap<string, readonly string[]>, code: string): Set<string> {
   const found = new Set<string>();
-  const todo = [...(below.get(code) ?? [])];
+  const todo = [...(steps.get(code) ?? [])];
   for (let next = todo.pop(); next !== undefined; next = todo.pop())
     if (!found.has(next)) {
       found.add(next);
-      todo.push(...(below.get(next) ?? []));
+      todo.push(...(steps.get(next) ?? []));
     }
   return found;
 }
