@@ -1,6 +1,11 @@
 /** Where the bytes of Binaries are. The row that knows them is written apart, in the transaction of the Binary. */
 import type { Readable } from 'node:stream';
 
+const NAME = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+/** Whether bytes may have that name: no other text becomes part of a path. */
+export const isName = (text: string): boolean => NAME.test(text);
+
 /** What has been put away. */
 export interface Blob {
   /** UUID v7, of the time when its last byte was put away */

@@ -8,13 +8,11 @@ import type { Readable } from 'node:stream';
 import { v7 as uuid } from 'uuid';
 import { type Refusal, refusal } from '../../fhir/outcome.ts';
 import { own } from '../embedded/files.ts';
-import type { Blob, Blobs, PutOptions } from './blobs.ts';
+import { type Blob, type Blobs, isName, type PutOptions } from './blobs.ts';
 import { beyond, measure, missing } from './measure.ts';
 
 /** Names asked about at once while sweeping. */
 const BATCH = 1000;
-
-const NAME = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 /**
  * Opens the store in a folder, which is made where it is missing, for its owner alone.
@@ -72,7 +70,7 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
     },
 
     async remove(name) {
-      if (NAME.test(name)) await rm(pathOf(folder, name), { force: true });
+      if (isName(name)) await rm(pathOf(folder, name), { force: true });
     },
 
     async sweep(before, known) {
@@ -110,7 +108,7 @@ async function write(file: string, stream: Readable, options: PutOptions): Promi
 }
 
 async function openNamed(folder: string, name: string): Promise<FileHandle> {
-  if (!NAME.test(name)) throw missing(name);
+  if (!isName(name)) throw missing(name);
   try {
     return await open(pathOf(folder, name), 'r');
   } catch (fault) {
@@ -158,7 +156,7 @@ async function* namesBefore(folder: string, before: number): AsyncGenerator<stri
     if (!/^[0-9a-f]{2}$/.test(outer)) continue;
     for await (const inner of entriesOf(join(folder, outer)))
       for await (const name of entriesOf(join(folder, outer, inner)))
-        if (NAME.test(name) && timeOf(name) < before) yield name;
+        if (isName(name) && timeOf(name) < before) yield name;
   }
 }
 

@@ -12,6 +12,7 @@ import {
   DeleteObjectsCommand,
   GetObjectCommand,
   HeadBucketCommand,
+  HeadObjectCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
   PutObjectCommand,
@@ -20,7 +21,7 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { v7 as uuid } from 'uuid';
-import type { Blobs } from './blobs.ts';
+import { type Blobs, isName } from './blobs.ts';
 import { beyond, measure, missing, part, pieces } from './measure.ts';
 
 /** Where the bucket is, as `s3://bucket/prefix?endpoint=https://…&region=…`; the keys are AWS's own variables. */
@@ -36,8 +37,6 @@ const PART = 8 * 2 ** 20;
 
 /** No upload takes longer: objects bear the time at which theirs began. */
 const LONGEST_UPLOAD = 86_400_000;
-
-const NAME = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 /** @throws Error, saying what is expected, where the text names no bucket */
 export function readBucket(text: string): Bucket {
@@ -101,7 +100,7 @@ export async function openS3Blobs({ bucket, prefix, client: config }: Bucket): P
     },
 
     async open(name, range) {
-      if (!NAME.test(name)) throw missing(name);
+      if (!isName(name)) throw missing(name);
       const Range = range && `bytes=${range.start}-${range.end}`;
       try {
         const found = await client.send(new GetObjectCommand({ ...placeOf(name), Range }));
@@ -121,7 +120,7 @@ export async function openS3Blobs({ bucket, prefix, client: config }: Bucket): P
     },
 
     async remove(name) {
-      if (NAME.test(name)) await client.send(new DeleteObjectCommand(placeOf(name)));
+      if (isName(name)) await client.send(new DeleteObjectCommand(placeOf(name)));
     },
 
     async sweep(before, known) {
@@ -131,9 +130,8 @@ export async function openS3Blobs({ bucket, prefix, client: config }: Bucket): P
   };
 
   async function sizeNamed(name: string): Promise<number> {
-    const found = await client.send(new GetObjectCommand(placeOf(name)));
-    (found.Body as Readable).destroy();
-    return found.ContentLength ?? 0;
+    const { ContentLength = 0 } = await client.send(new HeadObjectCommand(placeOf(name)));
+    return ContentLength;
   }
 
   async function sweepObjects(oldest: number, known: Parameters<Blobs['sweep']>[1]): Promise<number> {
@@ -146,7 +144,7 @@ export async function openS3Blobs({ bucket, prefix, client: config }: Bucket): P
       const names = (page.Contents ?? [])
         .filter(({ LastModified }) => LastModified && LastModified.getTime() < oldest)
         .map(({ Key = '' }) => Key.slice(Key.lastIndexOf('/') + 1))
-        .filter((name) => NAME.test(name));
+        .filter(isName);
       if (names.length === 0) continue;
       const kept = await known(names);
       const orphans = names.filter((name) => !kept.has(name));
