@@ -12,6 +12,7 @@ import { parseSearch } from '../search/parse.ts';
 import { type Parameter, writeParameters } from '../search/query-string.ts';
 import type { SearchRequest } from '../search/request.ts';
 import { type Arguments, readArguments } from './arguments.ts';
+import { pagesOf } from './pages.ts';
 
 /** The summary of care that is meant where no type is named. */
 const SUMMARY = 'http://loinc.org|34133-9';
@@ -61,9 +62,9 @@ async function* entriesOf(
   { request, page: first }: FirstPage,
   latest: boolean,
 ): AsyncGenerator<Found[]> {
-  for (let page = first; ; page = await records.search(caller, { ...request, after: page.next })) {
-    yield page.entries.map((resource) => ({ resource, mode: 'match' }));
-    if (latest || page.next === undefined) return;
+  for await (const { entries } of pagesOf(records, caller, request, first)) {
+    yield entries.map((resource) => ({ resource, mode: 'match' }));
+    if (latest) return;
   }
 }
 

@@ -11,6 +11,7 @@ import { type Parameter, writeParameters } from '../search/query-string.ts';
 import type { SearchRequest } from '../search/request.ts';
 import { readArguments } from './arguments.ts';
 import { makeGroups } from './groups.ts';
+import { pagesOf } from './pages.ts';
 
 /** So many are looked at at a time. */
 const STRIDE = 1000;
@@ -58,12 +59,10 @@ async function lastOf(
 ): Promise<Stored[]> {
   const groups = makeGroups(max);
   let seen = 0;
-  for (let after: string | undefined, first = true; first || after !== undefined; first = false) {
-    const page = await records.search(caller, { ...request, sort: [], count: STRIDE, total: 'none', after });
-    for (const stored of page.entries) groups.add(stored, JSON.parse(stored.content) as Observation);
-    after = page.next;
-    seen += page.entries.length;
-    if (after !== undefined && seen >= MOST_SEEN)
+  for await (const { entries, next } of pagesOf(records, caller, { ...request, count: STRIDE })) {
+    for (const stored of entries) groups.add(stored, JSON.parse(stored.content) as Observation);
+    seen += entries.length;
+    if (next !== undefined && seen >= MOST_SEEN)
       throw invalid(
         'too-costly',
         `$lastn looks at ${MOST_SEEN} observations at most, and here are more: name codes, or a date`,

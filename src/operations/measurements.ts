@@ -8,6 +8,7 @@ import type { Caller, Stored } from '../records/records.ts';
 import { parseSearch } from '../search/parse.ts';
 import type { Parameter } from '../search/query-string.ts';
 import { effectiveOf } from './groups.ts';
+import { pagesOf } from './pages.ts';
 import type { Measurement } from './statistics.ts';
 
 export interface Collecting {
@@ -135,11 +136,8 @@ async function* searched(
   const request = await understood(context, () =>
     parseSearch(context.definitions, 'Observation', pairs, fhirBase(context)),
   );
-  for (let after: string | undefined, first = true; first || after !== undefined; first = false) {
-    const page = await context.records.search(caller, { ...request, count: STRIDE, after });
-    yield* page.entries;
-    after = page.next;
-  }
+  for await (const { entries } of pagesOf(context.records, caller, { ...request, count: STRIDE }))
+    yield* entries;
 }
 
 const tooCostly = (what: string) => invalid('too-costly', `There are ${what}`);
