@@ -1,7 +1,7 @@
 /** The statements that create resources whose numbers and ids are new. */
 import { SHARE_LOCKS } from '../locks.ts';
-import { DATES, NUMBERS, STRINGS } from './batch.ts';
 import { type Named, named, when } from './statement.ts';
+import { brought, ofTables, type ValueTable } from './value-tables.ts';
 
 /**
  * A statement of many parts, which costs PostgreSQL half of what a function of as many statements does. It gives
@@ -37,25 +37,7 @@ export function createStatement(tables: number, owned: boolean, locks: boolean):
     ), lines as (
       insert into timeline (rid, key, patient, at, lead)
       select e.* from ok, unnest($line_rid, $line_key, $line_patient, $line_at, $line_lead) e
-    )${when(
-      (tables & NUMBERS) > 0,
-      `, numbers as (
-      insert into value_number (rid, key, unit, low, high)
-      select e.* from ok, unnest($number_rid, $number_key, $number_unit, $number_low, $number_high) e
-    )`,
-    )}${when(
-      (tables & STRINGS) > 0,
-      `, strings as (
-      insert into value_string (rid, key, value, whole)
-      select e.* from ok, unnest($string_rid, $string_key, $string_value, $string_whole) e
-    )`,
-    )}${when(
-      (tables & DATES) > 0,
-      `, dates as (
-      insert into value_date (rid, key, low, high)
-      select e.* from ok, unnest($date_rid, $date_key, $date_low, $date_high) e
-    )`,
-    )}${when(
+    )${ofTables(tables, tablePart)}${when(
       owned,
       `, owned as (
       insert into binary_owner (rid, owner)
@@ -69,4 +51,12 @@ export function createStatement(tables: number, owned: boolean, locks: boolean):
     )
     select stamp from ok`,
   );
+}
+
+function tablePart(table: ValueTable): string {
+  const { insert, rows } = brought(table);
+  return `, ${table.kind}s as (
+      ${insert}
+      select e.* from ok, ${rows}
+    )`;
 }

@@ -2,8 +2,7 @@
  * The parts of a statement that make the index rows of resources what they should be. They lean on `done`, the resources
  * as they should be (content null: none), and `old`, their rows as they are, and touch only what differs.
  */
-import { DATES, NUMBERS, STRINGS } from './batch.ts';
-import { when } from './statement.ts';
+import { brought, isSame, ofTables, type ValueTable } from './value-tables.ts';
 
 /**
  * Timeline and values.
@@ -29,52 +28,22 @@ export const valueParts = (tables: number): string => `moved as materialized (
       select e.* from unnest($line_rid, $line_key, $line_patient, $line_at, $line_lead)
         e (rid, key, patient, at, lead)
       where e.rid in (select rid from moved)
-    )${when(
-      (tables & NUMBERS) > 0,
-      `, numbers_gone as (
-      -- of value rows only those that differ are taken away and put in
-      delete from value_number v using old
-      where old.tables & 1 > 0 and v.rid = old.rid and not exists (
-        select from unnest($number_rid, $number_key, $number_unit, $number_low, $number_high)
-          e (rid, key, unit, low, high)
-        where e.rid = v.rid and e.key = v.key and e.unit is not distinct from v.unit and e.low = v.low and e.high = v.high)
-    ), numbers as (
-      insert into value_number (rid, key, unit, low, high)
-      select e.* from unnest($number_rid, $number_key, $number_unit, $number_low, $number_high)
-        e (rid, key, unit, low, high)
-      where e.rid in (select rid from done) and not exists (
-        select from value_number v
-        where e.rid = v.rid and e.key = v.key and e.unit is not distinct from v.unit and e.low = v.low and e.high = v.high)
-    )`,
-    )}${when(
-      (tables & STRINGS) > 0,
-      `, strings_gone as (
-      delete from value_string v using old
-      where old.tables & 2 > 0 and v.rid = old.rid and not exists (
-        select from unnest($string_rid, $string_key, $string_value, $string_whole) e (rid, key, value, whole)
-        where e.rid = v.rid and e.key = v.key and e.value = v.value and e.whole is not distinct from v.whole)
-    ), strings as (
-      insert into value_string (rid, key, value, whole)
-      select e.* from unnest($string_rid, $string_key, $string_value, $string_whole) e (rid, key, value, whole)
-      where e.rid in (select rid from done) and not exists (
-        select from value_string v
-        where e.rid = v.rid and e.key = v.key and e.value = v.value and e.whole is not distinct from v.whole)
-    )`,
-    )}${when(
-      (tables & DATES) > 0,
-      `, dates_gone as (
-      delete from value_date v using old
-      where old.tables & 4 > 0 and v.rid = old.rid and not exists (
-        select from unnest($date_rid, $date_key, $date_low, $date_high)
-          e (rid, key, low, high)
-        where e.rid = v.rid and e.key = v.key and e.low = v.low and e.high = v.high)
-    ), dates as (
-      insert into value_date (rid, key, low, high)
-      select e.* from unnest($date_rid, $date_key, $date_low, $date_high) e (rid, key, low, high)
-      where e.rid in (select rid from done) and not exists (
-        select from value_date v where e.rid = v.rid and e.key = v.key and e.low = v.low and e.high = v.high)
-    )`,
-    )}`;
+    )${ofTables(tables, tableParts)}`;
+
+/** Of value rows only those that differ are taken away and put in. */
+function tableParts(table: ValueTable): string {
+  const { bit, kind } = table;
+  const { insert, rows } = brought(table);
+  const same = isSame(table);
+  return `, ${kind}s_gone as (
+      delete from value_${kind} v using old
+      where old.tables & ${bit} > 0 and v.rid = old.rid and not exists (select from ${rows} where ${same})
+    ), ${kind}s as (
+      ${insert}
+      select e.* from ${rows}
+      where e.rid in (select rid from done) and not exists (select from value_${kind} v where ${same})
+    )`;
+}
 
 /** The index row itself. */
 export const ROW_PART = `row as (
