@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import { type Definitions, loadDefinitions } from './fhir/definitions.ts';
 import { loadValidator } from './fhir/validate.ts';
+import { fhirBase } from './http/exchange.ts';
 import { makeSeal } from './http/sealed.ts';
 import { createServer } from './http/server.ts';
 import { openJobs } from './jobs/jobs.ts';
@@ -64,9 +65,10 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     const blobs = await openBlobs({ url: config.blobsUrl, folder, keys: config.blobKeys });
     const store = await openStore(pools, definitions, blobs);
     const jobs = openJobs(pool);
-    const reindexing = openReindexing(store, `${config.baseUrl}/fhir`);
+    const base = fhirBase({ config });
+    const reindexing = openReindexing(store, base);
     const options = {
-      baseUrl: `${config.baseUrl}/fhir`,
+      baseUrl: base,
       checkReferences: config.references === 'check',
       mostDeleted: config.deleteMatches,
       maxContent: config.maxBody,
@@ -88,7 +90,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
           log.warn({ code: (fault as { code?: unknown }).code }, 'could not keep the index of words'),
         );
     return {
-      base: `${config.baseUrl}/fhir`,
+      base,
       definitions,
       records,
       store,

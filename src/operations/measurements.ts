@@ -7,6 +7,7 @@ import { understood } from '../http/understood.ts';
 import type { Caller, Stored } from '../records/records.ts';
 import { parseSearch } from '../search/parse.ts';
 import type { Parameter } from '../search/query-string.ts';
+import { UCUM } from '../search/units.ts';
 import { effectiveOf } from './groups.ts';
 import { pagesOf } from './pages.ts';
 import type { Measurement } from './statistics.ts';
@@ -39,8 +40,6 @@ const MOST = 100_000;
 const MOST_SOURCES = 10_000;
 /** So many ids one search lists. */
 const MOST_IDS = 500;
-
-const UCUM = 'http://unitsofmeasure.org';
 
 /** @throws Refusal 400 too-costly; as a search */
 export async function collect(

@@ -9,12 +9,12 @@ import type { Context, Exchange } from '../http/exchange.ts';
 import type { Stored } from '../records/records.ts';
 import { escaped } from '../search/escapes.ts';
 import type { Parameter } from '../search/query-string.ts';
+import { UCUM } from '../search/units.ts';
 import { type Arguments, readArguments } from './arguments.ts';
 import { type Collected, type Collecting, collect } from './measurements.ts';
 import { type Measurement, type Sample, STATISTICS, type Statistic, sampleOf } from './statistics.ts';
 
 const CODES = 'http://terminology.hl7.org/CodeSystem/observation-statistics';
-const UCUM = 'http://unitsofmeasure.org';
 
 export async function stats(context: Context, exchange: Exchange): Promise<void> {
   const given = await readArguments(context, exchange);

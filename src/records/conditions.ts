@@ -16,6 +16,7 @@ import { type Hold, holdOf } from '../store/locks.ts';
 import { type Executor, instantOf, PLAN_EACH, PLAN_ONCE } from '../store/pool.ts';
 import { type Candidate, MOST_CANDIDATES, readCandidates, TooMuch } from '../store/read/candidates.ts';
 import { cutPage } from '../store/read/page.ts';
+import { NEWEST_FIRST } from '../store/search/search.ts';
 import type { Reading } from '../store/store.ts';
 import { demandAnswering } from './answering.ts';
 import type { Caller } from './records.ts';
@@ -98,7 +99,7 @@ async function search(
   const found = await searcher.find({
     type,
     filters: wide.filters,
-    sort: { by: '_lastUpdated', descending: true },
+    sort: NEWEST_FIRST,
     count: MOST_CANDIDATES,
   });
   // Of candidates that are judged further each must be looked at: the one that meets it may be the last.

@@ -9,7 +9,7 @@ import type { Filter } from '../search/request.ts';
 import { widened } from '../search/widen.ts';
 import { instantOf } from '../store/pool.ts';
 import { cutPage } from '../store/read/page.ts';
-import type { After, Match, Sought } from '../store/search/search.ts';
+import { type After, type Match, NEWEST_FIRST, type Sought } from '../store/search/search.ts';
 import type { ReadSetting } from './setting.ts';
 
 /** So many candidates are judged for one answer. */
@@ -70,9 +70,6 @@ export async function* strides(
   }
 }
 
-/** The order in which all of a type is read. */
-export const newestFirst = { by: '_lastUpdated', descending: true } as const;
-
 /** All that the index finds of a type, so many at a time as are in memory together. */
 export async function* candidates(
   setting: ReadSetting,
@@ -80,7 +77,7 @@ export async function* candidates(
   filters: readonly Filter[],
   budget: Budget,
 ): AsyncGenerator<Stride['read']> {
-  for await (const { read } of strides(setting, { type, filters, sort: newestFirst })) {
+  for await (const { read } of strides(setting, { type, filters, sort: NEWEST_FIRST })) {
     spend(budget, read.length);
     yield read;
   }

@@ -2,6 +2,7 @@
 import { type Access, demand } from '../access/access.ts';
 import { invalid } from '../fhir/outcome.ts';
 import type { Filter } from '../search/request.ts';
+import { NEWEST_FIRST } from '../store/search/search.ts';
 import type { ReadSetting } from './setting.ts';
 
 export type Kin = Extract<Filter, { readonly kind: 'kin' }>;
@@ -26,12 +27,7 @@ export async function kinOf(
       direction === 'below'
         ? { kind: 'reference', parameter: part, values: edge.map((id) => ({ kind: 'local', type, id })) }
         : { kind: 'has', type, parameter: part, filter: { kind: 'id', ids: edge } };
-    const found = await store.searcher.find({
-      type,
-      filters: [next],
-      sort: { by: '_lastUpdated', descending: true },
-      count: MOST,
-    });
+    const found = await store.searcher.find({ type, filters: [next], sort: NEWEST_FIRST, count: MOST });
     edge = found.map(({ id }) => id).filter((id) => !all.has(id));
     for (const id of edge) all.add(id);
     if (all.size > MOST)

@@ -9,7 +9,8 @@ import { fold } from '../fhir/fold.ts';
 import { invalid, type Refusal } from '../fhir/outcome.ts';
 import { type Facts, matches } from '../search/match.ts';
 import type { SortKey } from '../search/request.ts';
-import { factsOf, joinedAmong, newBudget, newestFirst, strides } from './judge.ts';
+import { NEWEST_FIRST } from '../store/search/search.ts';
+import { factsOf, joinedAmong, newBudget, strides } from './judge.ts';
 import type { Found, Order, Part, Taken, Wanted } from './part.ts';
 import type { Place } from './position.ts';
 import type { ReadSetting } from './setting.ts';
@@ -48,7 +49,7 @@ export async function takeSorted(
       total += taken.total ?? 0;
       continue;
     }
-    for await (const { read } of strides(setting, { type, filters, sort: newestFirst })) {
+    for await (const { read } of strides(setting, { type, filters, sort: NEWEST_FIRST })) {
       const joined = await joinedAmong(setting, type, judged, read);
       for (const candidate of read) {
         if (++looked > MOST_SORTED) throw tooMany();

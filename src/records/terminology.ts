@@ -12,6 +12,7 @@ import type { CoreTerminology } from '../fhir/core-terminology.ts';
 import type { Definitions } from '../fhir/definitions.ts';
 import { invalid } from '../fhir/outcome.ts';
 import { withoutVersion } from '../fhir/reference.ts';
+import { urlParameter } from '../fhir/reference-paths.ts';
 import {
   type CodeSystem,
   type Codes,
@@ -24,6 +25,7 @@ import { isPrimitive } from '../fhir/token-types.ts';
 import { innerOf } from '../search/inner.ts';
 import type { Filter, TokenValue } from '../search/request.ts';
 import { cutPage } from '../store/read/page.ts';
+import { NEWEST_FIRST } from '../store/search/search.ts';
 import { type Kin, kinOf } from './kin.ts';
 import type { Caller } from './records.ts';
 import type { ReadSetting } from './setting.ts';
@@ -150,11 +152,10 @@ function heldBy(setting: ReadSetting, { access }: Caller, core: CoreTerminology)
   ): Promise<T | undefined> {
     const url = withoutVersion(canonical);
     const version = canonical.slice(url.length + 1);
-    const parameter = definitions.searchParameters(type).find(({ code }) => code === 'url');
+    const parameter = urlParameter(definitions, type);
     if (!parameter) return undefined;
-    const sort = { by: '_lastUpdated', descending: true } as const;
     const filters: Filter[] = [{ kind: 'uri', parameter, values: [url] }];
-    const found = await store.searcher.find({ type, filters, sort, count: MOST_VERSIONS });
+    const found = await store.searcher.find({ type, filters, sort: NEWEST_FIRST, count: MOST_VERSIONS });
     const all = (await cutPage(store.pool, found, MOST_VERSIONS)).map(
       ({ content }) => JSON.parse(content) as T,
     );

@@ -65,18 +65,15 @@ function passes(filter: Filter, facts: Facts): boolean {
       return some(facts, filter.parameter, 'token', filter.values, isToken);
     case 'token-other':
       return some(facts, filter.parameter, 'token', filter.values, isOther);
-    case 'uri': {
+    case 'uri':
       return some(facts, filter.parameter, 'uri', filter.values, URIS[filter.modifier ?? 'eq']);
-    }
     case 'string': {
       const { parameter } = filter;
       if (filter.modifier === 'exact') return some(facts, parameter, 'string', filter.values, isExact);
       const is = STRINGS[filter.modifier ?? 'begins'];
-      return some(facts, parameter, 'string', filter.values.map(fold), (wanted, { text }) => {
-        const folded = fold(text);
-        // What is only white space or marks is no text to be found.
-        return folded !== '' && wanted.some((one) => is(folded, one));
-      });
+      return some(facts, parameter, 'string', filter.values.map(fold), (wanted, { text }) =>
+        isText(wanted, text, is),
+      );
     }
     case 'number':
       return some(facts, filter.parameter, 'number', filter.values, (values, value) =>
@@ -89,7 +86,9 @@ function passes(filter: Filter, facts: Facts): boolean {
     case 'reference-identifier':
       return some(facts, filter.parameter, 'reference', filter.values, isIdentified);
     case 'token-text':
-      return some(facts, filter.parameter, 'token', filter.values.map(fold), isLabelled);
+      return some(facts, filter.parameter, 'token', filter.values.map(fold), (beginnings, { text = '' }) =>
+        isText(beginnings, text),
+      );
     case 'words': {
       if (!facts.resource) throw new Error('words are looked for in the resource itself');
       const texts = textsOf(facts.resource, filter.within);
@@ -179,15 +178,9 @@ function isQuantity(wanted: readonly QuantityValue[], quantity: Value<'quantity'
   });
 }
 
-/** What is only white space or marks is no text to be found (isString). */
+/** What is only white space or marks is no text to be found (isText). */
 const isExact = (wanted: readonly string[], { text }: Value<'string'>): boolean =>
   wanted.includes(text) && fold(text) !== '';
-
-/** @param beginnings folded */
-function isLabelled(beginnings: readonly string[], { text = '' }: Value<'token'>): boolean {
-  const folded = fold(text);
-  return folded !== '' && beginnings.some((one) => folded.startsWith(one));
-}
 
 /** Each part has one of its values within the same element (R4 search.html#composite). */
 function isComposed(wanted: readonly CompositeValue[], { parts }: Value<'composite'>, facts: Facts): boolean {
@@ -207,7 +200,7 @@ function isComponent(wanted: ComponentValue, value: SearchValue, facts: Facts): 
     case 'quantity':
       return value.kind === 'quantity' && isQuantity([wanted.value], value);
     case 'string':
-      return value.kind === 'string' && isString([fold(wanted.value)], value);
+      return value.kind === 'string' && isText([fold(wanted.value)], value.text);
     case 'uri':
       return value.kind === 'uri' && value.uri === wanted.value;
     case 'reference':
@@ -263,13 +256,11 @@ const STRINGS: Readonly<
 /** By code points: the order of UTF-8, and not that of JavaScript. */
 const inOrder = (one: string, other: string): number => Buffer.compare(Buffer.from(one), Buffer.from(other));
 
-/** @param beginnings folded */
-function isString(beginnings: readonly string[], { text }: Value<'string'>): boolean {
+/** @param wanted folded */
+function isText(wanted: readonly string[], text: string, is = STRINGS.begins): boolean {
   const folded = fold(text);
   // What is only white space or marks is no text to be found.
-  if (folded === '') return false;
-  for (let i = 0; i < beginnings.length; i++) if (folded.startsWith(beginnings[i] as string)) return true;
-  return false;
+  return folded !== '' && wanted.some((one) => is(folded, one));
 }
 
 function isReference(

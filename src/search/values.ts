@@ -98,9 +98,13 @@ export function readCoding(code: string, text: string): Required<TokenValue> {
   return { system, code: wanted };
 }
 
+/** What is here is named by its path. */
+const withoutBase = (text: string, baseUrl: string): string =>
+  text.startsWith(`${baseUrl}/`) ? text.slice(baseUrl.length + 1) : text;
+
 /** The url of a value set, perhaps with a version, or the id of one that is held here: `ValueSet/id`. */
 export function readValueSet(code: string, text: string, baseUrl: string): string {
-  const local = text.startsWith(`${baseUrl}/`) ? text.slice(baseUrl.length + 1) : text;
+  const local = withoutBase(text, baseUrl);
   const [type, id = '', ...more] = local.split('/');
   if (/^[a-z][a-z0-9+.-]*:/i.test(local) || (type === 'ValueSet' && isId(id) && more.length === 0))
     return local;
@@ -160,7 +164,7 @@ export function readReference(
   baseUrl: string,
 ): ReferenceValue {
   const { code } = parameter;
-  const local = text.startsWith(`${baseUrl}/`) ? text.slice(baseUrl.length + 1) : text;
+  const local = withoutBase(text, baseUrl);
   if (/^[a-z][a-z0-9+.-]*:/i.test(local)) return { kind: 'absolute', url: local };
   const parts = local.split('/');
   const [type, id = '', history, version] = parts.length === 1 ? [modifier, parts[0]] : parts;

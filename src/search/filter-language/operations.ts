@@ -5,6 +5,7 @@ import { withoutEscapes } from '../escapes.ts';
 import { parameterFault, short, unsupported } from '../faults.ts';
 import { componentsOf, type Grammar, isOfWords } from '../parameters.ts';
 import type { DateValue, Filter, QuantityValue, StringModifier, TokenValue } from '../request.ts';
+import { UCUM } from '../units.ts';
 import {
   readCoding,
   readComposite,
@@ -43,7 +44,7 @@ const SYSTEMS: Readonly<Record<string, string>> = {
   loinc: 'http://loinc.org',
   snomed: 'http://snomed.info/sct',
   rxnorm: 'http://www.nlm.nih.gov/research/umls/rxnorm',
-  ucum: 'http://unitsofmeasure.org',
+  ucum: UCUM,
 };
 
 /**

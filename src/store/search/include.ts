@@ -6,7 +6,7 @@ import type { Include } from '../../search/request.ts';
 import { int8Array, keyArray } from '../arrays.ts';
 import type { Catalog } from '../catalog.ts';
 import type { Key } from '../hash.ts';
-import { type Keys, localKey } from '../index/keys.ts';
+import { type Keys, keyText, localKey } from '../index/keys.ts';
 import { type Executor, run } from '../pool.ts';
 import { asReferred, type Included, includedOf } from './versions.ts';
 
@@ -101,18 +101,19 @@ export function makeIncluder(
     const aimed = target === undefined ? from : from.filter(({ type }) => type === target);
     const rows: unknown[][] = [];
     const wanted: Key[] = [];
+    // By whichever of its parameters: a patient's stretch is one.
+    const patients = new Set<number>();
     for (const one of parameters) {
-      const patients = patientParameters(definitions, source).has(one.code);
+      const isOfPatients = patientParameters(definitions, source).has(one.code);
       const own = keys.parameter(source, one);
-      for (const { type, id } of aimed)
-        if (!(patients && type === 'Patient') && (!one.target?.length || one.target.includes(type)))
-          wanted.push(localKey(own, type, id));
-      const rids = patients ? aimed.filter(({ type }) => type === 'Patient').map(({ rid }) => rid) : [];
-      if (rids.length === 0) continue;
-      const { high, low } = keys.type(source);
-      const key = ((BigInt(high) << 32n) | BigInt(low >>> 0)).toString();
-      rows.push(...(await run(executor, OF_PATIENTS, [int8Array(rids), key, most])));
+      for (const { type, id, rid } of aimed)
+        if (isOfPatients && type === 'Patient') patients.add(rid);
+        else if (!one.target?.length || one.target.includes(type)) wanted.push(localKey(own, type, id));
     }
+    if (patients.size > 0)
+      rows.push(
+        ...(await run(executor, OF_PATIENTS, [int8Array([...patients]), keyText(keys.type(source)), most])),
+      );
     if (wanted.length > 0)
       rows.push(
         ...(await run(executor, REVERSE, [

@@ -56,6 +56,9 @@ export interface Sought {
   readonly count: number;
 }
 
+/** The order in which what is found is read where any will do. */
+export const NEWEST_FIRST = { by: '_lastUpdated', descending: true } as const;
+
 export interface Searcher {
   /** One match more than the page holds, where there are that many. */
   find(request: Sought, after?: After): Promise<Match[]>;
