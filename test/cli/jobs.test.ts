@@ -1,43 +1,27 @@
 /** What was asked for with `Prefer: respond-async` outlasts the process that was asked. */
 import { connect } from '../../src/store/connect.ts';
-import { cloneDatabase, type TestDatabase } from '../support/database.ts';
-import { folder, listening, type Run, run, start, until } from './consilium.ts';
+import { until } from './consilium.ts';
+import { openServers, type Servers } from './servers.ts';
 
-let database: TestDatabase;
-let env: Record<string, string>;
-let headers: Record<string, string>;
-const servers: Run[] = [];
-
+let servers: Servers;
 beforeAll(async () => {
-  database = await cloneDatabase();
-  env = { DATABASE_URL: database.url, DATA_DIR: folder() };
-  const token = (await run(['token'], { env })).out.trim();
-  headers = { authorization: `Bearer ${token}`, 'content-type': 'application/fhir+json' };
+  servers = await openServers();
 });
-afterAll(async () => {
-  for (const { child } of servers) child.kill('SIGKILL');
-  await Promise.all(servers.map(({ ended }) => ended));
-  await database.drop();
-});
-
-async function serve(): Promise<{ readonly server: Run; readonly base: string }> {
-  const server = start(['serve'], { env });
-  servers.push(server);
-  return { server, base: await listening(server) };
-}
+afterAll(() => servers.close());
 
 /** Asks for something later; answers with the id of the job. */
 async function later(base: string, method: string, path: string, resource?: object): Promise<string> {
   const answer = await fetch(base + path, {
     method,
-    headers: { ...headers, prefer: 'respond-async' },
+    headers: { ...servers.headers, prefer: 'respond-async' },
     body: resource && JSON.stringify(resource),
   });
   expect(answer.status).toBe(202);
   return answer.headers.get('content-location')?.split('/').at(-1) as string;
 }
 
-const poll = (base: string, job: string): Promise<Response> => fetch(`${base}/_async/${job}`, { headers });
+const poll = (base: string, job: string): Promise<Response> =>
+  fetch(`${base}/_async/${job}`, { headers: servers.headers });
 
 interface Answered {
   readonly entry: readonly [{ readonly response: { readonly status: string } }];
@@ -53,13 +37,13 @@ const entryOf = (base: string, job: string) =>
   });
 
 test('kill -9: what is answered is still told, and what was under way is done, once', async () => {
-  const first = await serve();
+  const first = await servers.serve();
   const patient = { resourceType: 'Patient', id: 'kept' };
   const answered = await later(first.base, 'PUT', '/Patient/kept', patient);
   await entryOf(first.base, answered);
 
   // Writes wait for this lock: the create and the update are begun, the third is not.
-  const lock = await connect(database.url);
+  const lock = await connect(servers.databaseUrl);
   await lock.query('begin; lock table resource in access exclusive mode');
   const entry = {
     resource: { resourceType: 'Basic', code: { text: 'x' } },
@@ -82,7 +66,7 @@ test('kill -9: what is answered is still told, and what was under way is done, o
   await lock.query(`update job set alive = alive - interval '1 minute' where state = 'r'`);
   await lock.end();
 
-  const { base } = await serve();
+  const { base } = await servers.serve();
   const entries = await Promise.all([answered, ...jobs].map((job) => entryOf(base, job)));
   expect(entries.map(({ response }) => response.status)).toEqual([
     '201 Created',
@@ -91,7 +75,7 @@ test('kill -9: what is answered is still told, and what was under way is done, o
     '201 Created',
   ]);
   const counted = async (path: string): Promise<number> =>
-    ((await (await fetch(base + path, { headers })).json()) as { total: number }).total;
+    ((await (await fetch(base + path, { headers: servers.headers })).json()) as { total: number }).total;
   expect(await counted('/Basic?_total=accurate')).toBe(2);
   expect(await counted('/Patient/kept/_history')).toBe(2);
 });

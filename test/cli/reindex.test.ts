@@ -6,39 +6,17 @@ import { openCatalog } from '../../src/store/catalog.ts';
 import { openPool } from '../../src/store/pool.ts';
 import { openSearchParameters } from '../../src/store/search-parameters.ts';
 import { inconsistencies } from '../support/consistency.ts';
-import { cloneDatabase, type TestDatabase } from '../support/database.ts';
-import { folder, listening, type Run, run, start, until } from './consilium.ts';
+import { until } from './consilium.ts';
+import { openServers, type Server, type Servers } from './servers.ts';
 
 const RESOURCES = 5000;
 const IN_BUNDLE = 500;
 
-let database: TestDatabase;
-let env: Record<string, string>;
-let headers: Record<string, string>;
-const servers: Run[] = [];
-
+let servers: Servers;
 beforeAll(async () => {
-  database = await cloneDatabase();
-  env = { DATABASE_URL: database.url, DATA_DIR: folder() };
-  const token = (await run(['token'], { env })).out.trim();
-  headers = { authorization: `Bearer ${token}`, 'content-type': 'application/fhir+json' };
+  servers = await openServers();
 });
-afterAll(async () => {
-  for (const { child } of servers) child.kill('SIGKILL');
-  await Promise.all(servers.map(({ ended }) => ended));
-  await database.drop();
-});
-
-interface Server {
-  readonly server: Run;
-  readonly base: string;
-}
-
-async function serve(): Promise<Server> {
-  const server = start(['serve'], { env });
-  servers.push(server);
-  return { server, base: await listening(server) };
-}
+afterAll(() => servers.close());
 
 async function kill({ server }: Server): Promise<void> {
   server.child.kill('SIGKILL');
@@ -46,12 +24,12 @@ async function kill({ server }: Server): Promise<void> {
 }
 
 const send = (base: string, method: string, path: string, resource?: object): Promise<Response> =>
-  fetch(base + path, { method, headers, body: resource && JSON.stringify(resource) });
+  fetch(base + path, { method, headers: servers.headers, body: resource && JSON.stringify(resource) });
 
 const patient = (given: string) => ({ resourceType: 'Patient', name: [{ family: 'Smith', given: [given] }] });
 
 test('5,000 resources, writers and kill -9: a search is refused until it is answered in full', async () => {
-  const [first, second] = [await serve(), await serve()];
+  const [first, second] = [await servers.serve(), await servers.serve()];
   for (let n = 0; n < RESOURCES; n += IN_BUNDLE) {
     const entry = Array.from({ length: IN_BUNDLE }, (_, i) => ({
       resource: patient(`n${n + i}`),
@@ -118,7 +96,7 @@ test('5,000 resources, writers and kill -9: a search is refused until it is answ
     return percent() >= 10 ? true : undefined;
   });
   await kill(first);
-  const third = await serve();
+  const third = await servers.serve();
   await until(async () => ((await look(third.base)) ? true : undefined));
   for (const one of told)
     expect(one).toMatch(
@@ -140,10 +118,10 @@ test('5,000 resources, writers and kill -9: a search is refused until it is answ
 }, 120_000);
 
 test('after an upgrade of the extractors all rows are made anew, and searches are answered meanwhile', async () => {
-  const pool = openPool({ databaseUrl: database.url });
+  const pool = openPool({ databaseUrl: servers.databaseUrl });
   await pool.query(`update setting set value = '${EXTRACTOR_VERSION - 1}' where name = 'extractor'`);
   await pool.query('update resource_index set extractor = extractor - 1048576');
-  const { base } = await serve();
+  const { base } = await servers.serve();
   const stale = async () =>
     (
       await pool.query('select count(*) from resource_index where extractor / 1048576 < $1', [
@@ -159,7 +137,7 @@ test('after an upgrade of the extractors all rows are made anew, and searches ar
 }, 60_000);
 
 async function consistent(): Promise<void> {
-  const pool = openPool({ databaseUrl: database.url });
+  const pool = openPool({ databaseUrl: servers.databaseUrl });
   const definitions = await loadDefinitions();
   await openSearchParameters(pool, definitions, await openCatalog(pool, definitions)).refresh();
   expect(await inconsistencies(pool, definitions)).toEqual([]);

@@ -23,6 +23,8 @@ export interface TestApp {
   readonly base: string;
   /** A request to a path under the FHIR base, with the token. */
   send(method: 'get' | 'head' | 'post' | 'put' | 'patch' | 'delete' | 'options', path: string): Test;
+  /** Creates a resource under its id, with the rest of its elements. */
+  create(type: string, id: string, rest: object): Test;
   close(): Promise<void>;
   /** Takes its database away. */
   drop(): Promise<void>;
@@ -47,6 +49,8 @@ export async function startApp(
   const { port } = await app.listen();
   const token = await app.issueToken({ scope: 'system/*.cruds', client: 'test', minutes: 60 });
   const url = `http://127.0.0.1:${port}`;
+  const send: TestApp['send'] = (method, path) =>
+    request(url)[method](`/fhir${path}`).set('Authorization', `Bearer ${token}`).buffer(true);
   return {
     app,
     database,
@@ -55,8 +59,12 @@ export async function startApp(
     databaseUrl: database.url,
     log,
     base: 'https://fhir.example.org/fhir',
-    send: (method, path) =>
-      request(url)[method](`/fhir${path}`).set('Authorization', `Bearer ${token}`).buffer(true),
+    send,
+    create: (type, id, rest) =>
+      send('put', `/${type}/${id}`)
+        .type('application/fhir+json')
+        .send({ resourceType: type, id, ...rest })
+        .expect(201),
     drop: database.drop,
     async close() {
       await app.close();

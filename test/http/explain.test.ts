@@ -8,12 +8,7 @@ const FHIR = 'application/fhir+json';
 
 beforeAll(async () => {
   app = await startApp();
-  const put = (type: string, id: string, more: object) =>
-    app
-      .send('put', `/${type}/${id}`)
-      .type(FHIR)
-      .send({ resourceType: type, id, ...more })
-      .expect(201);
+  const put: TestApp['create'] = (...given) => app.create(...given);
   await put('Patient', 'secretive', { name: [{ family: 'Verysecret' }], gender: 'female' });
   const about = { subject: { reference: 'Patient/secretive' }, code: { text: 'hushed finding' } };
   await put('Observation', 'hidden', { status: 'final', ...about });

@@ -4,12 +4,7 @@ import { startApp, type TestApp } from '../app.ts';
 const FHIR = 'application/fhir+json';
 let app: TestApp;
 
-const put = (type: string, id: string, rest: object) =>
-  app
-    .send('put', `/${type}/${id}`)
-    .type(FHIR)
-    .send({ resourceType: type, id, ...rest })
-    .expect(201);
+const put: TestApp['create'] = (...given) => app.create(...given);
 const post = (path: string, ...parameter: object[]) =>
   app.send('post', path).type(FHIR).send({ resourceType: 'Parameters', parameter });
 const composition = (more: object) => ({

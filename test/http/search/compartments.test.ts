@@ -1,14 +1,9 @@
 /** Searches in the five compartments that there are (R4 compartmentdefinition.html, http.html#vsearch). */
 import type { Bundle } from 'fhir/r4.js';
-import { startApp, type TestApp } from './app.ts';
+import { startApp, type TestApp } from '../app.ts';
 
 let app: TestApp;
-const put = (type: string, id: string, rest: object) =>
-  app
-    .send('put', `/${type}/${id}`)
-    .type('application/fhir+json')
-    .send({ resourceType: type, id, ...rest })
-    .expect(201);
+const put: TestApp['create'] = (...given) => app.create(...given);
 
 beforeAll(async () => {
   app = await startApp();

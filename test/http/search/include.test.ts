@@ -3,12 +3,7 @@ import { startApp, type TestApp } from '../app.ts';
 
 let app: TestApp;
 const FHIR = 'application/fhir+json';
-const put = (type: string, id: string, rest: object) =>
-  app
-    .send('put', `/${type}/${id}`)
-    .type(FHIR)
-    .send({ resourceType: type, id, ...rest })
-    .expect(201);
+const put: TestApp['create'] = (...given) => app.create(...given);
 
 beforeAll(async () => {
   app = await startApp();
