@@ -86,6 +86,16 @@ export function subjectOf(n: number, size: Size): number {
   return 1 + scatter(n, 3, size.patients - 1);
 }
 
+/** How many Observations are about each patient, by number. */
+export function observationsBySubject(size: Size): Map<number, number> {
+  const counts = new Map<number, number>();
+  for (let n = 0; n < size.observations; n++) {
+    const subject = subjectOf(n, size);
+    counts.set(subject, (counts.get(subject) ?? 0) + 1);
+  }
+  return counts;
+}
+
 const FROM = Date.UTC(2016, 0, 1);
 const MINUTES = 10 * 365 * 24 * 60;
 

@@ -6,7 +6,7 @@
 import { Agent, get } from 'node:http';
 import { parseArgs } from 'node:util';
 import { openDatabase } from './database.ts';
-import { patientId, type Size, subjectOf } from './dataset.ts';
+import { observationsBySubject, patientId, type Size } from './dataset.ts';
 import { consilium, freePort, memoryOf, serve } from './processes.ts';
 
 const { values: options } = parseArgs({
@@ -43,11 +43,7 @@ try {
 
 /** The first patient with that many Observations; there are some 25 other resources about each. */
 function patientOfAbout(many: number): number {
-  const counts = new Map<number, number>();
-  for (let n = 0; n < size.observations; n++) {
-    const subject = subjectOf(n, size);
-    counts.set(subject, (counts.get(subject) ?? 0) + 1);
-  }
+  const counts = observationsBySubject(size);
   const [found] = [...counts].find(([subject, count]) => subject > 1 && count >= many) ?? [2];
   return found;
 }

@@ -4,13 +4,13 @@ import {
   counted,
   countOf,
   NAMED,
+  observationsBySubject,
   patientId,
   patientsWith,
   practitionerId,
   RECORD_NUMBERS,
   recordNumber,
   type Size,
-  subjectOf,
 } from './dataset.ts';
 import { type Maker, occurrences, whole, wrong } from './exchange.ts';
 import { request } from './wire.ts';
@@ -61,11 +61,7 @@ const first = `Practitioner/${practitionerId(0)}`;
 
 /** Patients of whom there are at least so many Observations, some thousands of them. */
 function patientsOfMany(least: number, size: Size): number[] {
-  const counts = new Map<number, number>();
-  for (let n = 0; n < size.observations; n++) {
-    const subject = subjectOf(n, size);
-    counts.set(subject, (counts.get(subject) ?? 0) + 1);
-  }
+  const counts = observationsBySubject(size);
   counts.delete(0);
   return [...counts].filter(([, count]) => count >= least).map(([subject]) => subject);
 }
@@ -175,11 +171,10 @@ export const rows: Readonly<Record<string, Row>> = {
     20,
   ),
   'heavy: count': row(
-    always((size) => {
-      let total = 0;
-      for (let n = 0; n < size.observations; n++) if (subjectOf(n, size) === 0) total++;
-      return { query: `Observation?patient=${patientId(0)}&_summary=count`, total };
-    }),
+    always((size) => ({
+      query: `Observation?patient=${patientId(0)}&_summary=count`,
+      total: observationsBySubject(size).get(0) ?? 0,
+    })),
     20,
   ),
   'of 5,000: code 50 %': half(
