@@ -44,8 +44,8 @@ interface Change {
   readonly resource?: object;
 }
 
-export async function openGround(): Promise<Ground> {
-  const app = await startApp();
+export async function openGround(settings: Record<string, string> = {}): Promise<Ground> {
+  const app = await startApp(settings);
   let worlds = 0;
 
   async function send(

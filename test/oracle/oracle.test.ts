@@ -9,7 +9,7 @@ beforeAll(async () => {
 afterAll(() => ground.close());
 
 test('R4 search.html: any search of any world finds what the oracle says, in that order, on any pages', async () => {
-  const { disagreements, searches, matches, judged, refused, walks } = await tryAll(ground, {
+  const { disagreements, searches, matches } = await tryAll(ground, {
     seed: 20261125,
     searches: 1000,
     ofEach: 100,
@@ -17,4 +17,4 @@ test('R4 search.html: any search of any world finds what the oracle says, in tha
   expect(disagreements).toEqual([]);
   // Not the same because they are empty.
   expect(matches).toBeGreaterThan(2 * searches);
-}, 600_000);
+}, 120_000);
