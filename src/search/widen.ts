@@ -38,8 +38,10 @@ function isWider(type: string, filter: Filter): boolean {
       // The index has its values as a whole only.
       return filter.modifier !== undefined && filter.parameter.code === '_profile';
     case 'reference':
-      // The versions that a version is the beginning of have no keys.
-      return filter.values.some((value) => value.kind === 'absolute' && value.below !== undefined);
+      // The versions that a version is the beginning of have no keys, and a url has one whatever the version.
+      return filter.values.some(
+        (value) => value.kind === 'absolute' && (value.below ?? value.bare) !== undefined,
+      );
     case 'composite':
       return !isWhole(filter.parameter) && !filter.values.every(isIndexed);
     case 'not':
@@ -61,6 +63,9 @@ function wider(definitions: Definitions, type: string, filter: Filter): readonly
       return [{ kind: 'missing', parameter: filter.parameter, missing: false }];
     case 'composite': {
       if (!isWider(type, filter)) return [filter];
+      // A posted one may be of other elements than its parts are: it has a value, and which is judged.
+      if (filter.parameter.posted !== undefined)
+        return [{ kind: 'missing', parameter: filter.parameter, missing: false }];
       const parts = componentsOf(definitions, type, filter.parameter);
       const known = new Set(definitions.searchParameters(type).map(({ url }) => url));
       const each = filter.values.map((value) =>

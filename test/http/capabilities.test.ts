@@ -189,12 +189,11 @@ test('what is listed for all types is taken by a search of the system', async ()
     _elements: 'id',
     _total: 'none',
     _contained: 'false',
+    _containedType: 'container',
     _include: 'Observation:subject',
     _revinclude: 'Observation:subject',
   };
   const paths = listed
-    // It says how contained resources are shown, which are not searched for.
-    .filter(({ name }) => name !== '_containedType')
     .map((one) => {
       const name = one.name === '_has' ? '_has:Observation:subject:_id' : one.name;
       return `/?${name}=${encodeURIComponent(values[one.name] ?? (one.name === '_has' ? 'x' : valueFor('Patient', one)))}`;
@@ -263,6 +262,7 @@ describe('R4 search.html#errors: handling=lenient', () => {
 test('an empty value asks for nothing, strictly as well', async () => {
   const { body } = await app.send('get', '/Patient?name=&identifier=,,&_count=7').expect(200);
   expect(body.link[0].url).toBe(`${app.base}/Patient?_count=7`);
+  await app.send('get', '/?_type=,').expect(400);
   // A condition of nothing would be met by everything.
   await app.send('delete', '/Patient?name=').expect(400);
   await app.send('delete', '/Patient?name=,').expect(400);

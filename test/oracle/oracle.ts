@@ -211,7 +211,6 @@ const isOf = (one: Present, { type, id }: Target): boolean => one.type === type 
 
 /** "A chained condition will be evaluated inside contained resources" (R4 search.html#contained). */
 function contained(one: Present, id: string): Present[] {
-  if (!process.env.CONTAINED) return [];
   const { contained: all = [] } = one.resource as { contained?: { resourceType: string; id: string }[] };
   return all
     .filter((each) => each.id === id)
