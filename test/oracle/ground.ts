@@ -109,11 +109,13 @@ export async function openGround(settings: Record<string, string> = {}): Promise
         await change(past.map(({ type, id, now, before }) => put(type, id, before ?? now)));
         const deleted = own.filter((one) => one.deleted);
         await change(deleted.map(({ type, id }) => ({ method: 'DELETE', url: `${type}/${id}` })));
-        // In two steps: they are not all of one time.
-        for (const step of [0, 1]) {
-          const some = live.filter((_, i) => i % 2 === step).map(({ type, id, now }) => put(type, id, now));
-          for (const [url, at] of await change(some)) updated.set(url, at);
-        }
+        // In several steps, as not all are of one time: of those with one url one is the newest.
+        const steps = Map.groupBy(live, ({ type, id, now }) =>
+          'url' in now ? `${type}/${id}` : Number(id.at(-1)) % 2,
+        );
+        for (const step of steps.values())
+          for (const [url, at] of await change(step.map(({ type, id, now }) => put(type, id, now))))
+            updated.set(url, at);
       } catch (fault) {
         await clear();
         throw fault;

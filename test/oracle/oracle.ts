@@ -13,6 +13,8 @@ export interface Present {
   readonly resource: object;
   /** milliseconds since the epoch */
   readonly updated: number;
+  /** what it is contained in */
+  readonly container?: Present;
 }
 
 export interface Oracle {
@@ -33,21 +35,43 @@ const VALUE_SETS: Readonly<Record<string, readonly string[]>> = {
 
 /** The oracle of a world, as long as that stays as it is. */
 export function oracleOf(definitions: Definitions, world: readonly Present[]): Oracle {
-  const values = remembered(valuesOf);
-  const composites = remembered((parameter, resource) =>
+  const values = byParameter(valuesOf);
+  const composites = byParameter((parameter, resource) =>
     compositesOf(parameter, partsOf(definitions, parameter), resource),
   );
 
   const parameterOf = (type: string, code: string): SearchParameter | undefined =>
     definitions.searchParameters(type).find((one) => one.code === code);
 
+  /** What a resource contains: "a chained condition will be evaluated inside contained resources" (R4 search.html#contained). */
+  const inside = remembered((container) => {
+    const { contained = [] } = container.resource as { contained?: { resourceType: string; id: string }[] };
+    return contained.map((resource): Present => {
+      const { resourceType: type, id } = resource;
+      return { type, id, resource, updated: container.updated, container };
+    });
+  });
+
   /** The resources that a parameter refers to: in the same resource, or of this server. */
   function referred(one: Present, parameter: SearchParameter): Present[] {
+    const container = one.container ?? one;
     return values(one, parameter).flatMap((value) => {
       if (value.is !== 'reference' || value.text === undefined) return [];
-      if (value.text.startsWith('#')) return contained(one, value.text.slice(1));
-      const target = parseReference(value.text);
-      return target?.here ? world.filter((each) => isOf(each, target)) : [];
+      if (value.text === '#') return [container];
+      if (value.text.startsWith('#')) return inside(container).filter(({ id }) => `#${id}` === value.text);
+      const [text = '', version] = value.text.split('|');
+      const target = parseReference(text);
+      if (target?.here) return world.filter((each) => isOf(each, target));
+      return value.canonical ? named(text, version, parameter) : [];
+    });
+  }
+
+  /** What has a canonical's url and version; without a version the newest of each type (R4 references.html#canonical). */
+  function named(url: string, version: string | undefined, { target = [] }: SearchParameter): Present[] {
+    return target.flatMap((type) => {
+      const all = world.filter((each) => each.type === type && (each.resource as Named).url === url);
+      if (version !== undefined) return all.filter((each) => (each.resource as Named).version === version);
+      return all.sort((a, b) => b.updated - a.updated).slice(0, 1);
     });
   }
 
@@ -55,7 +79,9 @@ export function oracleOf(definitions: Definitions, world: readonly Present[]): O
   function passes(one: Present, name: string, value: string): boolean {
     if (name.startsWith('_has:')) {
       const [, type = '', code = '', ...rest] = name.split(':');
-      return world.some((other) => {
+      // Nothing but its container, and what that contains, can refer to a contained resource.
+      const around = one.container ? [one.container, ...inside(one.container)] : world;
+      return around.some((other) => {
         const parameter = parameterOf(other.type, code);
         return (
           other.type === type &&
@@ -193,29 +219,35 @@ export function oracleOf(definitions: Definitions, world: readonly Present[]): O
   };
 }
 
+interface Named {
+  readonly url?: string;
+  readonly version?: string;
+}
+
+/** What is told of a resource, told once. */
+function remembered<T>(tell: (one: Present) => T): (one: Present) => T {
+  const known = new Map<Present, T>();
+  return (one) => {
+    const found = known.get(one) ?? tell(one);
+    known.set(one, found);
+    return found;
+  };
+}
+
 /** What parameters come to in resources, told once. */
-function remembered<T>(
+function byParameter<T>(
   tell: (parameter: SearchParameter, resource: object) => T,
 ): (one: Present, parameter: SearchParameter) => T {
-  const known = new Map<object, Map<string, T>>();
-  return ({ resource }, parameter) => {
-    const own = known.get(resource) ?? new Map<string, T>();
-    known.set(resource, own);
-    const found = own.get(parameter.url) ?? tell(parameter, resource);
+  const of = remembered(() => new Map<string, T>());
+  return (one, parameter) => {
+    const own = of(one);
+    const found = own.get(parameter.url) ?? tell(parameter, one.resource);
     own.set(parameter.url, found);
     return found;
   };
 }
 
 const isOf = (one: Present, { type, id }: Target): boolean => one.type === type && one.id === id;
-
-/** "A chained condition will be evaluated inside contained resources" (R4 search.html#contained). */
-function contained(one: Present, id: string): Present[] {
-  const { contained: all = [] } = one.resource as { contained?: { resourceType: string; id: string }[] };
-  return all
-    .filter((each) => each.id === id)
-    .map((resource) => ({ type: resource.resourceType, id: '', resource, updated: Number.NaN }));
-}
 
 /** By a modifier, or without one. */
 function isAsked(parameter: SearchParameter, modifier: string, wanted: string, value: Value): boolean {

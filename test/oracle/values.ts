@@ -36,6 +36,8 @@ export type Value =
   | {
       readonly is: 'reference';
       readonly text?: string;
+      /** a url with a version or without one, and no Reference */
+      readonly canonical?: boolean;
       readonly identifier?: { readonly system?: string; readonly value?: string };
     }
   | { readonly is: 'uri'; readonly text: string }
@@ -315,7 +317,7 @@ function extreme(
 }
 
 function references(element: Element): Value[] {
-  if (typeof element === 'string') return [{ is: 'reference', text: element }];
+  if (typeof element === 'string') return [{ is: 'reference', text: element, canonical: true }];
   const { reference, identifier } = element;
   if (reference === undefined && identifier?.system === undefined && identifier?.value === undefined)
     return [];

@@ -146,6 +146,12 @@ const RESOURCES: Record<string, fc.Arbitrary<object>> = {
     location: list(fc.record({ location: reference('Location'), period: maybe(period) })),
     length: maybe(quantity.map(({ comparator, ...length }) => length)),
   }),
+  DeviceUseStatement: resource({
+    status: fc.constant('active'),
+    // Of this one `patient` is what is a Group as well.
+    subject: about,
+    device: reference('Device'),
+  }),
   Immunization: resource({
     status: fc.constant('completed'),
     vaccineCode: concept,

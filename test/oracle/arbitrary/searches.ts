@@ -63,15 +63,22 @@ const token = fc.oneof(
 export const VALUES: Readonly<Record<SearchParameter['type'], fc.Arbitrary<string>>> = {
   date: fc.tuple(prefix, searchedDate).map((both) => both.join('')),
   token,
-  string: fc
-    .tuple(
-      name.filter((one) => one !== '-'),
-      fc.nat({ max: 3 }),
-      fc.boolean(),
-    )
-    .map(([text, length, upper]) =>
-      escaped([...(upper ? text.toUpperCase() : text)].slice(0, length + 1).join('')),
-    ),
+  string: fc.oneof(
+    {
+      weight: 12,
+      arbitrary: fc
+        .tuple(
+          name.filter((one) => one !== '-'),
+          fc.nat({ max: 3 }),
+          fc.boolean(),
+        )
+        .map(([text, length, upper]) =>
+          escaped([...(upper ? text.toUpperCase() : text)].slice(0, length + 1).join('')),
+        ),
+    },
+    // nearly as much as the index has together
+    { weight: 1, arbitrary: fc.constantFrom('ÄB😀 '.repeat(100), 'äb😀 '.repeat(99).trim()) },
+  ),
   uri: url.map(escaped),
   special: fc
     .tuple(
