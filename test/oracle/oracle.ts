@@ -287,7 +287,10 @@ function isAsked(parameter: SearchParameter, modifier: string, wanted: string, v
   }
 }
 
-/** What a value is sorted by: of a range its beginning, or its end where the greatest comes first. */
+/**
+ * What a value is sorted by, which R4 leaves to servers: a date by its beginning, a range of numbers by the end that
+ * comes first.
+ */
 function sortable(value: Value, descending: boolean): (string | number)[] {
   switch (value.is) {
     case 'string':
@@ -295,7 +298,7 @@ function sortable(value: Value, descending: boolean): (string | number)[] {
     case 'token':
       return [value.code ?? value.label ?? ''].filter(Boolean);
     case 'date':
-      return [descending ? value.high : value.low];
+      return Number.isFinite(value.low) ? [value.low] : [];
     case 'number': {
       const { at } = descending ? value.high : value.low;
       return [at ? Number(at.top) / Number(at.bottom) : descending ? Infinity : -Infinity];
