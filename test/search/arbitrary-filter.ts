@@ -22,7 +22,11 @@ const PREFIX = /^(?:eq|ne|gt|lt|ge|le|sa|eb|ap)/;
 
 /** A text: the beginning, the end or some part of a name. */
 const text = fc
-  .tuple(fc.constantFrom(...names.filter((name) => name !== '-')), fc.nat({ max: 120 }), fc.constantFrom('begin', 'end', 'part', 'whole'))
+  .tuple(
+    fc.constantFrom(...names.filter((name) => name !== '-')),
+    fc.nat({ max: 120 }),
+    fc.constantFrom('begin', 'end', 'part', 'whole'),
+  )
   .map(([name, length, which]) => {
     const all = [...name];
     const few = (length % 6) + 1;

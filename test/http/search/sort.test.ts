@@ -74,12 +74,23 @@ describe('R4 search.html#sort', () => {
   });
 
   test('numbers without an end are before or after all others, on any pages', async () => {
-    const quantities = [{ value: 5 }, { value: 9, comparator: '>' }, { value: 1, comparator: '<' }, undefined];
+    const quantities = [
+      { value: 5 },
+      { value: 9, comparator: '>' },
+      { value: 1, comparator: '<' },
+      undefined,
+    ];
     for (const [i, valueQuantity] of quantities.entries())
       await app
         .send('put', `/Observation/${'wxyz'[i]}`)
         .type('application/fhir+json')
-        .send({ resourceType: 'Observation', id: 'wxyz'[i], status: 'final', code: { text: 'x' }, valueQuantity })
+        .send({
+          resourceType: 'Observation',
+          id: 'wxyz'[i],
+          status: 'final',
+          code: { text: 'x' },
+          valueQuantity,
+        })
         .expect(201);
     for (const count of [1, 2, 20]) {
       expect(await ids(`_sort=value-quantity,_id&_count=${count}`, 'Observation')).toBe('ywxz');

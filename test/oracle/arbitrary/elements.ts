@@ -167,8 +167,8 @@ export function reference(...types: string[]): fc.Arbitrary<object> {
           { reference: `${type}/${id}/_history/3` },
           { reference: `${BASE_URL}/${type}/${id}/_history/2` },
           { reference: `http://elsewhere/fhir/${type}/${id}` },
-        // a version as only canonicals have it
-        { reference: `${type}/${id}|2` },
+          // a version as only canonicals have it
+          { reference: `${type}/${id}|2` },
           { reference: `http://elsewhere/fhir/${type}/${id}/_history/2` },
           { reference: urls[4] },
           { type },
