@@ -107,7 +107,7 @@ export function makeSearcher(
     const byDate = request.sort.by === 'date';
     const first = await walkOf(request, true);
     if (findsNothing(first)) return [];
-    const narrow = first.patients !== undefined || first.keys !== undefined;
+    const narrow = isNarrow(first);
     if (first.open && !first.selective && (byDate || !narrow)) {
       const walk = byDate ? walkStatement : updatedStatement;
       const tried = await query(walk(first, after, limit, PATIENCE));
@@ -126,7 +126,8 @@ export function makeSearcher(
       const tried = await query(walkStatement(walk, after, limit, PATIENCE));
       if (tried.length >= limit) return matches(tried);
     }
-    if (!byDate && !walk.selective && !narrow) {
+    // By then chains may have come to patients, which the rows in order of lastUpdated do not tell.
+    if (!byDate && !walk.selective && !isNarrow(walk)) {
       const tried = await query(
         updatedStatement(walk, after, limit, walk.rest.length === 0 ? undefined : PATIENCE),
       );
@@ -331,6 +332,9 @@ interface Statement {
   /** whether its shape is one of few, worth preparing */
   readonly name?: boolean;
 }
+
+/** Whether stretches of patients or codes hold all matches. */
+const isNarrow = ({ patients, keys }: Walk): boolean => patients !== undefined || keys !== undefined;
 
 /**
  * What the stretches do not say, as conditions on `resource_index i`.

@@ -117,6 +117,10 @@ finds('R4 search.html#chaining: of any depth, with types', 'Observation', [
   ['patient.family=smith&patient.gender=male', ''],
   ['patient.family:exact=smith', ''],
   ['patient.organization:missing=true', 'high weight'],
+  // on to another reference, in every order: not those without a patient
+  ['patient.general-practitioner=joe', 'low by-joe'],
+  ['patient.general-practitioner=joe&_sort=_lastUpdated', 'low by-joe'],
+  ['patient.general-practitioner=joe&_sort=-_lastUpdated&_count=1', 'low by-joe'],
   ['has-member.code=w', 'panel'],
   ['has-member.patient.family=smith', 'panel'],
   ['has-member.value-quantity=gt50||kg', 'panel'],
