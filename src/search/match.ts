@@ -274,16 +274,18 @@ function isString(beginnings: readonly string[], { text }: Value<'string'>): boo
 
 function isReference(
   wanted: readonly ReferenceValue[],
-  { reference }: Value<'reference'>,
+  { reference, canonical }: Value<'reference'>,
   targets: readonly string[],
   facts: Facts,
 ): boolean {
   if (reference === undefined) return false;
+  // In a Reference `|version` has no meaning: it leads nowhere.
+  const literal = canonical ? withoutVersion(reference) : reference;
   for (let i = 0; i < wanted.length; i++) {
     const value = wanted[i] as ReferenceValue;
     if (value.kind === 'absolute') {
       if (isUrl(reference, value)) return true;
-    } else if (reference.includes(value.id) && isLocal(reference, value, targets, facts)) return true;
+    } else if (literal.includes(value.id) && isLocal(literal, value, targets, facts)) return true;
   }
   return false;
 }
@@ -306,7 +308,7 @@ function isLocal(
   targets: readonly string[],
   { baseUrl, isResourceType }: Facts,
 ): boolean {
-  const parsed = parseReference(withoutVersion(reference), baseUrl, isResourceType);
+  const parsed = parseReference(reference, baseUrl, isResourceType);
   if (parsed.kind !== 'local' || parsed.id !== id) return false;
   if (version !== undefined && parsed.version !== version) return false;
   return type === undefined ? targets.includes(parsed.type) : parsed.type === type;

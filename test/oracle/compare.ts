@@ -28,7 +28,7 @@ export function compare(parameter: SearchParameter, wanted: string, value: Value
     case 'number':
       return isNumber(parameter, wanted, value);
     case 'reference':
-      return isReference(parameter, plainText(wanted), value.text);
+      return isReference(parameter, plainText(wanted), value);
     case 'uri':
       return isUri(plainText(wanted), value.text);
     case 'place':
@@ -226,10 +226,14 @@ function conversionOf(from: string, to: string): Conversion | undefined {
 }
 
 /** References (R4 search.html#reference): relative or absolute, of this server they are the same. */
-function isReference({ target = [] }: SearchParameter, wanted: string, text: string | undefined): boolean {
+function isReference(
+  { target = [] }: SearchParameter,
+  wanted: string,
+  { text, canonical }: Value & { is: 'reference' },
+): boolean {
   if (text === undefined) return false;
-  const [canonical = '', version] = text.split('|');
-  const found = parseReference(canonical);
+  const [url = '', version] = text.split('|');
+  const found = parseReference(canonical ? url : text);
   if (!wanted.includes('/') && !wanted.includes(':'))
     return found?.here === true && found.id === wanted && target.includes(found.type);
   const asked = parseReference(wanted);
@@ -241,7 +245,7 @@ function isReference({ target = [] }: SearchParameter, wanted: string, text: str
       (asked.version === undefined || found.version === asked.version)
     );
   // A url of elsewhere; of a canonical with any version, or the one that is asked for.
-  return text === wanted || (version !== undefined && canonical === wanted);
+  return text === wanted || (version !== undefined && url === wanted);
 }
 
 /** Urls as a whole (R4 search.html#uri). */

@@ -59,7 +59,7 @@ export function oracleOf(definitions: Definitions, world: readonly Present[]): O
       if (value.is !== 'reference' || value.text === undefined) return [];
       if (value.text === '#') return [container];
       if (value.text.startsWith('#')) return inside(container).filter(({ id }) => `#${id}` === value.text);
-      const [text = '', version] = value.text.split('|');
+      const [text = '', version] = value.canonical ? value.text.split('|') : [value.text];
       const target = parseReference(text);
       if (target?.here) return world.filter((each) => isOf(each, target));
       return value.canonical ? named(text, version, parameter) : [];

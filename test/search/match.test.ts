@@ -163,6 +163,8 @@ describe('R4 search #reference: where it leads, not how it is written', () => {
     ['subject:Group=p', 'Group/p', true],
     ['patient=p', 'Patient/p/_history/2', true],
     ['patient=p', 'Patient/pp', false],
+    // a version as only canonicals have it
+    ['patient=p', 'Patient/p|2', false],
     ['patient=p', 'http://elsewhere/Patient/p', false],
     ['subject=http://elsewhere/Patient/p', 'http://elsewhere/Patient/p', true],
     ['subject=http://elsewhere/Patient/p', 'http://elsewhere/Patient/p2', false],
