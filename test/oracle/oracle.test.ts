@@ -9,12 +9,12 @@ beforeAll(async () => {
 afterAll(() => ground.close());
 
 test('R4 search.html: any search of any world finds what the oracle says, in that order, on any pages', async () => {
-  const { disagreements, searches, matches } = await tryAll(ground, {
+  const { disagreements, searches, finding } = await tryAll(ground, {
     seed: 20261125,
     searches: 1000,
     ofEach: 100,
   });
   expect(disagreements).toEqual([]);
   // Not the same because they are empty.
-  expect(matches).toBeGreaterThan(2 * searches);
+  expect(finding).toBeGreaterThan(searches / 3);
 }, 120_000);

@@ -136,27 +136,33 @@ export function oracleOf(definitions: Definitions, world: readonly Present[]): O
     );
   }
 
-  /** `:above` and `:below` of resources that are part of others. */
+  /** `:above` and `:below` of resources that are part of others: the one that is named need not be there. */
   function isRelated(one: Present, parameter: SearchParameter, modifier: string, wanted: string): boolean {
-    const [type = '', id = ''] = wanted.split('/');
-    const start = world.filter((each) => isOf(each, { type, id, here: true }));
-    const kin = new Set<Present>(start);
-    const parents = (each: Present): Present[] => {
-      const partOf = parameterOf(type, 'partof');
-      return partOf ? referred(each, partOf) : [];
-    };
+    const kin = new Set([wanted]);
+    const all = world.filter(({ type }) => wanted.startsWith(`${type}/`));
+    const parents = (each: Present): string[] =>
+      locals(each, parameterOf(each.type, 'partof') as SearchParameter);
     for (let before = -1; before < kin.size; ) {
       before = kin.size;
-      for (const each of world) {
-        if (modifier === 'below' && parents(each).some((parent) => kin.has(parent))) kin.add(each);
-        if (modifier === 'above' && kin.has(each)) for (const parent of parents(each)) kin.add(parent);
+      for (const each of all) {
+        const own = `${each.type}/${each.id}`;
+        if (modifier === 'below' && parents(each).some((parent) => kin.has(parent))) kin.add(own);
+        if (
+          modifier === 'above' &&
+          all.some((child) => kin.has(`${child.type}/${child.id}`) && parents(child).includes(own))
+        )
+          kin.add(own);
       }
     }
-    return (
-      values(one, parameter).some((value) => value.is === 'reference' && compare(parameter, wanted, value)) ||
-      referred(one, parameter).some((target) => kin.has(target))
-    );
+    return locals(one, parameter).some((name) => kin.has(name));
   }
+
+  /** What a parameter refers to on this server, as `Type/id`, be it there or not. */
+  const locals = (one: Present, parameter: SearchParameter): string[] =>
+    values(one, parameter).flatMap((value) => {
+      const target = value.is === 'reference' && value.text ? parseReference(value.text) : undefined;
+      return target?.here ? [`${target.type}/${target.id}`] : [];
+    });
 
   const isListed = (one: Present, id: string): boolean =>
     world
@@ -168,13 +174,7 @@ export function oracleOf(definitions: Definitions, world: readonly Present[]): O
     if (one.type === type && one.id === id) return true;
     return definitions.compartment(type, one.type).some((code) => {
       const parameter = parameterOf(one.type, code);
-      return (
-        parameter !== undefined &&
-        values(one, parameter).some((value) => {
-          const target = value.is === 'reference' && value.text ? parseReference(value.text) : undefined;
-          return target?.here === true && target.type === type && target.id === id;
-        })
-      );
+      return parameter !== undefined && locals(one, parameter).includes(`${type}/${id}`);
     });
   }
 

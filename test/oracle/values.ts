@@ -61,7 +61,7 @@ const leadsTo: UserInvocationTable = {
       inputs.map((input) => {
         const text = input.reference ?? (typeof input === 'string' ? input : '');
         const inside = resource.contained?.find(({ id }: Element) => text === `#${id}`);
-        return (inside?.resourceType ?? parseReference(text)?.type ?? input.type) === type;
+        return (inside?.resourceType ?? parseReference(text.split('|')[0])?.type ?? input.type) === type;
       }),
     arity: { 2: ['String', 'AnyAtRoot'] },
   },
