@@ -74,8 +74,7 @@ function passes(filter: Filter, facts: Facts): boolean {
       const is = STRINGS[filter.modifier ?? 'begins'];
       return some(facts, parameter, 'string', filter.values.map(fold), (wanted, { text }) => {
         const folded = fold(text);
-        // What is only white space or marks is no text to be found.
-        return folded !== '' && wanted.some((one) => is(folded, one));
+        return wanted.some((one) => is(folded, one));
       });
     }
     case 'number':
@@ -179,9 +178,7 @@ function isQuantity(wanted: readonly QuantityValue[], quantity: Value<'quantity'
   });
 }
 
-/** What is only white space or marks is no text to be found (isString). */
-const isExact = (wanted: readonly string[], { text }: Value<'string'>): boolean =>
-  wanted.includes(text) && fold(text) !== '';
+const isExact = (wanted: readonly string[], { text }: Value<'string'>): boolean => wanted.includes(text);
 
 /** @param beginnings folded */
 function isLabelled(beginnings: readonly string[], { text = '' }: Value<'token'>): boolean {
@@ -266,8 +263,6 @@ const inOrder = (one: string, other: string): number => Buffer.compare(Buffer.fr
 /** @param beginnings folded */
 function isString(beginnings: readonly string[], { text }: Value<'string'>): boolean {
   const folded = fold(text);
-  // What is only white space or marks is no text to be found.
-  if (folded === '') return false;
   for (let i = 0; i < beginnings.length; i++) if (folded.startsWith(beginnings[i] as string)) return true;
   return false;
 }

@@ -77,8 +77,7 @@ const LETTERS = new Map(
   Object.entries({ ø: 'o', ł: 'l', đ: 'd', ð: 'd', þ: 'th', æ: 'ae', œ: 'oe', ß: 'ss', ı: 'i', ς: 'σ' }),
 );
 
-export const begins = (text: string, wanted: string): boolean =>
-  folded(text) !== '' && folded(text).startsWith(folded(wanted));
+export const begins = (text: string, wanted: string): boolean => folded(text).startsWith(folded(wanted));
 
 const PREFIXED = /^(eq|ne|gt|lt|ge|le|sa|eb|ap)?(.*)$/s;
 

@@ -262,7 +262,7 @@ function isAsked(parameter: SearchParameter, modifier: string, wanted: string, v
     case 'exact':
       return value.is === 'string' && value.text === text;
     case 'contains':
-      return value.is === 'string' && folded(value.text).includes(folded(text)) && folded(value.text) !== '';
+      return value.is === 'string' && folded(value.text).includes(folded(text));
     case 'in':
       return value.is === 'token' && (VALUE_SETS[text] ?? []).includes(`${value.system}|${value.code}`);
     case 'above':

@@ -292,7 +292,8 @@ describe('SQL and the matcher', () => {
     ['RequestGroup', group, 'instantiates-canonical', 'PlanDefinition/1', 1],
     // Marks and white space are nothing once folded: whatever has a name begins with it.
     ['Patient', { name: [{ family: 'x' }] }, 'name', '\u0301', 1],
-    ['Patient', { name: [{ family: '\u0301' }] }, 'name', ' ', 0],
+    ['Patient', { name: [{ family: '\u0301' }] }, 'name', ' ', 1],
+    ['Patient', { name: [{ family: '-' }] }, 'name', 'x', 0],
     ['Patient', { name: [{ family: 'a'.repeat(600) }] }, 'name', 'a'.repeat(500), 1],
     ['Observation', about, 'subject', 'urn:x,p,Group/p', 1],
     ['QuestionnaireResponse', response, 'questionnaire', 'http://a/q', 1],
