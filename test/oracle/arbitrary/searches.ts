@@ -15,7 +15,6 @@ import {
   units,
   url,
   urls,
-  WORLD,
 } from './elements.ts';
 import { TYPES } from './resources.ts';
 
@@ -395,6 +394,3 @@ export function search(vocabulary: Vocabulary): fc.Arbitrary<Search> {
     { weight: 2, arbitrary: ofSystem(vocabulary) },
   );
 }
-
-/** Whether an id could be one of a world. */
-export const isOfWorld = (one: string): boolean => one.startsWith(WORLD);
