@@ -40,7 +40,7 @@ function canonicalsOf({ store, baseUrl }: ReadSetting, content: string, code: st
   );
 }
 
-/** What canonicals lead to among some types: of each that is known one for each type. */
+/** What canonicals lead to among some types: with a version all that have it, without one the newest of each type. */
 async function ledTo(
   setting: ReadSetting,
   types: readonly string[],
@@ -65,8 +65,9 @@ async function ledTo(
     for (const text of texts) {
       const url = withoutVersion(text);
       const version = text.slice(url.length + 1);
-      const to = byUrl.get(url)?.find((one) => version === '' || one.version === version);
-      if (to) lead(text, to);
+      const all = byUrl.get(url) ?? [];
+      const to = version === '' ? all.slice(0, 1) : all.filter((one) => one.version === version);
+      for (const one of to) lead(text, one);
     }
   }
   // Some write the resource's own place where its url belongs.

@@ -86,8 +86,14 @@ function passes(filter: Filter, facts: Facts): boolean {
     case 'reference-identifier':
       return some(facts, filter.parameter, 'reference', filter.values, isIdentified);
     case 'token-text':
-      return some(facts, filter.parameter, 'token', filter.values.map(fold), (beginnings, { text = '' }) =>
-        isText(beginnings, text),
+      return some(
+        facts,
+        filter.parameter,
+        'token',
+        filter.values.map(fold),
+        (beginnings, { text = '' }) =>
+          // What is only white space or marks is no label to be found.
+          fold(text) !== '' && isText(beginnings, text),
       );
     case 'words': {
       if (!facts.resource) throw new Error('words are looked for in the resource itself');
@@ -178,9 +184,7 @@ function isQuantity(wanted: readonly QuantityValue[], quantity: Value<'quantity'
   });
 }
 
-/** What is only white space or marks is no text to be found (isText). */
-const isExact = (wanted: readonly string[], { text }: Value<'string'>): boolean =>
-  wanted.includes(text) && fold(text) !== '';
+const isExact = (wanted: readonly string[], { text }: Value<'string'>): boolean => wanted.includes(text);
 
 /** Each part has one of its values within the same element (R4 search.html#composite). */
 function isComposed(wanted: readonly CompositeValue[], { parts }: Value<'composite'>, facts: Facts): boolean {
@@ -259,22 +263,23 @@ const inOrder = (one: string, other: string): number => Buffer.compare(Buffer.fr
 /** @param wanted folded */
 function isText(wanted: readonly string[], text: string, is = STRINGS.begins): boolean {
   const folded = fold(text);
-  // What is only white space or marks is no text to be found.
-  return folded !== '' && wanted.some((one) => is(folded, one));
+  return wanted.some((one) => is(folded, one));
 }
 
 function isReference(
   wanted: readonly ReferenceValue[],
-  { reference }: Value<'reference'>,
+  { reference, canonical }: Value<'reference'>,
   targets: readonly string[],
   facts: Facts,
 ): boolean {
   if (reference === undefined) return false;
+  // In a Reference `|version` has no meaning: it leads nowhere.
+  const literal = canonical ? withoutVersion(reference) : reference;
   for (let i = 0; i < wanted.length; i++) {
     const value = wanted[i] as ReferenceValue;
     if (value.kind === 'absolute') {
       if (isUrl(reference, value)) return true;
-    } else if (reference.includes(value.id) && isLocal(reference, value, targets, facts)) return true;
+    } else if (literal.includes(value.id) && isLocal(literal, value, targets, facts)) return true;
   }
   return false;
 }
@@ -297,7 +302,7 @@ function isLocal(
   targets: readonly string[],
   { baseUrl, isResourceType }: Facts,
 ): boolean {
-  const parsed = parseReference(withoutVersion(reference), baseUrl, isResourceType);
+  const parsed = parseReference(reference, baseUrl, isResourceType);
   if (parsed.kind !== 'local' || parsed.id !== id) return false;
   if (version !== undefined && parsed.version !== version) return false;
   return type === undefined ? targets.includes(parsed.type) : parsed.type === type;

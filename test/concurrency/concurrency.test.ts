@@ -62,7 +62,7 @@ async function foundBehind(plant: Plant): Promise<Fault[]> {
 test.each(PLANTS)('%s is found', async (_, kinds, make) => {
   // it depends on chance whether somebody looks just where it went wrong
   let found: Fault[] = [];
-  for (let tries = 0; tries < 15 && found.length === 0; tries++)
+  for (let tries = 0; tries < 60 && found.length === 0; tries++)
     found = (await foundBehind(make())).filter(({ kind }) => kinds.includes(kind));
   expect(found).not.toEqual([]);
 });

@@ -24,6 +24,8 @@ beforeAll(async () => {
   await put('Observation', 'o1', observation('ann', { performer: [{ reference: 'Practitioner/doc' }] }));
   await put('Observation', 'o2', observation('ann', { performer: [{ reference: 'Organization/clinic' }] }));
   await put('Observation', 'o3', observation('bob', { hasMember: [{ reference: 'Observation/o1' }] }));
+  await put('Group', 'all', { type: 'person', actual: true });
+  await put('Observation', 'o4', { ...observation('bob'), subject: { reference: 'Group/all' } });
   await put('Provenance', 'p1', {
     target: [{ reference: 'Observation/o1' }],
     recorded: '2026-01-01T00:00:00Z',
@@ -47,6 +49,9 @@ test.each([
   ['Observation?_id=o1&_include=Observation:patient', ['Patient/ann']],
   ['Observation?_id=o1&_include=Observation:subject:Patient', ['Patient/ann']],
   ['Observation?_id=o1&_include=Observation:subject:Group', []],
+  // `patient` is the subjects that are patients
+  ['Observation?_id=o4&_include=Observation:patient', []],
+  ['Observation?_id=o4&_include=Observation:subject', ['Group/all']],
   ['Observation?_id=o1,o2&_include=Observation:performer', ['Organization/clinic', 'Practitioner/doc']],
   ['Observation?_id=o1,o2&_include=Observation:performer:Organization', ['Organization/clinic']],
   ['Observation?_id=o1&_include=Observation:*', ['Patient/ann', 'Practitioner/doc']],
