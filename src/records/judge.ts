@@ -1,10 +1,13 @@
 /** Judging on their own values what the index has found: it answers some filters in part only (search/widen.ts). */
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Resource } from 'fhir/r4.js';
 import type { Extracted } from '../fhir/extract.ts';
 import { invalid } from '../fhir/outcome.ts';
 import { type Facts, matches } from '../search/match.ts';
 import type { Filter } from '../search/request.ts';
 import { instantOf } from '../store/pool.ts';
+import { cutPage } from '../store/read/page.ts';
+import type { After, Match } from '../store/search/search.ts';
 import type { ReadSetting } from './setting.ts';
 
 /** So many candidates are judged for one answer. */
@@ -37,6 +40,25 @@ export interface Candidate {
   readonly content: string;
 }
 
+/** All that the index finds of a type, so many at a time as are in memory together. */
+export async function* candidates(
+  { store }: ReadSetting,
+  type: string,
+  filters: readonly Filter[],
+  budget: Budget,
+): AsyncGenerator<readonly (Match & Candidate)[]> {
+  const sort = { by: '_lastUpdated', descending: true } as const;
+  for (let after: After | undefined; ; ) {
+    const found = await store.searcher.find({ type, filters, sort, count: STRIDE }, after);
+    const stride = await cutPage(store.pool, found, STRIDE);
+    spend(budget, stride.length);
+    yield stride;
+    after = stride[stride.length - 1];
+    if (found.length <= stride.length || !after) return;
+    await turn();
+  }
+}
+
 /** Which of some candidates of a type pass, in their order. */
 export async function judge(
   setting: ReadSetting,
@@ -67,7 +89,8 @@ export async function joinedAmong(
       passing.get(join)?.has(rid) ?? false;
 }
 
-function joinsIn(filter: Filter): readonly Filter[] {
+/** The filters that other resources decide. */
+export function joinsIn(filter: Filter): readonly Filter[] {
   switch (filter.kind) {
     case 'chain':
     case 'has':

@@ -4,6 +4,7 @@ import type {
   CapabilityStatementRestResource,
   TerminologyCapabilities,
 } from 'fhir/r4.js';
+import type { Operation } from '../fhir/definitions.ts';
 import { invalid } from '../fhir/outcome.ts';
 import { answerJson } from '../http/answer.ts';
 import { type Context, fhirBase, type Routes, type Visit } from '../http/exchange.ts';
@@ -27,16 +28,21 @@ const NORMATIVE = new Set([
   'ValueSet',
 ]);
 
-/** Makes the answer to GET [base]/metadata; each mode's text is made at its first use and kept. */
+/** Makes the answer to GET [base]/metadata; each mode's text is made at its first use, and kept as long as it is right. */
 export function makeCapabilities(context: Context, routes: Routes): (visit: Visit) => Promise<void> {
   const date = new Date().toISOString();
-  const texts = new Map<string, string>();
-  return (visit) => {
+  const texts = new Map<string, { readonly answering: string; readonly text: string }>();
+  return async (visit) => {
     const { mode = 'full' } = once(visit.parameters, ['mode']);
     if (!MODES.includes(mode))
       throw invalid('value', `mode is full, normative or terminology, not "${mode.slice(0, 80)}"`);
-    const text = texts.get(mode) ?? JSON.stringify(statement(context, routes, date, mode));
-    texts.set(mode, text);
+    await context.records.refreshDefinitions();
+    const { parameters } = context.definitions.posted;
+    const answering = parameters.map(({ parameter, answers }) => (answers ? parameter.posted : '')).join();
+    const known = texts.get(mode);
+    const text =
+      known?.answering === answering ? known.text : JSON.stringify(statement(context, routes, date, mode));
+    texts.set(mode, { answering, text });
     return answerJson(visit, 200, [], text);
   };
 }
@@ -85,6 +91,7 @@ function statement(
           ...operationsOf(context, routes, type),
         })),
         searchParam: ofAllTypes(definitions),
+        ...operationsOf(context, routes),
         interaction: SYSTEM.filter((code) => names.has(code) || code === 'batch').map((code) => ({ code })),
       },
     ],
@@ -125,22 +132,27 @@ function resourceOf(
   };
 }
 
-/** The operations that are called on a type or its resources, by the definitions that they are checked against. */
+/**
+ * The operations that are called on a type or its resources, or on the system, by the definitions that they are checked
+ * against.
+ *
+ * @param type undefined: on the system
+ */
 function operationsOf(
   { definitions }: Context,
   routes: Routes,
-  type: string,
+  type?: string,
 ): Pick<CapabilityStatementRestResource, 'operation'> {
   const codes = new Set(
     Object.keys(routes).flatMap((pattern) => {
-      const [, place, code] = /^\/([^/]+)(?:\/.*)?\/\$(.+)$/.exec(pattern) ?? [];
-      return code !== undefined && (place === type || place === ':type') ? [code] : [];
+      const [, place, code] = /^(?:\/([^/]+)(?:\/.*)?)?\/\$(.+)$/.exec(pattern) ?? [];
+      return code !== undefined && (place === type || (type && place === ':type')) ? [code] : [];
     }),
   );
+  const isFor = ({ resource, system }: Operation): boolean =>
+    type === undefined ? system : resource.includes(type) || resource.includes('Resource');
   const operation = definitions.operations
-    .filter(
-      ({ code, resource }) => codes.has(code) && (resource.includes(type) || resource.includes('Resource')),
-    )
+    .filter((one) => codes.has(one.code) && isFor(one))
     .map(({ code, url }) => ({ name: code, definition: url }));
   return operation.length > 0 ? { operation } : {};
 }

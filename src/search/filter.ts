@@ -71,9 +71,36 @@ export function readFilter(grammar: Grammar, type: string, name: string, value: 
     throw parameterFault(name, 'holds a "\\" that escapes nothing: as itself it is written "\\\\"');
   const values = alternatives(value);
   demandFew(code, values, LISTED.has(parameter.type) ? MAX_LISTED : MAX_VALUES);
+  demandTaken(grammar, parameter, modifier, values);
   return modifier === undefined
     ? readPlain(grammar, type, parameter, values)
     : readModified(grammar, type, parameter, modifier, values);
+}
+
+/** What a posted parameter says of itself: that is all that it takes. */
+function demandTaken(
+  { definitions }: Grammar,
+  { code, posted, modifiers, multipleOr, comparators }: SearchParameter,
+  modifier: string | undefined,
+  values: readonly string[],
+): void {
+  if (posted === undefined) return;
+  if (values.length > 1 && multipleOr === false)
+    throw parameterFault(code, 'takes one value, and no list (SearchParameter.multipleOr)');
+  const name = modifier !== undefined && definitions.isResourceType(modifier) ? '[type]' : modifier;
+  if (name !== undefined && modifiers && !modifiers.includes(name))
+    throw unsupported(
+      code,
+      `has the modifier ":${short(name)}", which its SearchParameter does not list: possible are ${modifiers.map((one) => `:${one}`).join(', ') || 'none'}`,
+    );
+  // Without a prefix a value is to be equal, which is always possible.
+  const prefix =
+    comparators && values.map((one) => one.slice(0, 2)).find((two) => /^(?!eq)[a-z]{2}$/.test(two));
+  if (prefix && !comparators.includes(prefix))
+    throw unsupported(
+      code,
+      `has the prefix ${prefix}, which its SearchParameter does not list: possible are ${comparators.join(', ') || 'none'}`,
+    );
 }
 
 function readPlain(
@@ -189,6 +216,10 @@ export function modifiersOf(
   return ['missing', ...own.filter((modifier) => !without.has(modifier))];
 }
 
+/** All modifiers that a parameter of a type may have. */
+export const allModifiersOf = (type: SearchParameter['type']): readonly string[] =>
+  type === 'composite' ? [] : ['missing', ...MODIFIERS[type]];
+
 function readModified(
   grammar: Grammar,
   type: string,
@@ -284,6 +315,12 @@ function demandFew(name: string, values: readonly string[], most: number): void 
 
 function readList(value: string): Filter {
   const id = value.startsWith('List/') ? value.slice('List/'.length) : value;
+  // Which care is current is a judgement that R4 leaves open (list.html#functional).
+  if (id.startsWith('$'))
+    throw unsupported(
+      '_list',
+      'names one of the derived lists, and this server has none: name a List by its id, or search by status and patient, as in Condition?patient=42&clinical-status=active',
+    );
   if (!isId(id)) throw parameterFault('_list', 'must be the id of one List, such as 42');
   return { kind: 'list', id };
 }

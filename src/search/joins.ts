@@ -29,6 +29,12 @@ export function chainFilter(
       name,
       'is a chain through canonicals, or through a part of the references of an element: it is not supported',
     );
+  const next = /^[^.:]+/.exec(name.slice(name.indexOf('.') + 1))?.[0] ?? '';
+  if (parameter.chains && !parameter.chains.includes(next))
+    throw unsupported(
+      name,
+      `goes on by ${short(next)}, which its SearchParameter does not list: possible are ${parameter.chains.join(', ') || 'none'}`,
+    );
   const possible = parameter.target?.length ? parameter.target : definitions.resourceTypes;
   if (modifier !== undefined && !possible.includes(modifier))
     throw parameterFault(name, `cannot lead to ${short(modifier)}: possible are ${possible.join(', ')}`);

@@ -90,6 +90,8 @@ export type Filter =
     }
   /** `_list`: in the List of this id */
   | { readonly kind: 'list'; readonly id: string }
+  /** contains a resource of one of these types that may pass that type's filter */
+  | { readonly kind: 'contains'; readonly targets: readonly ChainTarget[] }
   /** in the compartment of a resource */
   | { readonly kind: 'compartment'; readonly type: string; readonly id: string }
   | { readonly kind: 'not'; readonly filter: Filter }
@@ -204,6 +206,9 @@ export interface SearchRequest {
   readonly elements?: readonly string[];
   /** of a search over several types: what is asked of each, as parameters of one name differ */
   readonly each?: readonly Pick<SearchRequest, 'types' | 'filters' | 'sort'>[];
+  /** whether contained resources are searched for, alone or with the others, and what is shown of them */
+  readonly contained?: 'true' | 'both';
+  readonly containedType?: 'container' | 'contained';
   /** no type was named: those that the caller may not search are left out */
   readonly ofAllTypes?: boolean;
   /** which page it is, from `next` or `previous` of another */

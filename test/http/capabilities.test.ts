@@ -106,6 +106,7 @@ test('R4 operationslist.html: operations by type, each by the definition that it
   ]);
   expect(of('Composition')).toEqual([`document ${core}/Composition-document`, ...meta]);
   expect(of('Group')).toEqual(meta);
+  expect(rest.operation?.map(({ name }) => name)).toEqual(['reindex']);
 });
 
 test('each that is not listed is 400', async () => {
@@ -189,12 +190,11 @@ test('what is listed for all types is taken by a search of the system', async ()
     _elements: 'id',
     _total: 'none',
     _contained: 'false',
+    _containedType: 'container',
     _include: 'Observation:subject',
     _revinclude: 'Observation:subject',
   };
   const paths = listed
-    // It says how contained resources are shown, which are not searched for.
-    .filter(({ name }) => name !== '_containedType')
     .map((one) => {
       const name = one.name === '_has' ? '_has:Observation:subject:_id' : one.name;
       return `/?${name}=${encodeURIComponent(values[one.name] ?? (one.name === '_has' ? 'x' : valueFor('Patient', one)))}`;

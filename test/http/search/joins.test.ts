@@ -240,7 +240,8 @@ refuses('R4 search.html#chaining, #has, #list: what leads nowhere', 'Observation
   ['_has:Observation:patient:code=x', 'value', /cannot find a Observation/],
   ['_has:DiagnosticReport:result:shoe=x', 'not-supported', /DiagnosticReport has no search parameter "shoe"/],
   ['_list=a b', 'value', /must be the id of one List/],
-  ['_list=$current-allergies', 'value', /must be the id of one List/],
+  ['_list=$current-problems', 'not-supported', /clinical-status=active/],
+  ['_list=$newest', 'not-supported', /derived lists/],
   ['_list:not=mine', 'value', /no modifiers/],
 ]);
 

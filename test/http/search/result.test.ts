@@ -87,10 +87,8 @@ describe('R4 search.html#contained and others', () => {
   });
 
   test.each([
-    ['_contained=true', 'not-supported', /no existence of its own/],
-    ['_contained=both', 'not-supported', /can only be false/],
     ['_contained=yes', 'value', /false, true or both/],
-    ['_containedType=contained', 'not-supported', /leave it out/],
+    ['_containedType=contained', 'not-supported', /give _contained/],
     ['_containedType=box', 'value', /container or contained/],
     ['_total=all', 'value', /none, estimate or accurate/],
     ['_query=current', 'not-supported', /names a query/],
