@@ -1,4 +1,4 @@
-/** Where a reference parameter finds its references: what chains, `_has` and includes follow. */
+/** Where a reference parameter finds its references, and what these are: what chains, `_has` and includes follow. */
 import { type Definitions, nameOf, type SearchParameter } from './definitions.ts';
 import { compileExpression } from './extraction/compile.ts';
 import { parseExpression } from './extraction/fhirpath.ts';
@@ -65,16 +65,53 @@ function plainPaths(
 }
 
 function isReference(definitions: Definitions, path: string): boolean {
+  return typesAt(definitions, path).includes('Reference');
+}
+
+/** The types of the elements at a path; none where there are no such. */
+function typesAt(definitions: Definitions, path: string): readonly string[] {
   const [type = '', ...names] = path.split('.');
   let at = type;
   for (const [i, name] of names.entries()) {
     const elements = definitions.elements(at);
     const element = elements.get(name) ?? elements.get(`${name}[x]`);
-    if (!element) return false;
-    if (i === names.length - 1) return element.types.includes('Reference');
+    if (!element) return [];
+    if (i === names.length - 1) return element.types;
     // a backbone element is known by its path, a data type by its name
     const [only = ''] = element.types;
     at = definitions.elements(element.path).size > 0 ? element.path : only;
   }
-  return false;
+  return [];
 }
+
+const URLS = ['canonical', 'uri', 'url'];
+
+/** Whether all that a parameter refers to within a type is named by url: by canonicals, or uris in their place. */
+export function leadsByUrl(
+  definitions: Definitions,
+  type: string,
+  { expression = '' }: SearchParameter,
+): boolean {
+  const paths = expression
+    .split('|')
+    .map((part) =>
+      part
+        .trim()
+        .replace(/\.where\(.*?\)/, '')
+        .replace(/^\((.*?) as (?:canonical|uri)\)/, '$1'),
+    )
+    .filter((path) => path.startsWith(`${type}.`));
+  const areUrls = (path: string): boolean =>
+    /^[A-Za-z]+(\.[A-Za-z]+)+$/.test(path) &&
+    typesAt(definitions, path).some((one) => URLS.includes(one)) &&
+    !isReference(definitions, path);
+  return paths.length > 0 && paths.every(areUrls);
+}
+
+/** Whether it is known where all that a parameter refers to within a type is. */
+export const canFollow = (definitions: Definitions, type: string, parameter: SearchParameter): boolean =>
+  referencePaths(definitions, type, parameter) !== undefined || leadsByUrl(definitions, type, parameter);
+
+/** The parameter by which resources of a type are named by url; undefined where they have none. */
+export const urlParameter = (definitions: Definitions, type: string): SearchParameter | undefined =>
+  definitions.searchParameters(type).find(({ code, type: of }) => code === 'url' && of === 'uri');

@@ -4,6 +4,7 @@
  */
 import type { Resource } from 'fhir/r4.js';
 import { parseReference } from '../fhir/reference.ts';
+import { leadsByUrl } from '../fhir/reference-paths.ts';
 import { type Facts, matches } from '../search/match.ts';
 import type { Filter } from '../search/request.ts';
 import type { Analysis, Inner } from '../store/index/row.ts';
@@ -18,10 +19,15 @@ export interface Within {
   readonly inner: Inner;
 }
 
-/** Gives a filter at the end of a join as the index answers it (far-ends.ts). */
-export type Ends = (type: string, filter: Filter) => Promise<Filter>;
-
 type Of<Kind extends Filter['kind']> = Extract<Filter, { readonly kind: Kind }>;
+
+/** Other ends of joins (far-ends.ts). */
+export interface Ends {
+  /** a filter there as the index answers it */
+  at(type: string, filter: Filter): Promise<Filter>;
+  /** a chain through canonicals as a search for these */
+  byUrl(chain: Of<'chain'>): Promise<Filter>;
+}
 
 /** What a candidate contains. */
 export function allWithin({ store, baseUrl }: ReadSetting, candidate: Candidate): readonly Within[] {
@@ -67,8 +73,13 @@ async function joined(
   ends: Ends,
 ): Promise<ReadonlySet<Within>> {
   switch (join.kind) {
-    case 'chain':
-      return ledTo(setting, join, among, ends);
+    case 'chain': {
+      const led = await ledTo(setting, join, among, ends);
+      const { definitions } = setting;
+      if (!among.some(({ inner }) => leadsByUrl(definitions, inner.type, join.parameter))) return led;
+      const references = await ends.byUrl(join);
+      return new Set(among.filter((one) => led.has(one) || matches([references], factsWithin(setting, one))));
+    }
     case 'has':
       return referredTo(setting, join, among, ends);
     case 'list':
@@ -98,7 +109,7 @@ async function referredTo(
   const found =
     rids.length === 0
       ? new Set<number>()
-      : await setting.store.searcher.among(type, await ends(type, filter), rids);
+      : await setting.store.searcher.among(type, await ends.at(type, filter), rids);
   const from = new Set(byContainer.filter(({ container }) => found.has(container.rid)));
 
   const byOthers = among.flatMap((within) => {
@@ -132,7 +143,7 @@ async function ledTo(
     if (names.length === 0) continue;
     const rids = await numbers.find(names);
     const known = rids.filter((rid) => rid !== undefined);
-    const found = await searcher.among(type, await ends(type, filter), known);
+    const found = await searcher.among(type, await ends.at(type, filter), known);
     for (const [i, { within }] of names.entries()) if (found.has(rids[i] as number)) from.add(within);
   }
   return from;

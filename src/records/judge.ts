@@ -5,6 +5,7 @@ import type { Extracted } from '../fhir/extract.ts';
 import { invalid } from '../fhir/outcome.ts';
 import { type Facts, matches } from '../search/match.ts';
 import type { Filter } from '../search/request.ts';
+import { widened } from '../search/widen.ts';
 import { instantOf } from '../store/pool.ts';
 import { cutPage } from '../store/read/page.ts';
 import type { After, Match } from '../store/search/search.ts';
@@ -69,6 +70,24 @@ export async function judge(
   if (judged.length === 0 || candidates.length === 0) return candidates.map(() => true);
   const joined = await joinedAmong(setting, type, judged, candidates);
   return candidates.map((candidate) => matches(judged, factsOf(setting, type, candidate, joined)));
+}
+
+/**
+ * All of a type that pass a filter.
+ *
+ * @param filter with joins that the index answers
+ */
+export async function* passingAt(
+  setting: ReadSetting,
+  type: string,
+  filter: Filter,
+  budget: Budget,
+): AsyncGenerator<readonly (Match & Candidate)[]> {
+  const { filters, judged } = widened(setting.definitions, type, [filter]);
+  for await (const stride of candidates(setting, type, filters, budget)) {
+    const passed = await judge(setting, type, judged, stride);
+    yield stride.filter((_, i) => passed[i]);
+  }
 }
 
 /** What is told of a candidate by other resources. */

@@ -12,6 +12,7 @@ import { snapshotNow } from '../store/search/snapshot.ts';
 import type { Included } from '../store/search/versions.ts';
 import { demandAnswering } from './answering.ts';
 import { checkEpoch } from './callers.ts';
+import { followByUrl } from './canonicals.ts';
 import { changedPage } from './changed.ts';
 import { makeFarEnds } from './far-ends.ts';
 import { isIndexed, takeIndexed } from './found.ts';
@@ -203,12 +204,18 @@ function storedOf({ type, id, version, updated, content, blob }: Included): Stor
 
 /** What a page brings along. */
 async function include(
-  { store }: ReadSetting,
+  setting: ReadSetting,
   { access }: Caller,
   { includes }: SearchRequest,
   rows: readonly Shown[],
 ): Promise<Pick<SearchPage, 'included' | 'cut'>> {
   if (includes.length === 0 || rows.length === 0) return { included: [], cut: false };
-  const { included, more } = await store.includer.include(rows, includes, (one) => access.allows(one, 'r'));
+  const mayRead = (type: string): boolean => access.allows(type, 'r');
+  const { included, more } = await setting.store.includer.include(
+    rows,
+    includes,
+    mayRead,
+    followByUrl(setting),
+  );
   return { included: included.map(storedOf), cut: more };
 }

@@ -291,9 +291,10 @@ function isReference(
 /** A url of another server as it is written; of a canonical also without its version. */
 const isUrl = (
   reference: string,
-  { url, below }: Extract<ReferenceValue, { readonly kind: 'absolute' }>,
+  { url, below, bare }: Extract<ReferenceValue, { readonly kind: 'absolute' }>,
 ): boolean => {
   if (!reference.startsWith(url)) return false;
+  if (bare) return reference.length === url.length || reference[url.length] === '#';
   if (below === undefined) return reference.length === url.length || withoutVersion(reference) === url;
   return reference[url.length] === '|' && isVersionBelow(reference.slice(url.length + 1), below);
 };

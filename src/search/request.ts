@@ -143,8 +143,14 @@ export interface TypedValue {
 
 export type ReferenceValue =
   | { readonly kind: 'local'; readonly type?: string; readonly id: string; readonly version?: string }
-  /** `below`: of a canonical, what its version begins with */
-  | { readonly kind: 'absolute'; readonly url: string; readonly below?: string };
+  | {
+      readonly kind: 'absolute';
+      readonly url: string;
+      /** of a canonical what its version begins with */
+      readonly below?: string;
+      /** of a canonical only as it is, without a version */
+      readonly bare?: true;
+    };
 
 /** One value for each component, in the parameter's order. */
 export type CompositeValue = readonly ComponentValue[];

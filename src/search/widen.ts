@@ -38,8 +38,10 @@ function isWider(type: string, filter: Filter): boolean {
       // The index has its values as a whole only.
       return filter.modifier !== undefined && filter.parameter.code === '_profile';
     case 'reference':
-      // The versions that a version is the beginning of have no keys.
-      return filter.values.some((value) => value.kind === 'absolute' && value.below !== undefined);
+      // The versions that a version is the beginning of have no keys, and a url has one whatever the version.
+      return filter.values.some(
+        (value) => value.kind === 'absolute' && (value.below ?? value.bare) !== undefined,
+      );
     case 'composite':
       return !isWhole(filter.parameter) && !filter.values.every(isIndexed);
     case 'not':

@@ -192,7 +192,7 @@ test.each([
   ['Observation?_revinclude=*', /name the parameters/],
   ['Observation?_revinclude=Patient:organization', /finds nothing for Observation/],
   ['Observation?_include=Observation:patient&_summary=text', /cannot be text/],
-  ['PlanDefinition?_include=PlanDefinition:depends-on', /canonicals/],
+  ['Bundle?_include=Bundle:composition', /part of the references/],
 ])('%s is 400', async (query, says) => {
   const { body } = await app.send('get', `/${query}`).expect(400);
   expect(body.issue[0].diagnostics).toMatch(says);
