@@ -97,7 +97,7 @@ async function dispatch(
 ): Promise<void> {
   const { request } = reply;
   const routed = routes[path.pattern];
-  if (!routed) throw refusal(404, 'not-supported', `$${path.operation?.code} is not supported yet`);
+  if (!routed) throw notRouted(routes, path);
   if (request.method === 'OPTIONS') {
     const allow = allowed(routed);
     const asks = request.headers['access-control-request-method'] !== undefined;
@@ -120,6 +120,17 @@ async function dispatch(
   if (defer && path.pattern !== '/_async/:id' && !interaction.later && prefersAsync(request.headers.prefer))
     return defer(exchange);
   return interaction.run(exchange);
+}
+
+/** An operation that R4 has, and this server has not, or not there (R4 operations.html: 4xx). */
+function notRouted(routes: Routes, { pattern, operation }: FhirPath): Refusal {
+  const called = `$${operation?.code}`;
+  const places = Object.keys(routes).filter((one) => one.endsWith(`/${called}`));
+  const why =
+    places.length > 0
+      ? `${called} is not supported at ${BASE}${pattern}, only at ${places.map((place) => BASE + place).join(', ')}`
+      : `${called} is not supported`;
+  return refusal(404, 'not-supported', why);
 }
 
 function allowed(routed: Partial<Record<Method, Interaction>>): string {

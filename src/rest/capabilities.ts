@@ -4,6 +4,7 @@ import type {
   CapabilityStatementRestResource,
   TerminologyCapabilities,
 } from 'fhir/r4.js';
+import type { Operation } from '../fhir/definitions.ts';
 import { invalid } from '../fhir/outcome.ts';
 import { answerJson } from '../http/answer.ts';
 import { type Context, fhirBase, type Routes, type Visit } from '../http/exchange.ts';
@@ -90,6 +91,7 @@ function statement(
           ...operationsOf(context, routes, type),
         })),
         searchParam: ofAllTypes(definitions),
+        ...operationsOf(context, routes),
         interaction: SYSTEM.filter((code) => names.has(code) || code === 'batch').map((code) => ({ code })),
       },
     ],
@@ -130,22 +132,27 @@ function resourceOf(
   };
 }
 
-/** The operations that are called on a type or its resources, by the definitions that they are checked against. */
+/**
+ * The operations that are called on a type or its resources, or on the system, by the definitions that they are checked
+ * against.
+ *
+ * @param type undefined: on the system
+ */
 function operationsOf(
   { definitions }: Context,
   routes: Routes,
-  type: string,
+  type?: string,
 ): Pick<CapabilityStatementRestResource, 'operation'> {
   const codes = new Set(
     Object.keys(routes).flatMap((pattern) => {
-      const [, place, code] = /^\/([^/]+)(?:\/.*)?\/\$(.+)$/.exec(pattern) ?? [];
-      return code !== undefined && (place === type || place === ':type') ? [code] : [];
+      const [, place, code] = /^(?:\/([^/]+)(?:\/.*)?)?\/\$(.+)$/.exec(pattern) ?? [];
+      return code !== undefined && (place === type || (type && place === ':type')) ? [code] : [];
     }),
   );
+  const isFor = ({ resource, system }: Operation): boolean =>
+    type === undefined ? system : resource.includes(type) || resource.includes('Resource');
   const operation = definitions.operations
-    .filter(
-      ({ code, resource }) => codes.has(code) && (resource.includes(type) || resource.includes('Resource')),
-    )
+    .filter((one) => codes.has(one.code) && isFor(one))
     .map(({ code, url }) => ({ name: code, definition: url }));
   return operation.length > 0 ? { operation } : {};
 }

@@ -106,6 +106,7 @@ test('R4 operationslist.html: operations by type, each by the definition that it
   ]);
   expect(of('Composition')).toEqual([`document ${core}/Composition-document`, ...meta]);
   expect(of('Group')).toEqual(meta);
+  expect(rest.operation?.map(({ name }) => name)).toEqual(['reindex']);
 });
 
 test('each that is not listed is 400', async () => {
