@@ -1,13 +1,51 @@
 /** Where a reference parameter finds its references, and what these are: what chains, `_has` and includes follow. */
-import type { Definitions, SearchParameter } from './definitions.ts';
+import { type Definitions, nameOf, type SearchParameter } from './definitions.ts';
+import { compileExpression } from './extraction/compile.ts';
+import { parseExpression } from './extraction/fhirpath.ts';
+import { place } from './extraction/plan.ts';
 
 /**
  * The paths of a parameter's References within a type, as edges name them: `Observation.performer`, and
- * `MedicationRequest.medication` for `(MedicationRequest.medication as Reference)`.
+ * `MedicationRequest.medication` for `(MedicationRequest.medication as Reference)`. Of a posted parameter whose
+ * References are a part of those at a path, as those of one extension are, there are edges of its own.
  *
- * @returns undefined where it cannot be told by paths alone: canonicals, or a part of the references at a path only
+ * @returns undefined where it cannot be told: canonicals, and of the standard's a part of the references at a path only
  */
 export function referencePaths(
+  definitions: Definitions,
+  type: string,
+  parameter: SearchParameter,
+): readonly string[] | undefined {
+  const plain = plainPaths(definitions, type, parameter);
+  if (plain || !isOfReferences(definitions, type, parameter)) return plain;
+  return [`${type}#${nameOf(parameter)}`];
+}
+
+/** The path of a posted parameter's own edges; undefined where it has none. */
+export function ownEdges(
+  definitions: Definitions,
+  type: string,
+  parameter: SearchParameter,
+): string | undefined {
+  if (parameter.posted === undefined || parameter.type !== 'reference') return undefined;
+  return plainPaths(definitions, type, parameter)
+    ? undefined
+    : referencePaths(definitions, type, parameter)?.[0];
+}
+
+function isOfReferences(
+  definitions: Definitions,
+  type: string,
+  { posted, expression }: SearchParameter,
+): boolean {
+  if (posted === undefined) return false;
+  const start = { place: place<unknown>(), type };
+  return compileExpression(definitions, parseExpression(expression ?? ''), { start, resource: start }).every(
+    (cursor) => cursor.type === 'Reference',
+  );
+}
+
+function plainPaths(
   definitions: Definitions,
   type: string,
   { expression = '' }: SearchParameter,

@@ -5,6 +5,7 @@ import { invalid } from '../fhir/outcome.ts';
 import { type Context, type Exchange, fhirBase } from '../http/exchange.ts';
 import { prefersLenient } from '../http/prefer.ts';
 import { answerSearchset } from '../http/searchset.ts';
+import { understood } from '../http/understood.ts';
 import type { Caller, Stored } from '../records/records.ts';
 import { parseSearch } from '../search/parse.ts';
 import { type Parameter, writeParameters } from '../search/query-string.ts';
@@ -24,7 +25,9 @@ export async function lastn(context: Context, exchange: Exchange): Promise<void>
   const { others, parameters, text } = await readArguments(context, exchange, (name) => !SHAPING.test(name));
   demandSubjectAndCode(others);
   const lenient = prefersLenient(sent.headers.prefer);
-  const request = parseSearch(context.definitions, 'Observation', others, fhirBase(context), lenient);
+  const request = await understood(context, () =>
+    parseSearch(context.definitions, 'Observation', others, fhirBase(context), lenient),
+  );
   const found = await lastOf(context, caller, request, Number(text('max') ?? 1));
   const asked = [...request.parameters, ...parameters, ...format.asked];
   const url = `${fhirBase(context)}/Observation/$lastn?${writeParameters(asked)}`;

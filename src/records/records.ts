@@ -270,6 +270,16 @@ export interface Records {
    */
   openBlob(blob: string, range?: { readonly start: number; readonly end: number }): Promise<BlobContent>;
 
+  /**
+   * Has index rows made anew: of all, of a type, or of all that a posted SearchParameter is for.
+   *
+   * @returns id by which `deferred` tells how far it is
+   * @throws  Refusal 403; 404, 410, 422; 429
+   */
+  reindex(caller: Caller, wanted: { readonly type?: string; readonly parameter?: string }): Promise<string>;
+  /** Makes the definitions those of now: what is unknown to them may be known to another process. */
+  refreshDefinitions(): Promise<void>;
+
   readonly deferred: Deferred;
 }
 

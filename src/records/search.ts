@@ -2,6 +2,7 @@
 import { demand } from '../access/access.ts';
 import { parseKeepingNumbers } from '../fhir/json.ts';
 import { refusal } from '../fhir/outcome.ts';
+import { postedIn } from '../search/posted.ts';
 import type { SearchRequest } from '../search/request.ts';
 import { widened } from '../search/widen.ts';
 import { instantOf } from '../store/pool.ts';
@@ -9,6 +10,7 @@ import { cutPage } from '../store/read/page.ts';
 import { containerTypes } from '../store/search/contained.ts';
 import { snapshotNow } from '../store/search/snapshot.ts';
 import type { Included } from '../store/search/versions.ts';
+import { demandAnswering } from './answering.ts';
 import { checkEpoch } from './callers.ts';
 import { followByUrl } from './canonicals.ts';
 import { changedPage } from './changed.ts';
@@ -36,6 +38,7 @@ export async function search(
   request: SearchRequest,
 ): Promise<SearchPage> {
   const { store, callers } = setting;
+  demandAnswering(setting.definitions, postedIn(request));
   const position = request.after === undefined ? {} : readPosition(store.catalog, request.after);
   const parts = await inhabited(setting, await partsOf(setting, caller, request));
   const page =

@@ -4,6 +4,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { clinicalDate } from '../fhir/clinical-date.ts';
+import { nameOf } from '../fhir/definitions.ts';
 import type { SearchValue } from '../fhir/extract.ts';
 import { fold } from '../fhir/fold.ts';
 import { invalid, type Refusal } from '../fhir/outcome.ts';
@@ -85,10 +86,10 @@ function sortValue(
 ): string | number | null {
   if (key.by === '_lastUpdated') return updated;
   if (key.by === '_id') return id;
-  const code = 'parameter' in key ? key.parameter.code : clinical;
+  const name = 'parameter' in key ? nameOf(key.parameter) : clinical;
   let best: string | number | null = null;
   for (const { parameter, value } of values) {
-    if (parameter.code !== code) continue;
+    if (nameOf(parameter) !== name) continue;
     const own = scalarOf(value, key.descending);
     if (own === null) continue;
     if (best === null || (key.descending ? own > best : own < best)) best = own;

@@ -71,9 +71,36 @@ export function readFilter(grammar: Grammar, type: string, name: string, value: 
     throw parameterFault(name, 'holds a "\\" that escapes nothing: as itself it is written "\\\\"');
   const values = alternatives(value);
   demandFew(code, values, LISTED.has(parameter.type) ? MAX_LISTED : MAX_VALUES);
+  demandTaken(grammar, parameter, modifier, values);
   return modifier === undefined
     ? readPlain(grammar, type, parameter, values)
     : readModified(grammar, type, parameter, modifier, values);
+}
+
+/** What a posted parameter says of itself: that is all that it takes. */
+function demandTaken(
+  { definitions }: Grammar,
+  { code, posted, modifiers, multipleOr, comparators }: SearchParameter,
+  modifier: string | undefined,
+  values: readonly string[],
+): void {
+  if (posted === undefined) return;
+  if (values.length > 1 && multipleOr === false)
+    throw parameterFault(code, 'takes one value, and no list (SearchParameter.multipleOr)');
+  const name = modifier !== undefined && definitions.isResourceType(modifier) ? '[type]' : modifier;
+  if (name !== undefined && modifiers && !modifiers.includes(name))
+    throw unsupported(
+      code,
+      `has the modifier ":${short(name)}", which its SearchParameter does not list: possible are ${modifiers.map((one) => `:${one}`).join(', ') || 'none'}`,
+    );
+  // Without a prefix a value is to be equal, which is always possible.
+  const prefix =
+    comparators && values.map((one) => one.slice(0, 2)).find((two) => /^(?!eq)[a-z]{2}$/.test(two));
+  if (prefix && !comparators.includes(prefix))
+    throw unsupported(
+      code,
+      `has the prefix ${prefix}, which its SearchParameter does not list: possible are ${comparators.join(', ') || 'none'}`,
+    );
 }
 
 function readPlain(
@@ -188,6 +215,10 @@ export function modifiersOf(
   if (parameter.type === 'reference' && !hasHierarchy(definitions, parameter)) without.add('above');
   return ['missing', ...own.filter((modifier) => !without.has(modifier))];
 }
+
+/** All modifiers that a parameter of a type may have. */
+export const allModifiersOf = (type: SearchParameter['type']): readonly string[] =>
+  type === 'composite' ? [] : ['missing', ...MODIFIERS[type]];
 
 function readModified(
   grammar: Grammar,

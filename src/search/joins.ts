@@ -27,6 +27,12 @@ export function chainFilter(
     throw parameterFault(name, `is a chain, and ${parameter.code} is no reference but a ${parameter.type}`);
   if (!canFollow(definitions, type, parameter))
     throw unsupported(name, 'is a chain through a part of the references of an element: it is not supported');
+  const next = /^[^.:]+/.exec(name.slice(name.indexOf('.') + 1))?.[0] ?? '';
+  if (parameter.chains && !parameter.chains.includes(next))
+    throw unsupported(
+      name,
+      `goes on by ${short(next)}, which its SearchParameter does not list: possible are ${parameter.chains.join(', ') || 'none'}`,
+    );
   const possible = targetsOf(definitions, type, parameter);
   if (modifier !== undefined && !possible.includes(modifier))
     throw parameterFault(name, `cannot lead to ${short(modifier)}: possible are ${possible.join(', ')}`);

@@ -1,5 +1,5 @@
 /** A query string becomes a typed request, or is refused with what is wrong and what is possible (R4 search.html). */
-import type { Definitions } from '../fhir/definitions.ts';
+import type { Definitions, SearchParameter } from '../fhir/definitions.ts';
 import { parameterFault, short, tooCostly, UnknownParameter, unsupported } from './faults.ts';
 import { readFilter } from './filter.ts';
 import { isInclude, readInclude } from './include.ts';
@@ -143,6 +143,7 @@ function readRequest(
     } else {
       const filter = filterOf(grammar, type, name, value, lenient);
       if (!filter) continue;
+      demandOnce(filter, request.filters);
       request.filters.push(filter);
       values += valuesIn(filter);
       if (request.filters.length > MAX_FILTERS)
@@ -171,6 +172,18 @@ function filterOf(
     if (lenient && !fault.inValue) return undefined;
     throw fault.refusal(fault.inValue ? [] : RESULT_PARAMETERS);
   }
+}
+
+/** What a posted parameter says of itself (SearchParameter.multipleAnd). */
+function demandOnce(filter: Filter, before: readonly Filter[]): void {
+  const posted = postedOf(filter);
+  if (posted?.multipleAnd === false && before.some((one) => postedOf(one) === posted))
+    throw parameterFault(posted.code, 'stands twice: give it once (SearchParameter.multipleAnd)');
+}
+
+function postedOf(filter: Filter): SearchParameter | undefined {
+  if (filter.kind === 'not') return postedOf(filter.filter);
+  return 'parameter' in filter && filter.parameter.posted !== undefined ? filter.parameter : undefined;
 }
 
 /** What is looked up by one array, however long it is. */

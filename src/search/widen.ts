@@ -63,6 +63,9 @@ function wider(definitions: Definitions, type: string, filter: Filter): readonly
       return [{ kind: 'missing', parameter: filter.parameter, missing: false }];
     case 'composite': {
       if (!isWider(type, filter)) return [filter];
+      // A posted one may be of other elements than its parts are: it has a value, and which is judged.
+      if (filter.parameter.posted !== undefined)
+        return [{ kind: 'missing', parameter: filter.parameter, missing: false }];
       const parts = componentsOf(definitions, type, filter.parameter);
       const known = new Set(definitions.searchParameters(type).map(({ url }) => url));
       const each = filter.values.map((value) =>

@@ -9,6 +9,8 @@ import { codeKey, ofTypeKey, pairKey, systemKey, tokenKey, unitKey, uriKey } fro
 
 /** The rows of one resource. Keys are flat: high and low halves by turns. */
 export interface IndexRow {
+  /** of what it was indexed by: `PostedSet.version` */
+  readonly parameters: number;
   /** numbers of the patients of its parameter `patient`, the first of which leads; of a Patient its own */
   readonly patients: readonly number[];
   /** milliseconds; null without a clinical date */

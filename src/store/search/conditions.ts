@@ -16,7 +16,7 @@ import { referenceCondition, referenceIdentifierCondition } from './references.t
 import { hasOneOf, type Judged, or, type Setting } from './setting.ts';
 import type { Sql } from './sql.ts';
 import { ofTypeCondition, tokenCondition } from './tokens.ts';
-import { compositeCondition, valueCondition } from './value-rows.ts';
+import { compositeCondition, valueCondition, valuedCondition } from './value-rows.ts';
 import { stringCondition, uriCondition } from './values.ts';
 import { indexedWordsCondition, wordsCondition } from './words.ts';
 
@@ -36,6 +36,8 @@ export function condition(sql: Sql, filter: Judged, setting: Setting): string {
       return indexedWordsCondition(sql, filter, setting);
     case 'rids':
       return `${row}.rid = any (${sql.bind(filter.rids)}::bigint[])`;
+    case 'valued':
+      return valuedCondition(sql, filter.filter, setting);
     case 'id':
       return `${row}.rid in (select rid from resource where type = ${sql.bind(setting.typeNumber(type))} and id = any (${sql.bind(filter.ids)}))`;
     case 'updated': {
@@ -54,7 +56,7 @@ export function condition(sql: Sql, filter: Judged, setting: Setting): string {
       const key = keyText(keys.parameter(type, filter.parameter));
       const v = sql.alias();
       const either = or(filter.values.map((value) => dateCondition(sql, value, `${v}.low`, `${v}.high`)));
-      return `${row}.rid in (select ${v}.rid from value_date ${v} where ${v}.key = ${sql.bind(key)} and ${either})`;
+      return `exists (select from value_date ${v} where ${v}.rid = ${row}.rid and ${v}.key = ${sql.bind(key)} and ${either})`;
     }
     case 'number':
     case 'quantity':
