@@ -7,7 +7,7 @@ import { understood } from '../http/understood.ts';
 import type { Caller, Stored } from '../records/records.ts';
 import { parseSearch } from '../search/parse.ts';
 import type { Parameter } from '../search/query-string.ts';
-import { effectiveOf } from './lastn.ts';
+import { effectiveOf } from './groups.ts';
 import type { Measurement } from './statistics.ts';
 
 export interface Collecting {

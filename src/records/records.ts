@@ -244,11 +244,11 @@ export interface Records {
   /** @throws Refusal 404, 410 */
   everything(caller: Caller, request: EverythingRequest): Promise<Everything>;
   /**
-   * A Composition, and after it all that it refers to here.
+   * A Composition, then what it refers to, then what these refer to in turn; none twice, read as they are taken.
    *
-   * @throws Refusal 403; 404, 410; 422 where something of it is not here
+   * @throws Refusal 403; 404, 410; 422 where something that it refers to is not here, or it is too much
    */
-  document(caller: Caller, id: string): Promise<readonly Stored[]>;
+  document(caller: Caller, id: string): Promise<AsyncIterable<readonly Stored[]>>;
 
   /** One entry of a batch, by itself. */
   carryOut(caller: Caller, entry: Entry): Promise<Outcome>;
