@@ -106,7 +106,8 @@ function scalarOf(value: SearchValue, descending: boolean): string | number | nu
     case 'date':
     case 'number':
     case 'quantity':
-      return descending ? value.high : value.low;
+      // An open end is kept in places as JSON, which has no infinity.
+      return Math.max(-Number.MAX_VALUE, Math.min(descending ? value.high : value.low, Number.MAX_VALUE));
     case 'uri':
       return value.uri;
     case 'reference':

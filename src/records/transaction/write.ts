@@ -100,6 +100,11 @@ export async function writeAll(
         ).catch((fault) => {
           throw danglingIn(steps, decisions, placesOf, fault) ?? fault;
         });
+  // The labels of all, before the first stops the attempt: the next attempt keeps every one.
+  for (const [i, { step }] of changes.entries()) {
+    const { status, labels } = done.changed[i] as Changed;
+    if (status === 'labels') step.labels = labels as string;
+  }
   for (const [i, { step, change }] of changes.entries())
     checkChanged(step, decisions, change, done.changed[i] as Changed);
   await inTurns([...fresh], (step) => {
@@ -262,12 +267,9 @@ function checkChanged(
   step: Step,
   decisions: Decisions,
   change: Change,
-  { status, version, existed, labels }: Changed,
+  { status, version, existed }: Changed,
 ): void {
-  if (status === 'labels') {
-    step.labels = labels as string;
-    throw new Again();
-  }
+  if (status === 'labels') throw new Again();
   if (status !== 'other version') return;
   const { type, id, fresh, revives } = decisions.get(step) as Decision;
   if (fresh || revives !== undefined || wasLookedUp(step)) throw new Again();

@@ -22,9 +22,9 @@ beforeAll(async () => {
 afterAll(() => app.close());
 
 /** The ids over all pages. */
-async function ids(query: string): Promise<string> {
+async function ids(query: string, type = 'Patient'): Promise<string> {
   let found = '';
-  for (let url: string | undefined = `/Patient?${query}`; url; ) {
+  for (let url: string | undefined = `/${type}?${query}`; url; ) {
     const { body }: { body: Bundle } = await app.send('get', url).expect(200);
     for (const { resource } of body.entry ?? []) found += resource?.id;
     const next: string | undefined = (body.link ?? []).find(
@@ -51,6 +51,26 @@ describe('R4 search.html#sort', () => {
     // equal ones ("adams") in either order, as long as it lasts
     expect(whole.replace('eb', 'be')).toBe(order.replace('eb', 'be'));
     for (const count of [1, 2, 3]) expect(await ids(`${query}&_count=${count}`)).toBe(whole);
+  });
+
+  test('a range without an end is before or after all others, on any pages', async () => {
+    const periods = [{ end: '2020' }, { start: '2019', end: '2021' }, { start: '2018' }, undefined];
+    for (const [i, period] of periods.entries())
+      await app
+        .send('put', `/Encounter/${'wxyz'[i]}`)
+        .type('application/fhir+json')
+        .send({
+          resourceType: 'Encounter',
+          id: 'wxyz'[i],
+          status: 'finished',
+          class: { code: 'AMB' },
+          location: [{ location: { display: 'there' }, period }],
+        })
+        .expect(201);
+    for (const count of [1, 2, 20]) {
+      expect(await ids(`_sort=location-period,_id&_count=${count}`, 'Encounter')).toBe('wyxz');
+      expect(await ids(`_sort=-location-period,_id&_count=${count}`, 'Encounter')).toBe('yxwz');
+    }
   });
 
   test('_total counts all, whatever the page', async () => {
