@@ -93,10 +93,15 @@ function statement(
         searchParam: ofAllTypes(definitions),
         ...operationsOf(context, routes),
         interaction: SYSTEM.filter((code) => names.has(code) || code === 'batch').map((code) => ({ code })),
+        compartment: [...definitions.compartments].map(compartmentUrl),
       },
     ],
   };
 }
+
+/** The standard's CompartmentDefinition of a type. */
+const compartmentUrl = (type: string): string =>
+  `http://hl7.org/fhir/CompartmentDefinition/${type.charAt(0).toLowerCase()}${type.slice(1)}`;
 
 const SYSTEM = ['transaction', 'batch', 'search-system', 'history-system'] as const;
 const TYPE = [

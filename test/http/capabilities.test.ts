@@ -180,6 +180,11 @@ test('each listed include and revinclude is taken, and others are 400', async ()
   expect(await notAnswered(wrong, 400)).toEqual([]);
 });
 
+test('R4 compartmentdefinition.html: all five compartments are listed', () => {
+  const names = (rest.compartment ?? []).map((url) => url.slice(url.lastIndexOf('/') + 1)).sort();
+  expect(names).toEqual(['device', 'encounter', 'patient', 'practitioner', 'relatedPerson']);
+});
+
 test('what is listed for all types is taken by a search of the system', async () => {
   const listed = rest.searchParam as Listed[];
   const values: Readonly<Record<string, string>> = {

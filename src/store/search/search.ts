@@ -136,6 +136,11 @@ export function makeSearcher(
       );
       if (tried.length >= limit || walk.rest.length === 0) return matches(tried);
     }
+    if (walk.selective && (byDate || !narrow) && (await plans.isReferredByMany(request, walk))) {
+      const often = byDate ? walkStatement : updatedStatement;
+      const tried = await query(often(walk, after, limit, PATIENCE));
+      if (tried.length >= limit) return matches(tried);
+    }
     return matches(await query(sortStatement(walk, after, limit)));
 
     function order(column: string, rid: string): string {
