@@ -2,7 +2,7 @@
  * Who is asking, remembered for as long as nothing that decides about access has changed: whatever is read or
  * written reads the epoch along, and a caller of an older one is judged anew.
  */
-import { type Access, readScopes } from '../access/access.ts';
+import { type Access, accessOf } from '../access/access.ts';
 import { Refusal, refusal } from '../fhir/outcome.ts';
 import type { Claim } from '../jobs/job.ts';
 import { cache } from '../store/cache.ts';
@@ -53,7 +53,7 @@ export function makeCallers(executor: Executor, isResourceType: (name: string) =
       return undefined;
     }
     const { number, scope, expires, epoch } = row;
-    const caller = { agent: number, access: readScopes(scope, isResourceType), epoch };
+    const caller = { agent: number, access: accessOf(scope, isResourceType), epoch };
     byToken.set(token, { caller, token, expires });
     tokens.set(caller, token);
     return caller;
@@ -72,7 +72,7 @@ export function makeCallers(executor: Executor, isResourceType: (name: string) =
 
   async function ofJob(job: Claim | undefined, agent: number): Promise<Caller | undefined> {
     const row = await lookUpTokenNumber(executor, agent);
-    return row && { agent, access: readScopes(row.scope, isResourceType), epoch: row.epoch, job };
+    return row && { agent, access: accessOf(row.scope, isResourceType), epoch: row.epoch, job };
   }
 
   async function renew(caller: Caller): Promise<Caller> {

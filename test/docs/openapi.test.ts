@@ -69,7 +69,7 @@ function fhirRoutes(): string[] {
     log,
     version: '0',
   };
-  return Object.entries(makeRoutes(context, makeOperations(context))).flatMap(([pattern, methods]) =>
+  return Object.entries(makeRoutes(context, makeOperations(context), nothing)).flatMap(([pattern, methods]) =>
     Object.keys(methods).map((method) => `${method} ${written(`/fhir${pattern === '/' ? '' : pattern}`)}`),
   );
 }
