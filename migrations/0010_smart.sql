@@ -29,6 +29,17 @@ create table account_link (
   used    timestamptz
 );
 
+-- Keys on a person's own devices, that sign in instead of a password (WebAuthn).
+create table passkey (
+  id      bytea primary key,              -- as its device calls it
+  account uuid not null references account,
+  key     bytea not null,                 -- SubjectPublicKeyInfo
+  counter bigint not null,                -- rises with each use, where its device counts
+  created timestamptz not null default now(),
+  used    timestamptz
+);
+create index passkey_account on passkey (account);
+
 -- Failed attempts to sign in, by account and by address. Kept here so that a restart forgives nothing.
 create table attempt (
   key      text primary key,

@@ -18,7 +18,8 @@ export function adapted(form: URLSearchParams): URLSearchParams {
   // It takes offline_access away where the person is not sure to be asked. Here they always are.
   if (scopes.includes('offline_access') && form.get('prompt') === null) params.set('prompt', 'consent');
   // It would answer in the fragment; SMART knows `code` only, whose errors are in the query.
-  if (form.get('response_type') !== 'code' && form.get('response_mode') === null)
+  const isPushed = form.has('request_uri');
+  if (!isPushed && form.get('response_type') !== 'code' && form.get('response_mode') === null)
     params.set('response_mode', 'query');
   return params;
 }

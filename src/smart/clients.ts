@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { ClientMetadata } from 'oidc-provider';
 import type pg from 'pg';
 import { readScope } from '../access/scopes.ts';
-import { run } from '../store/pool.ts';
+import { instantOf, run } from '../store/pool.ts';
 import { endGrants } from './grants.ts';
 import { faultOfUrl, type KeySets, keysIn, type PublicJwk } from './jwks.ts';
 import { hashOf, newSecret } from './secrets.ts';
@@ -196,8 +196,12 @@ function clientOf(row: readonly unknown[]): Found {
   const [id, name, type, redirectUris, scope, jwksUri, launchUri, logoUri, introspects, created, disabled] =
     row;
   const [secret, jwks] = row.slice(11);
-  const all = { id, name, type, redirectUris, scope, jwksUri, launchUri, logoUri, introspects, created };
-  const given = Object.entries({ ...all, disabled }).filter(([, value]) => value !== null);
+  const all = { id, name, type, redirectUris, scope, jwksUri, launchUri, logoUri, introspects };
+  const times = {
+    created: instantOf(created as string),
+    disabled: disabled === null ? null : instantOf(disabled as string),
+  };
+  const given = Object.entries({ ...all, ...times }).filter(([, value]) => value !== null);
   return { ...(Object.fromEntries(given) as unknown as Client), secret, jwks } as Found;
 }
 

@@ -10,6 +10,7 @@ import type { Grammar } from '../search/parameters.ts';
 import type { Accounts } from './accounts.ts';
 import type { Clients } from './clients.ts';
 import type { Keys } from './keys.ts';
+import type { Passkeys } from './passkeys.ts';
 import type { Patients } from './patients.ts';
 
 export interface SmartContext {
@@ -23,6 +24,7 @@ export interface SmartContext {
   readonly grammar: Grammar;
   readonly accounts: Accounts;
   readonly clients: Clients;
+  readonly passkeys: Passkeys;
   readonly patients: Patients;
   readonly log: Logger;
   /** as of the keys in force: never kept */

@@ -44,6 +44,9 @@ export function pagePolicy(target?: string): string {
   return [
     "default-src 'none'",
     "style-src 'self'",
+    // passkeys, where a browser has them
+    "script-src 'self'",
+    "connect-src 'self'",
     "base-uri 'none'",
     "frame-ancestors 'none'",
     `form-action 'self'${target ? ` ${originOf(target)}` : ''}`,

@@ -11,11 +11,11 @@ import { isOurs, readForm, redirect, sendPage } from './forms.ts';
 import { endGrants, type LaunchContext, setContext } from './grants.ts';
 import { consumeLaunch, findLaunch } from './launches.ts';
 import { type Choice, consentPage, type LaunchPage, patientPage } from './pages/consent.ts';
-import { errorPage } from './pages/error.ts';
 import { signInPage } from './pages/sign-in.ts';
 import type { PatientView } from './patients.ts';
 import { permitted } from './scopes.ts';
 import { isStamp, stampOf } from './secrets.ts';
+import { methodsOf, signInBy } from './session.ts';
 import { type Category, categoriesOf, describe, narrowed } from './words.ts';
 
 type Details = Awaited<ReturnType<Provider['interactionDetails']>>;
@@ -123,7 +123,7 @@ async function signIn(
   form: URLSearchParams,
 ): Promise<void> {
   const username = form.get('username') ?? '';
-  const signedIn = await context.accounts.signIn(username, form.get('password') ?? '', visit.address);
+  const signedIn = await signInBy(context, form, visit.address);
   if (!signedIn.account) {
     context.log.info({ event: 'sign-in refused', waits: signedIn.wait > 0 }, 'sign-in');
     return showSignIn(context, visit, details, { username, ...faultOfSignIn(signedIn.wait) });
@@ -136,7 +136,7 @@ async function signIn(
       status: 409,
     });
   context.log.info({ event: 'signed in', account: id }, 'sign-in');
-  const login = { accountId: id, amr: ['pwd'] };
+  const login = { accountId: id, amr: methodsOf(form) };
   await context
     .provider()
     .interactionFinished(visit.request, visit.response, { login }, { mergeWithLastSubmission: false });
@@ -334,9 +334,4 @@ async function encounterOf(
 ): Promise<string | undefined> {
   const offered = await encountersFor(context, launching);
   return offered?.find(({ id }) => id === form.get('encounter'))?.id;
-}
-
-/** The page where an interaction cannot be found: too old, of another browser, or finished. */
-export function showLost({ root }: SmartContext, { response }: Visit, fault: errors.OIDCProviderError): void {
-  sendPage(response, fault.statusCode, errorPage(root, 'session_not_found', fault.error_description));
 }

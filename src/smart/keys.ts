@@ -71,7 +71,8 @@ export async function loadKeys(
         text: 'update smart_key set value = $2 where kid = $1',
         values: [kid, box?.seal(value)],
       });
-    await executor.query({ text: 'delete from smart_key where kid = any($1)', values: [gone] });
+    if (gone.length > 0)
+      await executor.query({ text: 'delete from smart_key where kid = any($1)', values: [gone] });
     return [...known.filter(({ kid }) => !gone.includes(kid)), ...made];
   });
   const opened = kept.map((one) => ({ ...one, value: openedBy(box, one) }));

@@ -1,5 +1,5 @@
 /** Opens the authorization server over records and a migrated database. */
-import { Provider } from 'oidc-provider';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import type { Definitions } from '../fhir/definitions.ts';
@@ -8,20 +8,19 @@ import { endpointsOf } from '../http/issuer.ts';
 import type { Records } from '../records/records.ts';
 import type { Pools } from '../store/pool.ts';
 import { type Accounts, makeAccounts } from './accounts.ts';
-import { sweep } from './adapter.ts';
 import { type Clients, isLoopback, makeClients } from './clients.ts';
-import type { SmartContext } from './context.ts';
 import { discovery } from './discovery.ts';
+import { invite } from './invitations.ts';
 import { makeKeySets } from './jwks.ts';
 import { type Keys, loadKeys } from './keys.ts';
+import type { SmartServer } from './make.ts';
+import { makePasskeys } from './passkeys.ts';
 import { makePatients, type Patients } from './patients.ts';
-import { makeProvider } from './provider.ts';
-import { invite } from './register.ts';
-import { type Handle, makeHandle } from './server.ts';
+import { sweep } from './sweep.ts';
 
 export interface Smart {
   /** what comes under /auth */
-  readonly handle: Handle;
+  readonly handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
   /** what it says of itself */
   readonly configuration: Readonly<Record<string, unknown>>;
   readonly accounts: Accounts;
@@ -44,45 +43,50 @@ export interface SmartOptions {
 
 const HOUR = 3_600_000;
 
-/** @throws Error in one line where the keys are sealed under another SECRET_KEY */
+/**
+ * Opens what is needed at once. oidc-provider, which takes a quarter of a second to load, and all that leans on it comes with
+ * the first request.
+ *
+ * @throws Error in one line where the keys are sealed under another SECRET_KEY
+ */
 export async function openSmart({ config, definitions, records, pools, log }: SmartOptions): Promise<Smart> {
   const { fixed: pool, transacting } = pools;
   const endpoints = endpointsOf({ config });
   const grammar = { definitions, baseUrl: endpoints.fhir };
   const local = isLoopback(new URL(config.baseUrl).hostname);
+  let server: Promise<SmartServer> | undefined;
+  let assertion: SmartServer['assertion'] | undefined;
   const clients = makeClients({
     pool,
     transacting,
     isResourceType: definitions.isResourceType,
     keySets: makeKeySets({ local }),
     local,
-    assertion: () => Provider.ctx?.oidc?.params?.client_assertion as string | undefined,
+    assertion: () => assertion?.(),
     warn: (client, fault) =>
       log.warn({ client, fault: fault.message }, 'could not fetch the keys of a client'),
   });
-  const accounts = makeAccounts(pool, transacting);
-  const failed = (fault: unknown) => log.error({ fault: tracesOf(fault) }, 'failed');
-  const patients = makePatients(records, grammar);
-  const made = { pool, transacting, endpoints, grammar, accounts, clients, failed };
-
   let keys: Keys = await loadKeys(transacting, config.secretKey);
-  let provider = makeProvider(made, keys);
-  let respond = provider.callback();
-  async function turnKeys(now?: number): Promise<void> {
-    const newer = await loadKeys(transacting, config.secretKey, now);
-    if (JSON.stringify(newer) === JSON.stringify(keys)) return;
-    keys = newer;
-    provider = makeProvider(made, newer);
-    respond = provider.callback();
-  }
-
-  const context: SmartContext = {
-    ...{ config, endpoints, pool, transacting, records, grammar, accounts, clients, patients, log },
+  const accounts = makeAccounts(pool, transacting);
+  const { hostname, origin } = new URL(endpoints.issuer);
+  const passkeys = makePasskeys(pool, accounts, { id: hostname, origin }, () => keys.stamps);
+  const patients = makePatients(records, grammar);
+  const context = {
+    ...{ config, endpoints, pool, transacting, records, grammar, accounts, clients, passkeys, patients, log },
     root: new URL(endpoints.issuer).pathname,
-    provider: () => provider,
-    respond: (request, response) => respond(request, response),
     keys: () => keys,
   };
+
+  async function load(): Promise<SmartServer> {
+    const made = (await import('./make.ts')).makeServer(context);
+    assertion = made.assertion;
+    return made;
+  }
+  async function turnKeys(now?: number): Promise<void> {
+    const newer = await loadKeys(transacting, config.secretKey, now);
+    // The same object means that nothing has changed.
+    if (JSON.stringify(newer) !== JSON.stringify(keys)) keys = newer;
+  }
   const hourly = setInterval(() => {
     if (config.readOnly) return;
     Promise.all([turnKeys(), sweep(pool)]).catch((fault) =>
@@ -90,12 +94,15 @@ export async function openSmart({ config, definitions, records, pools, log }: Sm
     );
   }, HOUR).unref();
   return {
-    handle: makeHandle(context),
+    async handle(request, response) {
+      server ??= load();
+      await (await server).handle(request, response);
+    },
     configuration: discovery(endpoints),
     accounts,
     clients,
     patients,
-    invite: () => invite(context),
+    invite: () => invite(pool),
     turnKeys,
     close: () => clearInterval(hourly),
   };

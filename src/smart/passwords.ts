@@ -1,5 +1,5 @@
 /** Passwords, by argon2id (RFC 9106) as OWASP advises: 19 MiB, two passes, one lane. */
-import { argon2, randomBytes, timingSafeEqual } from 'node:crypto';
+import crypto, { randomBytes, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 
 const COST = { memory: 19_456, passes: 2, parallelism: 1 };
@@ -44,10 +44,14 @@ export async function isPassword(password: string, kept: string | undefined): Pr
   return timingSafeEqual(derived, hash);
 }
 
-const hashed = promisify(argon2);
+/** Node has argon2 from 24.7 on. */
+export const hasPasswords = 'argon2' in crypto;
 
 /** On a thread of the pool, so that others go on. Letters that look the same are the same, however they were typed. */
-function derive(password: string, salt: Buffer, cost: typeof COST): Promise<Buffer> {
+async function derive(password: string, salt: Buffer, cost: typeof COST): Promise<Buffer> {
+  if (!hasPasswords)
+    throw new Error('passwords need Node 24.7 or later: run it through npm, which brings it');
+  const hashed = promisify(crypto.argon2);
   const message = Buffer.from(password.normalize('NFKC'));
   return hashed('argon2id', { message, nonce: salt, tagLength: LENGTH, ...cost });
 }

@@ -10,7 +10,8 @@ import { accountPage, tryPage } from './pages/account.ts';
 import { notePage, passwordPage, signInPage } from './pages/sign-in.ts';
 import { SHORTEST } from './passwords.ts';
 import { isStamp, stampOf } from './secrets.ts';
-import { begin, type Visitor, visitorOf } from './session.ts';
+import { begin, methodsOf, signInBy, type Visitor, visitorOf } from './session.ts';
+import { readResponse } from './webauthn.ts';
 import { describe } from './words.ts';
 
 /** Pages to which signing in leads. */
@@ -32,10 +33,10 @@ export function showSignIn(
 export async function signIn(context: SmartContext, visit: Visit, after: string): Promise<void> {
   const form = await formOf(context, visit, 'sign-in');
   const username = form.get('username') ?? '';
-  const signedIn = await context.accounts.signIn(username, form.get('password') ?? '', visit.address);
+  const signedIn = await signInBy(context, form, visit.address);
   if (!signedIn.account)
     return showSignIn(context, visit, after, { username, ...faultOfSignIn(signedIn.wait) });
-  await begin(context, visit, signedIn.account);
+  await begin(context, visit, signedIn.account, methodsOf(form));
   redirect(visit.response, `${context.root}/${AFTER.has(after) ? after : 'account'}`);
 }
 
@@ -55,9 +56,10 @@ export async function showAccount(context: SmartContext, visit: Visit, done?: st
   const visitor = await visitorOf(context, visit);
   if (!visitor) return showSignIn(context, visit, 'account');
   const { account, session, uid } = visitor;
-  const [grants, sessions] = await Promise.all([
+  const [grants, sessions, passkeys] = await Promise.all([
     grantsOf(context.pool, account.id),
     context.accounts.sessions(account.id),
+    context.passkeys.list(account.id),
   ]);
   const apps = grants.map(async ({ id, client, scope, context: about, created }) => {
     const patient = about.patient && (await context.patients.find(account.fhirUser, about.patient));
@@ -72,13 +74,16 @@ export async function showAccount(context: SmartContext, visit: Visit, done?: st
   const text = accountPage({
     root: context.root,
     stamp: stampOf(context.keys().stamps, uid),
-    name: account.name,
-    username: account.username,
+    account,
     apps: await Promise.all(apps),
     sessions: sessions.map(({ id, since }) => ({
       id,
       since: `${new Date(since * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`,
       current: id === session,
+    })),
+    passkeys: passkeys.map(({ id, created, used }) => ({
+      id,
+      says: `since ${created.slice(0, 10)}${used ? `, last used ${used.slice(0, 10)}` : ''}`,
     })),
     done,
   });
@@ -96,20 +101,55 @@ function wordsOf({ grammar }: SmartContext, scope: string): string[] {
   return [...new Set(words)];
 }
 
-/** Ends an app's access or a session. */
+/** Seconds after signing in in which a person may change how they sign in: a session that was left open may not. */
+const FRESH = 15 * 60;
+
+/** Ends an app's access or a session, or changes how the person signs in. */
 export async function change(context: SmartContext, visit: Visit, action: string): Promise<void> {
   const visitor = await visitorOf(context, visit);
   if (!visitor) return showSignIn(context, visit, 'account');
   const form = await formOf(context, visit, visitor.uid);
-  const id = form.get('id') ?? '';
-  if (!/^[0-9a-f]{64}$/.test(id)) throw new errors.InvalidRequest('the form names nothing');
-  const { account } = visitor;
-  if (action === 'revoke') {
-    await endGrants(context.transacting, { hash: id, account: account.id });
-    context.log.info({ event: 'revoked', account: account.id }, 'consent');
-  } else await context.accounts.endSession(account.id, id);
+  const changes = CHANGES[action] as Change;
+  if (changes.fresh && Date.now() / 1000 - visitor.since > FRESH)
+    return showSignIn(context, visit, 'account', { fault: 'Sign in once more to change how you sign in.' });
+  await changes.make(context, visitor, form);
+  context.log.info({ event: action, account: visitor.account.id }, 'account');
   redirect(visit.response, `${context.root}/account`);
 }
+
+interface Change {
+  readonly fresh?: boolean;
+  readonly make: (context: SmartContext, visitor: Visitor, form: URLSearchParams) => Promise<void>;
+}
+
+/** @throws InvalidRequest where the form names nothing */
+function named(form: URLSearchParams): string {
+  const id = form.get('id') ?? '';
+  if (!/^(?:[0-9a-f]{2}){1,1023}$/.test(id)) throw new errors.InvalidRequest('the form names nothing');
+  return id;
+}
+
+const CHANGES: Readonly<Record<string, Change>> = {
+  revoke: {
+    make: ({ transacting }, { account }, form) =>
+      endGrants(transacting, { hash: named(form), account: account.id }),
+  },
+  'sign-out': {
+    make: ({ accounts }, { account }, form) => accounts.endSession(account.id, named(form)),
+  },
+  passkey: {
+    fresh: true,
+    async make({ passkeys }, { account }, form) {
+      const response = readResponse(form.get('passkey'));
+      if (!response || !(await passkeys.add(account, response)))
+        throw new errors.InvalidRequest('this passkey could not be checked: try again');
+    },
+  },
+  'remove-passkey': {
+    fresh: true,
+    make: ({ passkeys }, { account }, form) => passkeys.remove(account.id, named(form)),
+  },
+};
 
 export async function showPassword(context: SmartContext, visit: Visit, link: string): Promise<void> {
   const { root, accounts } = context;

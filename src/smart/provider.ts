@@ -180,9 +180,10 @@ function configurationOf(options: ProviderOptions, keys: Keys): Configuration {
       RefreshToken: (_ctx, token) => (token.scope?.split(' ').includes('offline_access') ? OFFLINE : SESSION),
       Session: SESSION,
     },
-    renderError: (ctx, out) => {
+    renderError: (ctx, out, fault) => {
       ctx.type = 'html';
-      ctx.body = errorPage(pathname, out.error, out.error_description);
+      const name = fault instanceof errors.SessionNotFound ? 'session_not_found' : out.error;
+      ctx.body = errorPage(pathname, name, out.error_description);
     },
   };
 }

@@ -1,27 +1,10 @@
 /** Apps that register themselves (RFC 7591), as far as REGISTRATION allows. */
 import { errors } from 'oidc-provider';
 import { decodeText, readSent } from '../http/body.ts';
-import { run } from '../store/pool.ts';
 import type { ClientType, NewClient } from './clients.ts';
 import type { SmartContext, Visit } from './context.ts';
 import { sendJson } from './forms.ts';
-import { hashOf, newSecret } from './secrets.ts';
-
-const USE_INVITATION = {
-  name: 'smart_use_invitation',
-  text: `update client_invitation set used = now() where hash = $1 and used is null and expires > now() returning true`,
-};
-const KEEP_INVITATION = {
-  name: 'smart_keep_invitation',
-  text: `insert into client_invitation (hash, expires) values ($1, now() + interval '7 days')`,
-};
-
-/** A secret with which one app may register itself, within a week. */
-export async function invite({ pool }: Pick<SmartContext, 'pool'>): Promise<string> {
-  const secret = newSecret();
-  await run(pool, KEEP_INVITATION, [hashOf(secret)]);
-  return secret;
-}
+import { returnInvitation, useInvitation } from './invitations.ts';
 
 /** Metadata that is understood; other members are left out, as RFC 7591 §2 says, and not in the answer. */
 interface Asked {
@@ -60,14 +43,17 @@ export async function register(context: SmartContext, { request, response }: Vis
   const { config, clients, pool } = context;
   const asked = read(decodeText(await readSent(request, 56 * 1024)));
   const client = clientOf(asked);
+  let invitation: string | undefined;
   if (config.registration === 'token') {
     const shown = /^bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
-    const used = shown === undefined ? [] : await run(pool, USE_INVITATION, [hashOf(shown)]);
-    if (used.length === 0)
+    invitation = shown !== undefined && (await useInvitation(pool, shown)) ? shown : undefined;
+    if (invitation === undefined)
       throw new errors.InvalidToken('to register needs an initial access token, of who runs this server');
   }
   const waits = config.registration === 'open';
-  const credentials = await clients.add({ ...client, disabled: waits }).catch((fault: Error) => {
+  const credentials = await clients.add({ ...client, disabled: waits }).catch(async (fault: Error) => {
+    // It made no app: the next try may.
+    if (invitation !== undefined) await returnInvitation(pool, invitation);
     throw new errors.InvalidClientMetadata(fault.message);
   });
   context.log.info({ event: 'registered', client: credentials.client_id, waits }, 'client');

@@ -1,39 +1,22 @@
 /** The authorization server over HTTP: what comes under /auth, and where it goes. */
-import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { join } from 'node:path';
 import { errors } from 'oidc-provider';
 import { Refusal } from '../fhir/outcome.ts';
 import { addressOf } from '../http/address.ts';
 import { Aborted } from '../http/body.ts';
 import { tracesOf } from '../http/faults.ts';
+import { admin } from './admin.ts';
 import { adapted } from './authorize.ts';
 import { brands } from './brands.ts';
 import type { SmartContext, Visit } from './context.ts';
 import { discovery } from './discovery.ts';
+import { STYLE, sendCss, sendDemo, sendPasskeyScript } from './files.ts';
 import { readForm, redirect, sendJson, sendPage, withForm } from './forms.ts';
 import * as interaction from './interaction.ts';
 import { errorPage } from './pages/error.ts';
 import * as people from './people.ts';
 import { register } from './register.ts';
 import * as services from './services.ts';
-
-const CSS = readFileSync(join(import.meta.dirname, 'pages/pages.css'));
-
-/** What apps are asked to look like, where they want to fit in (SMART App Launch 2.2, styling.html). */
-const STYLE = {
-  color_background: '#f5f7f8',
-  color_error: '#9c1c28',
-  color_highlight: '#0b5f7c',
-  color_modal_backdrop: '',
-  color_success: '#17603a',
-  color_text: '#16232b',
-  dim_border_radius: '8px',
-  dim_font_size: '16px',
-  dim_spacing_size: '16px',
-  font_family_body: 'system-ui, sans-serif',
-  font_family_heading: 'system-ui, sans-serif',
-};
 
 const OPEN = { 'Access-Control-Allow-Origin': '*' };
 
@@ -67,7 +50,7 @@ export function makeHandle(context: SmartContext): Handle {
     pin(request, issuer);
     try {
       if (!route) return await provided(context, request, response, at);
-      if (config.readOnly && !route.reads) throw new errors.TemporarilyUnavailable('in maintenance');
+      if (config.readOnly && !route.reads) throw inMaintenance();
       const part = route.path.exec(path)?.[1] ?? '';
       await route.run({ request, response, address }, new URLSearchParams(query), part);
     } catch (thrown) {
@@ -75,7 +58,7 @@ export function makeHandle(context: SmartContext): Handle {
       const fault = faultOf(context, thrown);
       if (response.headersSent) response.destroy();
       else if (route && !route.api)
-        sendPage(response, fault.statusCode, errorPage(root, fault.error, fault.error_description));
+        sendPage(response, fault.statusCode, errorPage(root, nameOf(fault), fault.error_description));
       else sendFault(response, fault);
     } finally {
       const ms = Math.round((performance.now() - started) * 10) / 10;
@@ -135,6 +118,15 @@ function faultOf({ log }: SmartContext, thrown: unknown): errors.OIDCProviderErr
   const fault = new errors.TemporarilyUnavailable('something went wrong on this server');
   return Object.assign(fault, { error: 'server_error', status: 500, statusCode: 500 });
 }
+
+function inMaintenance(): errors.OIDCProviderError {
+  const fault = new errors.TemporarilyUnavailable('this server is in maintenance: try again later');
+  return Object.assign(fault, { status: 503, statusCode: 503 });
+}
+
+/** A name of our own for the page of what has expired, which is an invalid_request to apps. */
+const nameOf = (fault: errors.OIDCProviderError): string =>
+  fault instanceof errors.SessionNotFound ? 'session_not_found' : fault.error;
 
 function sendFault(
   response: ServerResponse,
@@ -205,20 +197,16 @@ function routesOf(context: SmartContext): Route[] {
     ),
     get(/^\/style\.json$/, '/style.json', json(STYLE), open),
     get(/^\/brands\.json$/, '/brands.json', json(brands(endpoints, config)), open),
-    get(
-      /^\/pages\.css$/,
-      '/pages.css',
-      ({ response }) => {
-        response
-          .writeHead(200, {
-            'Content-Type': 'text/css; charset=utf-8',
-            'Content-Length': CSS.length,
-            'Cache-Control': 'max-age=3600',
-          })
-          .end(CSS);
-      },
+    get(/^\/pages\.css$/, '/pages.css', (visit) => sendCss(visit), open),
+    get(/^\/passkey\.js$/, '/passkey.js', (visit) => sendPasskeyScript(visit), open),
+    post(
+      /^\/passkey$/,
+      '/passkey',
+      ({ response }) => sendJson(response, 200, { challenge: context.passkeys.challenge() }),
       open,
     ),
+    get(/^\/demo$/, '/demo', (visit) => sendDemo(context, visit, false), { reads: true }),
+    get(/^\/demo\.js$/, '/demo.js', (visit) => sendDemo(context, visit, true), { reads: true }),
 
     get(/^\/authorize$/, '/authorize', ({ request, response }, query) => {
       request.url = `/authorize?${adapted(query)}`;
@@ -251,8 +239,10 @@ function routesOf(context: SmartContext): Route[] {
     ),
     post(/^\/sign-in$/, '/sign-in', (visit, query) => people.signIn(context, visit, query.get('to') ?? '')),
     get(/^\/account$/, '/account', (visit) => people.showAccount(context, visit)),
-    post(/^\/account\/(revoke|sign-out)$/, '/account/:action', (visit, _query, action) =>
-      people.change(context, visit, action),
+    post(
+      /^\/account\/(revoke|sign-out|passkey|remove-passkey)$/,
+      '/account/:action',
+      (visit, _query, action) => people.change(context, visit, action),
     ),
     get(/^\/password$/, '/password', (visit, query) =>
       people.showPassword(context, visit, query.get('link') ?? ''),
@@ -265,6 +255,18 @@ function routesOf(context: SmartContext): Route[] {
     post(/^\/userinfo$/, '/userinfo', (visit) => services.userinfo(context, visit), open),
     get(/^\/whoami$/, '/whoami', (visit, query) => services.whoami(context, visit, query), open),
     post(/^\/launch$/, '/launch', (visit) => services.launch(context, visit), { api: true }),
+    get(
+      /^\/admin\/(clients|users)$/,
+      '/admin/:what',
+      (visit, _query, part) => admin(context, visit, part),
+      open,
+    ),
+    post(
+      /^\/admin\/((?:clients|users)(?:\/[^/]+\/[a-z]+)?)$/,
+      '/admin/:what/:id/:action',
+      (visit, _query, part) => admin(context, visit, part),
+      { api: true },
+    ),
     ...(endpoints.register
       ? [post(/^\/register$/, '/register', (visit) => register(context, visit), { api: true })]
       : []),

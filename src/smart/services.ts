@@ -12,13 +12,14 @@ import { sendJson } from './forms.ts';
 import type { LaunchContext } from './grants.ts';
 import { keepLaunch } from './launches.ts';
 
+/** For browser apps of any origin. */
 const CORS = {
   'Access-Control-Allow-Origin': '*',
   'Access-Control-Expose-Headers': 'WWW-Authenticate',
 };
 
 /** @throws InvalidToken */
-async function tokenOf({ pool }: SmartContext, { headers }: IncomingMessage): Promise<TokenRow> {
+export async function tokenOf({ pool }: SmartContext, { headers }: IncomingMessage): Promise<TokenRow> {
   const shown = /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
   const token = shown === undefined ? undefined : await lookUpToken(pool, shown);
   if (!token) throw new errors.InvalidToken('no valid access token: send Authorization: Bearer TOKEN');
@@ -115,7 +116,7 @@ async function mayLaunch(
   if (patient !== undefined && !(await patients.find(account.fhirUser, patient))) throw fault;
 }
 
-async function jsonOf(request: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
+export async function jsonOf(request: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
   const text = decodeText(await readSent(request, 56 * 1024));
   try {
     const value: unknown = JSON.parse(text === '' ? '{}' : text);
@@ -124,7 +125,7 @@ async function jsonOf(request: IncomingMessage): Promise<Readonly<Record<string,
   } catch {
     // said below
   }
-  throw new errors.InvalidRequest('a launch is a JSON object');
+  throw new errors.InvalidRequest('the body is a JSON object');
 }
 
 const LETTERS: Readonly<Record<string, Letter>> = {

@@ -20,6 +20,8 @@ export interface TestApp {
   readonly log: string[];
   /** the FHIR base as links are made from it */
   readonly base: string;
+  /** URL of its database */
+  readonly database: string;
   /** A request to a path under the FHIR base, with the token. */
   send(method: 'get' | 'head' | 'post' | 'put' | 'patch' | 'delete' | 'options', path: string): Test;
   close(): Promise<void>;
@@ -52,6 +54,7 @@ export async function startApp(settings: Record<string, string> = {}): Promise<T
     send: (method, path) =>
       request(url)[method](`/fhir${path}`).set('Authorization', `Bearer ${token}`).buffer(true),
     drop: database.drop,
+    database: database.url,
     async close() {
       await app.close();
       await database.drop();

@@ -59,7 +59,7 @@ export class Browser {
    */
   submit({ text, url }: Shown, action: string, fields: Filled = {}): Promise<Shown> {
     const form = [...text.matchAll(/<form\b([^>]*)>(.*?)<\/form>/gs)].find(([, head = '']) =>
-      new RegExp(`action="[^"]*${action}"`).test(head),
+      new RegExp(`method="post" action="[^"]*${action}"`).test(head),
     );
     if (!form) throw new Error(`there is no form ${action} on ${url}: ${text}`);
     const [, head = '', inner = ''] = form;

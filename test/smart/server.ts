@@ -15,7 +15,8 @@ export interface SmartServer extends TestApp {
 
 export async function startSmart(settings: Record<string, string> = {}): Promise<SmartServer> {
   const port = await freePort();
-  const base = `http://127.0.0.1:${port}`;
+  // a name, as passkeys are for one
+  const base = `http://localhost:${port}`;
   const app = await startApp({ PORT: String(port), BASE_URL: base, ...settings });
   const { accounts, clients } = app.app.smart;
   await Promise.all(RESOURCES.map((resource) => put(app, resource)));
@@ -29,7 +30,13 @@ export async function startSmart(settings: Record<string, string> = {}): Promise
     redirectUris,
     launchUri: `${CALLBACK}/launch`,
   });
-  return { ...app, issuer: `${base}/auth`, fhir: `${base}/fhir`, browser: () => new Browser(base) };
+  return {
+    ...app,
+    url: base,
+    issuer: `${base}/auth`,
+    fhir: `${base}/fhir`,
+    browser: () => new Browser(base),
+  };
 }
 
 export async function put(app: TestApp, resource: { resourceType: string; id: string }): Promise<void> {

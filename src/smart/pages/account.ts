@@ -6,8 +6,7 @@ import { alert, page } from './layout.ts';
 export interface AccountPage {
   readonly root: string;
   readonly stamp: string;
-  readonly name: string;
-  readonly username: string;
+  readonly account: { readonly id: string; readonly name: string; readonly username: string };
   readonly apps: readonly {
     readonly id: string;
     readonly name: string;
@@ -16,17 +15,18 @@ export interface AccountPage {
     readonly patient?: string;
   }[];
   readonly sessions: readonly { readonly id: string; readonly since: string; readonly current: boolean }[];
+  readonly passkeys: readonly { readonly id: string; readonly says: string }[];
   readonly done?: string;
 }
 
-export function accountPage({ root, stamp, name, username, apps, sessions, done }: AccountPage): string {
+export function accountPage({ root, stamp, account, apps, sessions, passkeys, done }: AccountPage): string {
   const form = (action: string, id: string, text: string): Html =>
     html`<form method="post" action="${root}/account/${action}"><input type="hidden" name="stamp" value="${stamp}">
 <input type="hidden" name="id" value="${id}"><button>${text}</button></form>`;
   return page(
     root,
     'Your account',
-    html`<p><strong>${name}</strong>, user name ${username}</p>`,
+    html`<p><strong>${account.name}</strong>, user name ${account.username}</p>`,
     done && html`<p class="done" role="status">${done}</p>`,
     html`<h2>Connected apps</h2>
 ${apps.length === 0 && html`<p>None.</p>`}
@@ -42,7 +42,20 @@ ${form('revoke', app.id, 'End access')}</li>`,
       ({ id, since, current }) => html`
 <li><div>since ${since}${current && html` <strong>(here)</strong>`}</div>${form('sign-out', id, 'Sign out')}</li>`,
     )}
-</ul>`,
+</ul>
+<h2>Passkeys</h2>
+${passkeys.length === 0 && html`<p>None. With one you sign in by a finger or a PIN on your device.</p>`}
+<ul class="list">${passkeys.map(
+      ({ id, says }) => html`
+<li><div>${says}</div>${form('remove-passkey', id, 'Remove')}</li>`,
+    )}
+</ul>
+<form method="post" action="${root}/account/passkey" data-passkey="make" data-id="${account.id}"
+  data-name="${account.username}" data-display="${account.name}" hidden>
+<input type="hidden" name="stamp" value="${stamp}"><input type="hidden" name="passkey">
+<button>Add a passkey of this device</button>
+</form>
+<script type="module" src="${root}/passkey.js"></script>`,
   );
 }
 

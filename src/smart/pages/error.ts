@@ -17,6 +17,7 @@ ${says && html`<p class="small">For who makes the app: <code>${error}</code>, ${
 }
 
 const WORDS: Readonly<Record<string, string>> = {
+  temporarily_unavailable: 'This server is in maintenance. Try again later.',
   server_error: 'Something went wrong on this server. Try again, or tell who runs it.',
   invalid_client: 'The app is not known here, or was switched off.',
   invalid_redirect_uri: 'The app asked to be called back at an address that was not agreed with it.',

@@ -1,4 +1,4 @@
-/** What all pages of the authorization server have in common. They need no script, and fit on a phone. */
+/** What all pages of the authorization server have in common. They work without script, and fit on a phone. */
 import { type Html, html, type Part } from './html.ts';
 
 /**

@@ -29,6 +29,11 @@ export function signInPage({ root, action, stamp, app, username, fault, cancel }
   ${autofocus(username !== undefined)}></label>
 <button class="primary">Sign in</button>
 </form>`,
+    html`<form method="post" action="${action}" data-passkey="use" hidden>
+<input type="hidden" name="stamp" value="${stamp}"><input type="hidden" name="passkey">
+<button>Sign in with a passkey</button>
+</form>
+<script type="module" src="${root}/passkey.js"></script>`,
     cancel &&
       html`<form method="post" action="${cancel}"><input type="hidden" name="stamp" value="${stamp}">
 <button>Cancel</button></form>`,
