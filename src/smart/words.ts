@@ -27,7 +27,7 @@ const CATEGORIES: Readonly<Record<string, readonly Category[]>> = {
   Observation: [
     { says: 'laboratory results', token: `${OBSERVATIONS}|laboratory` },
     { says: 'vital signs, such as blood pressure and weight', token: `${OBSERVATIONS}|vital-signs` },
-    { says: 'how I live, such as smoking', token: `${OBSERVATIONS}|social-history` },
+    { says: 'ways of life, such as smoking', token: `${OBSERVATIONS}|social-history` },
     { says: 'answers to questionnaires', token: `${OBSERVATIONS}|survey` },
     { says: 'findings in images', token: `${OBSERVATIONS}|imaging` },
     { says: 'circumstances, such as housing and food', token: `${US_CORE}/us-core-category|sdoh` },
