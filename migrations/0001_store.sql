@@ -18,7 +18,7 @@ create table path (
   name text not null unique
 );
 
--- Which bit of resource_index.present is that of a parameter.
+-- Which bit of resource_index.present is that of a parameter; the code of a posted one is followed by # and its number.
 create table parameter (
   type smallint not null,
   code text not null,
@@ -70,17 +70,17 @@ create index version_history on version (type, updated, rid, version);
 -- new version of it costs an entry in the GIN index for each key: lastUpdated is therefore not in it.
 create table resource_index (
   rid       bigint primary key,
+  extractor integer not null,   -- what made this row and its kin: version of the extractors, then of what was posted
   type      smallint not null,
-  extractor smallint not null,  -- version of the extractors that made this row and its kin
   timeline  smallint not null,  -- the first so many keys have timeline rows
-  tables    smallint not null,  -- where it has value rows: 1 value_number, 2 value_string, 4 value_date
   at        timestamptz,        -- clinical date, as the range [at, until)
   until     timestamptz,
   patients  bigint[] not null,  -- of the parameter `patient`; of a Patient itself; the first leads
   keys      bigint[] not null,  -- hashes of (type, parameter, value); numbers of targets that no parameter finds
   targets   bigint[] not null,  -- edges: the resources referred to, and at which paths
   paths     smallint[] not null,
-  present   varbit not null     -- parameters that it has a value for, by their bits
+  present   varbit not null,    -- parameters that it has a value for, by their bits
+  tables    smallint not null   -- where it has value rows: 1 value_number, 2 value_string, 4 value_date
 );
 -- New keys wait in a short list and go into the index sorted; searches read the list, which at this size they do not feel.
 create index resource_index_keys on resource_index using gin (keys) with (fastupdate = on, gin_pending_list_limit = 128);

@@ -11,6 +11,7 @@ import { loadValidator } from './fhir/validate.ts';
 import { makeSeal } from './http/sealed.ts';
 import { createServer } from './http/server.ts';
 import { openJobs } from './jobs/jobs.ts';
+import { openReindexing } from './jobs/reindexing.ts';
 import { makeOperations } from './operations/table.ts';
 import { openRecords } from './records/open.ts';
 import type { Records } from './records/records.ts';
@@ -67,6 +68,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     const blobs = await openBlobs({ url: config.blobsUrl, folder, keys: config.blobKeys });
     const store = await openStore(pools, definitions, blobs);
     const jobs = openJobs(pool);
+    const reindexing = openReindexing(store, `${config.baseUrl}/fhir`);
     const options = {
       baseUrl: `${config.baseUrl}/fhir`,
       checkReferences: config.references === 'check',
@@ -74,7 +76,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       maxContent: config.maxBody,
       readOnly: config.readOnly,
     };
-    const records = openRecords(store, definitions, validator, options, jobs);
+    const records = openRecords(store, definitions, validator, options, jobs, reindexing);
     const seal = makeSeal(store.catalog.linkKey);
     const context = { config, definitions, records, log, seal, version };
     const smart = await openSmart({ config, definitions, records, pools, log });
@@ -107,7 +109,10 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
         server.listen(config.port, config.host);
         await once(server, 'listening');
         // Another process, or this one later, does what is asked for meanwhile.
-        if (!config.readOnly) jobs.start(perform, log);
+        if (!config.readOnly) {
+          jobs.start(perform, log);
+          reindexing.start(log);
+        }
         return { port: (server.address() as AddressInfo).port };
       },
       issueToken: ({ scope, client, minutes }) => issueToken(pool, { scope, client, seconds: minutes * 60 }),
@@ -117,7 +122,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       async close() {
         clearInterval(sweeping);
         smart.close();
-        await Promise.all([close(), jobs.close(), stopKeeping?.()]);
+        await Promise.all([close(), jobs.close(), reindexing.close(), stopKeeping?.()]);
         await pools.end();
       },
     };

@@ -2,6 +2,7 @@
 import type { ElementDefinitionType, ElementDefinition as Snapshot } from 'fhir/r4.js';
 import type { ElementDefinition, Operation, SearchParameter } from '../../src/fhir/definitions.ts';
 import type { Source } from './source.ts';
+import { tokensOf } from './tokens.ts';
 
 /**
  * An element as written to the file, which every start reads: without its path, which its place says, without
@@ -19,12 +20,13 @@ export interface Reduced {
 }
 
 export function reduceDefinitions(source: Source): Reduced {
+  const elements = reduceElements(source);
   const concrete = [...source.structures.values()].filter(
     (structure) => structure.kind === 'resource' && !structure.abstract,
   );
   return {
     resourceTypes: concrete.map((structure) => structure.name).sort(),
-    elements: reduceElements(source),
+    elements,
     searchParameters: source.searchParameters.map((parameter) => ({
       code: parameter.code,
       type: parameter.type,
@@ -34,6 +36,7 @@ export function reduceDefinitions(source: Source): Reduced {
       url: parameter.url,
       component: parameter.component?.map(({ definition, expression }) => ({ definition, expression })),
       multipleOr: parameter.multipleOr,
+      ...tokensOf(elements, source, parameter),
     })),
     compartments: Object.fromEntries(
       source.compartments.map(({ code, resource = [] }) => [

@@ -42,10 +42,6 @@ export function readSource(root: string): Source {
     return bundle.entry.map((entry) => entry.resource);
   };
   const profiles = [...read('profiles-types.json'), ...read('profiles-resources.json')];
-  const folder = join(root, 'profiles');
-  const own = readdirSync(folder)
-    .filter((file) => file.endsWith('.json'))
-    .map((file): FhirResource => JSON.parse(readFileSync(join(folder, file), 'utf8')));
   const terminology = ['valuesets.json', 'v3-codesystems.json', 'v2-tables.json'].flatMap(read);
 
   const structures = profiles
@@ -59,11 +55,20 @@ export function readSource(root: string): Source {
     searchParameters: read('search-parameters.json')
       .filter((resource) => resource.resourceType === 'SearchParameter')
       .filter(official),
-    operations: [...profiles, ...own].filter((resource) => resource.resourceType === 'OperationDefinition'),
+    operations: [...profiles, ...readOwn(root)].filter(
+      (resource) => resource.resourceType === 'OperationDefinition',
+    ),
     compartments: profiles.filter((resource) => resource.resourceType === 'CompartmentDefinition'),
     valueSets: byUrl(terminology.filter((resource) => resource.resourceType === 'ValueSet')),
     codeSystems: byUrl(terminology.filter((resource) => resource.resourceType === 'CodeSystem')),
   };
+}
+
+/** The project's own definitions. */
+function readOwn(root: string): readonly FhirResource[] {
+  const folder = join(root, 'profiles');
+  const names = readdirSync(folder).filter((name) => name.endsWith('.json'));
+  return names.sort().map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as FhirResource);
 }
 
 function withoutVendorElements(structure: StructureDefinition): StructureDefinition {

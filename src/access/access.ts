@@ -67,6 +67,25 @@ export const isOfSystem = ({ scope }: Access): boolean =>
 /** Whether a scope allows all or nothing of a type. */
 const isEnforced = ({ level, query }: Scope): boolean => level === 'system' && query === undefined;
 
+/**
+ * Whether what he writes of SearchParameters may act, and he may have everything indexed anew. That changes what
+ * everybody finds and what each write costs, so that no leave of a person or an app is enough: it takes the scope
+ * `system/SearchParameter.c` or `.u`, whole and not granular.
+ */
+export function mayDefine({ scope }: Access): boolean {
+  return /(?:^| )system\/(?:\*|SearchParameter)\.(?:c|r?u)[cruds]*(?: |$)/.test(scope);
+}
+
+/** @throws Refusal 403 where he may not */
+export function demandDefining(access: Access): void {
+  if (!mayDefine(access))
+    throw refusal(
+      403,
+      'forbidden',
+      'This access token does not allow to change what resources are indexed by: it needs the scope system/SearchParameter.c or system/SearchParameter.u. A SearchParameter as a draft is only kept',
+    );
+}
+
 const WORDS: Readonly<Record<Letter, string>> = {
   c: 'create',
   r: 'read',

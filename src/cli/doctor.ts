@@ -6,6 +6,7 @@ import type pg from 'pg';
 import type { Config } from '../config.ts';
 import { EXTRACTOR_VERSION } from '../fhir/extract.ts';
 import { connect, nameOf } from '../store/connect.ts';
+import { MOST_SETS } from '../store/index/row.ts';
 import { pending } from '../store/migrate.ts';
 import { type Database, openDatabase } from './database.ts';
 import { configuration, oneLine } from './fault.ts';
@@ -143,11 +144,12 @@ async function database(config: Config, look: Look): Promise<void> {
     });
     await look('index', async () => {
       const { rows } = await connection.query(
-        `select count(*)::int as old from resource_index where extractor <> $1`,
+        `select count(*)::int as old from resource_index where extractor / ${MOST_SETS} <> $1`,
         [EXTRACTOR_VERSION],
       );
       const { old } = rows[0] as { old: number };
-      if (old > 0) throw new Error(`${old} resources are indexed by an older version`);
+      if (old > 0)
+        throw new Error(`${old} resources are indexed by an older version: serve indexes them anew`);
       return { found: `all resources are indexed by extractors of version ${EXTRACTOR_VERSION}` };
     });
   } finally {

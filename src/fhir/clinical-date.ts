@@ -48,5 +48,5 @@ export function clinicalDate(definitions: Definitions, type: string): SearchPara
   const code = CODES[type] ?? 'date';
   return definitions
     .searchParameters(type)
-    .find((parameter) => parameter.code === code && parameter.type === 'date');
+    .find(({ code: own, type: sort, posted }) => own === code && sort === 'date' && posted === undefined);
 }

@@ -1,29 +1,13 @@
-/** What R4 4.0.1 defines, read from the generated file: types and their elements, search parameters, operations. */
+/**
+ * What R4 4.0.1 defines, read from the generated file: types and their elements, search parameters, operations. Posted
+ * SearchParameters come to it (posted-parameters.ts).
+ */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type PostedSet, withPosted } from './posted-parameters.ts';
+import type { SearchParameter } from './search-parameter.ts';
 
-/** A SearchParameter of the standard (R4 searchparameter.html). */
-export interface SearchParameter {
-  readonly code: string;
-  readonly type:
-    | 'number'
-    | 'date'
-    | 'string'
-    | 'token'
-    | 'reference'
-    | 'composite'
-    | 'quantity'
-    | 'uri'
-    | 'special';
-  readonly base: readonly string[];
-  /** FHIRPath; `_text`, `_content` and `_query` have none */
-  readonly expression?: string;
-  readonly target?: readonly string[];
-  readonly url: string;
-  /** Of a composite: urls of its parts and their paths from the composite's expression */
-  readonly component?: readonly { readonly definition: string; readonly expression: string }[];
-  readonly multipleOr?: boolean;
-}
+export { nameOf, type SearchParameter } from './search-parameter.ts';
 
 /** One element of a type (R4 elementdefinition.html), of its snapshot only what the server needs. */
 export interface ElementDefinition {
@@ -79,7 +63,10 @@ export interface Definitions {
    * @param type  resource type, data type, or path of a backbone element (`Observation.component`)
    */
   elements(type: string): ReadonlyMap<string, ElementDefinition>;
-  /** Search parameters of a resource type with those of Resource and DomainResource, sorted by code. */
+  /**
+   * Search parameters of a resource type with those of Resource and DomainResource, sorted by code, as of now: posted
+   * ones are among them when all resources are indexed by them. The same list as long as nothing of it has changed.
+   */
   searchParameters(type: string): readonly SearchParameter[];
   /** Types whose resources have compartments (R4 compartmentdefinition.html). */
   readonly compartments: ReadonlySet<string>;
@@ -89,6 +76,10 @@ export interface Definitions {
    * @param of the type that has the compartment
    */
   compartment(of: string, type: string): readonly string[];
+  /** Those that resources of a type are indexed by: also posted ones that do not answer yet. */
+  indexedBy(type: string): readonly SearchParameter[];
+  /** The posted ones, with what becomes of them. */
+  readonly posted: PostedSet;
   readonly operations: readonly Operation[];
 }
 
@@ -109,8 +100,18 @@ const FILE = join(import.meta.dirname, '../../generated/r4/definitions.json');
  *
  * @throws  Error saying how to make them, where they are missing
  */
-export async function loadDefinitions(): Promise<Definitions> {
-  const written: Written = JSON.parse(await read());
+export async function loadDefinitions(): Promise<OpenDefinitions> {
+  return withPosted(standard(JSON.parse(await read())));
+}
+
+/** Definitions that posted SearchParameters come to and go from. */
+export interface OpenDefinitions extends Definitions {
+  /** From now on these are the posted ones. */
+  adopt(posted: PostedSet): void;
+}
+
+/** What the standard alone defines. */
+function standard(written: Written): Omit<Definitions, 'indexedBy' | 'posted'> {
   const resourceTypes = new Set(written.resourceTypes);
   const byType = new Map(Object.entries(written.elements));
   const compartments = new Map(

@@ -12,7 +12,7 @@ export type { SearchValue } from './extraction/values.ts';
  * Index rows carry the version that wrote them. Raise it with any change of what is extracted, here, in
  * extraction/ or in the parameters: rows of older versions are then written anew in the background.
  */
-export const EXTRACTOR_VERSION = 3;
+export const EXTRACTOR_VERSION = 5;
 
 /** One value of one parameter. */
 export interface Extracted {
@@ -42,12 +42,12 @@ export interface Extractor {
 /** Answered by columns of the row, by full text, by a named query, or by a grammar of their own. */
 const NOT_EXTRACTED = new Set(['_id', '_lastUpdated', '_text', '_content', '_query', '_filter']);
 
-/** Makes the extractor; a type's expressions are compiled when its first resource comes. */
+/** Makes the extractor; a type's expressions are compiled when its first resource comes, and when they have changed. */
 export function compileExtractor(definitions: Definitions): Extractor {
   const byType = new Map<string, CompiledType<Extracted>>();
   const compiled = (type: string): CompiledType<Extracted> => {
     let known = byType.get(type);
-    if (!known) {
+    if (known?.made !== definitions.indexedBy(type)) {
       known = compileType(definitions, type, valueSinks(definitions));
       // names that are no types are not kept: callers may pass on what clients write
       if (definitions.isResourceType(type)) byType.set(type, known);
@@ -72,6 +72,8 @@ export interface CompiledType<T> {
   readonly start: Place<T>;
   readonly parameters: readonly SearchParameter[];
   readonly skipped: readonly Skipped[];
+  /** the list that it was compiled from */
+  readonly made: readonly SearchParameter[];
 }
 
 /** Puts at a cursor what is to be done with a parameter's elements there. */
@@ -86,7 +88,8 @@ export function compileType<T>(definitions: Definitions, type: string, attach: A
   const start = place<T>();
   const parameters: SearchParameter[] = [];
   const skipped: Skipped[] = [];
-  for (const parameter of definitions.searchParameters(type)) {
+  const made = definitions.indexedBy(type);
+  for (const parameter of made) {
     if (NOT_EXTRACTED.has(parameter.code)) continue;
     try {
       const root: Cursor<T> = { place: start, type };
@@ -98,7 +101,7 @@ export function compileType<T>(definitions: Definitions, type: string, attach: A
       skipped.push({ type, code: parameter.code, reason: (fault as Error).message });
     }
   }
-  return { start, parameters, skipped };
+  return { start, parameters, skipped, made };
 }
 
 /** Attaches conversions to search values. Parameters that make the same of one element share the conversion. */
@@ -161,7 +164,8 @@ function compositeSink(
   };
 }
 
-function compileComponent(
+/** @throws Unsupported */
+export function compileComponent(
   definitions: Definitions,
   parameter: SearchParameter,
   expression: string,

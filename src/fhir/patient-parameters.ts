@@ -6,7 +6,7 @@ import type { Definitions } from './definitions.ts';
  * defined as those subjects that are patients. Empty for types without `patient`.
  */
 export function patientParameters(definitions: Definitions, type: string): ReadonlySet<string> {
-  const parameters = definitions.searchParameters(type);
+  const parameters = definitions.searchParameters(type).filter(({ posted }) => posted === undefined);
   const partsOf = (code: string): string[] =>
     (parameters.find((parameter) => parameter.code === code)?.expression ?? '')
       .split('|')

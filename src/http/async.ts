@@ -7,7 +7,7 @@ import { error, operationOutcome, type Refusal, refusal } from '../fhir/outcome.
 import type { JobAnswer } from '../records/records.ts';
 import { answerEmpty, answerJson, answerStream } from './answer.ts';
 import { readSent } from './body.ts';
-import { type Context, type Exchange, fhirBase } from './exchange.ts';
+import { type Context, type Exchange, fhirBase, type Headers } from './exchange.ts';
 import { once } from './parameters.ts';
 
 /** Headers that an interaction reads; the others are about the connection, or say who is asking. */
@@ -35,6 +35,16 @@ export async function defer(context: Context, exchange: Exchange): Promise<void>
   // the log shows the request and its execution under one id
   const headers = { ...kept, 'x-request-id': id };
   const job = await context.records.deferred.add(caller, { method, url, headers }, body);
+  return accepted(context, exchange, job, ['Preference-Applied', 'respond-async']);
+}
+
+/** Answers 202 with the URL at which what is done later is looked at. */
+export async function accepted(
+  context: Context,
+  exchange: Exchange,
+  job: string,
+  headers: Headers = [],
+): Promise<void> {
   const status = statusUrl(context, job);
   const issue = {
     ...error('informational', `This will be done: GET ${status} tells how far it is`),
@@ -43,7 +53,7 @@ export async function defer(context: Context, exchange: Exchange): Promise<void>
   await answerJson(
     exchange,
     202,
-    ['Content-Location', status, 'Preference-Applied', 'respond-async', 'Retry-After', 1],
+    ['Content-Location', status, 'Retry-After', 1, ...headers],
     JSON.stringify(operationOutcome([issue])),
   );
 }
@@ -55,7 +65,8 @@ export async function progress(context: Context, exchange: Exchange): Promise<vo
   const found = isUuid(id) ? await context.records.deferred.look(exchange.caller, id) : undefined;
   if (!found) throw noSuch();
   if (found.state !== 'done') {
-    const told = `${found.state}, asked for ${found.seconds} s ago`;
+    const done = found.percent === undefined ? '' : `, ${found.percent} % done`;
+    const told = `${found.state}${done}, asked for ${found.seconds} s ago`;
     const pause = Math.min(30, 1 + Math.floor(found.seconds / 5));
     return answerEmpty(exchange, 202, ['X-Progress', told, 'Retry-After', pause]);
   }

@@ -49,7 +49,12 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /** What is done at a route; its name is that of R4 valueset-system-restful-interaction or type-restful-interaction. */
 export type Interaction =
-  | { readonly name: string; readonly run: (exchange: Exchange) => void | Promise<void> }
+  | {
+      readonly name: string;
+      readonly run: (exchange: Exchange) => void | Promise<void>;
+      /** it answers 202 by itself, whatever is preferred */
+      readonly later?: boolean;
+    }
   /** done for anybody */
   | { readonly name: string; readonly open: (visit: Visit) => void | Promise<void> };
 

@@ -117,7 +117,8 @@ async function dispatch(
   const exchange = { ...visit, caller: caller! };
   const { defer } = entrance;
   // Clients send the same headers with all of their requests; how far one is, is told at once.
-  if (defer && path.pattern !== '/_async/:id' && prefersAsync(request.headers.prefer)) return defer(exchange);
+  if (defer && path.pattern !== '/_async/:id' && !interaction.later && prefersAsync(request.headers.prefer))
+    return defer(exchange);
   return interaction.run(exchange);
 }
 

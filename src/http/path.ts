@@ -22,7 +22,8 @@ export type Pattern =
   | '/:type/:id'
   | '/:type/:id/_history'
   | '/:type/:id/_history/:version'
-  | '/:type/:id/:member';
+  | '/:type/:id/:member'
+  | '/:type/:id/:member/_search';
 
 /** What a path names; '' for what its pattern does not have. */
 export interface FhirPath {
@@ -69,9 +70,10 @@ export function readPath(text: string, method: string | undefined, definitions: 
     if (length === 4)
       throw refusal(404, 'not-found', `There is no version "${shown(version)}" of ${type}/${id}`);
   }
-  if (length === 3 && history !== undefined && (history === '*' || definitions.isResourceType(history))) {
-    if (definitions.compartments.has(type))
-      return { pattern: '/:type/:id/:member', type, id, version: '', member: history };
+  const isSearch = length === 3 || (length === 4 && version === '_search');
+  if (isSearch && history !== undefined && (history === '*' || definitions.isResourceType(history))) {
+    const pattern = length === 3 ? '/:type/:id/:member' : '/:type/:id/:member/_search';
+    if (definitions.compartments.has(type)) return { pattern, type, id, version: '', member: history };
     throw refusal(
       404,
       'not-supported',

@@ -43,7 +43,11 @@ export interface JobAnswer {
 
 /** How far a job is; `body` and `expires` where it is done. */
 export type JobProgress =
-  | { readonly state: 'waiting' | 'running' /* since it was asked for */; readonly seconds: number }
+  | {
+      readonly state: 'waiting' | 'running' /* since it was asked for */;
+      readonly seconds: number /* where it is known */;
+      readonly percent?: number;
+    }
   | {
       readonly state: 'done';
       readonly answer: JobAnswer;

@@ -1,15 +1,16 @@
 /**
  * DocumentReference/$docref (US Core OperationDefinition docref): a patient's documents of a kind, of care in a time. None
- * is made on demand, so that `on-demand` changes nothing.
+ * is made on demand, so that who asks for such alone (`on-demand=true`) finds nothing.
  */
 import type { CodeableConcept } from 'fhir/r4.js';
 import { invalid } from '../fhir/outcome.ts';
 import { type Context, type Exchange, fhirBase } from '../http/exchange.ts';
-import { answerSearchset } from '../http/searchset.ts';
-import type { SearchPage, Stored } from '../records/records.ts';
+import { answerSearchset, type Found } from '../http/gathered.ts';
+import type { SearchPage } from '../records/records.ts';
 import { escaped } from '../search/escapes.ts';
 import { parseSearch } from '../search/parse.ts';
 import { type Parameter, writeParameters } from '../search/query-string.ts';
+import type { SearchRequest } from '../search/request.ts';
 import { type Arguments, readArguments } from './arguments.ts';
 
 /** The summary of care that is meant where no type is named. */
@@ -25,28 +26,44 @@ export async function docref(context: Context, exchange: Exchange): Promise<void
   const own = queryOf(given);
   const types = typesOf(given);
   const latest = given.text('start') === undefined && given.text('end') === undefined;
-  let found = await find(context, exchange, [...own, ...(types ?? [['type', SUMMARY]])], latest);
-  if (found.length === 0 && !types) found = await find(context, exchange, own, latest);
+  const find = (parameters: readonly Parameter[]) =>
+    firstPage(context, exchange, [...own, ...parameters], latest);
+  let found = await find(types ?? [['type', SUMMARY]]);
+  if (found.page.entries.length === 0 && !types) found = await find([]);
   const query = writeParameters([...given.parameters, ...exchange.format.asked]);
   const url = `${fhirBase(context)}/DocumentReference/$docref?${query}`;
-  const entries = found.map((resource) => ({ resource, mode: 'match' as const }));
-  return answerSearchset(context, exchange, [{ relation: 'self', url }], [entries]);
+  const links = [{ relation: 'self', url }];
+  const entries = given.text('on-demand') === 'true' ? [] : entriesOf(context, exchange, found, latest);
+  return answerSearchset(context, exchange, links, entries);
 }
 
-/** The last where no time is named, else all. */
-async function find(
-  { records, definitions, config }: Context,
+interface FirstPage {
+  readonly request: SearchRequest;
+  readonly page: SearchPage;
+}
+
+/** @param latest where no time is named, only the last is meant */
+async function firstPage(
+  context: Context,
   { caller }: Exchange,
   parameters: readonly Parameter[],
   latest: boolean,
-): Promise<Stored[]> {
+): Promise<FirstPage> {
   const asked: Parameter[] = [...parameters, ['_sort', '-date'], ['_count', latest ? '1' : String(PAGE)]];
-  const request = parseSearch(definitions, 'DocumentReference', asked, `${config.baseUrl}/fhir`);
-  const found: Stored[] = [];
-  for (let page: SearchPage | undefined; ; ) {
-    page = await records.search(caller, { ...request, after: page?.next });
-    found.push(...page.entries);
-    if (latest || page.next === undefined) return found;
+  const request = parseSearch(context.definitions, 'DocumentReference', asked, fhirBase(context));
+  return { request, page: await context.records.search(caller, request) };
+}
+
+/** Each page is read when the one before is taken. */
+async function* entriesOf(
+  { records }: Context,
+  { caller }: Exchange,
+  { request, page: first }: FirstPage,
+  latest: boolean,
+): AsyncGenerator<Found[]> {
+  for (let page = first; ; page = await records.search(caller, { ...request, after: page.next })) {
+    yield page.entries.map((resource) => ({ resource, mode: 'match' }));
+    if (latest || page.next === undefined) return;
   }
 }
 

@@ -2,8 +2,8 @@
 import { rangeOf } from '../fhir/date.ts';
 import { invalid } from '../fhir/outcome.ts';
 import type { Context, Exchange } from '../http/exchange.ts';
+import { answerSearchset, type Found } from '../http/gathered.ts';
 import { pageLinks, readPage } from '../http/page-links.ts';
-import { answerSearchset, type Found } from '../http/searchset.ts';
 import type { Everything, EverythingRequest } from '../records/records.ts';
 import { type Arguments, readArguments } from './arguments.ts';
 

@@ -3,10 +3,11 @@ import type { CodeableConcept, Coding, Observation, ObservationComponent } from 
 import { invalid } from '../fhir/outcome.ts';
 import { parseReference } from '../fhir/reference.ts';
 import { type Context, fhirBase } from '../http/exchange.ts';
+import { understood } from '../http/understood.ts';
 import type { Caller, Stored } from '../records/records.ts';
 import { parseSearch } from '../search/parse.ts';
 import type { Parameter } from '../search/query-string.ts';
-import { effectiveOf } from './lastn.ts';
+import { effectiveOf } from './groups.ts';
 import type { Measurement } from './statistics.ts';
 
 export interface Collecting {
@@ -131,7 +132,9 @@ async function* searched(
   caller: Caller,
   pairs: readonly Parameter[],
 ): AsyncGenerator<Stored> {
-  const request = parseSearch(context.definitions, 'Observation', pairs, fhirBase(context));
+  const request = await understood(context, () =>
+    parseSearch(context.definitions, 'Observation', pairs, fhirBase(context)),
+  );
   for (let after: string | undefined, first = true; first || after !== undefined; first = false) {
     const page = await context.records.search(caller, { ...request, count: STRIDE, after });
     yield* page.entries;

@@ -5,6 +5,7 @@ import { document } from './document.ts';
 import { everything } from './everything.ts';
 import { lastn } from './lastn.ts';
 import { meta, metaAdd, metaDelete } from './meta.ts';
+import { reindex } from './reindex.ts';
 import { stats } from './stats.ts';
 
 /** Makes the routes of the operations. What changes something is called by POST alone (R4 operations.html#request). */
@@ -30,5 +31,7 @@ export function makeOperations(context: Context): OperationRoutes {
     '/:type/:id/_history/:version/$meta': reading('meta', meta),
     '/:type/:id/$meta-add': { POST: done('meta-add', metaAdd) },
     '/:type/:id/$meta-delete': { POST: done('meta-delete', metaDelete) },
+    '/$reindex': { POST: { ...done('reindex', reindex), later: true } },
+    '/SearchParameter/:id/$reindex': { POST: { ...done('reindex', reindex), later: true } },
   };
 }

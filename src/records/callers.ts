@@ -41,7 +41,12 @@ interface Remembered {
   readonly expires: number;
 }
 
-export function makeCallers(executor: Executor, isResourceType: (name: string) => boolean): Callers {
+/** @param upTo makes the definitions those of an epoch, before anybody is let do anything in it */
+export function makeCallers(
+  executor: Executor,
+  isResourceType: (name: string) => boolean,
+  upTo: (epoch: number) => Promise<void> | undefined,
+): Callers {
   const byToken = cache<string, Remembered>(10_000);
   const tokens = new WeakMap<Caller, string>();
   const everything: Access = { allows: () => true, scope: 'system/*.cruds' };
@@ -53,6 +58,7 @@ export function makeCallers(executor: Executor, isResourceType: (name: string) =
       return undefined;
     }
     const { number, scope, expires, epoch } = row;
+    await upTo(epoch);
     const caller = { agent: number, access: accessOf(scope, isResourceType), epoch };
     byToken.set(token, { caller, token, expires });
     tokens.set(caller, token);
@@ -72,11 +78,18 @@ export function makeCallers(executor: Executor, isResourceType: (name: string) =
 
   async function ofJob(job: Claim | undefined, agent: number): Promise<Caller | undefined> {
     const row = await lookUpTokenNumber(executor, agent);
+    if (row) await upTo(row.epoch);
     return row && { agent, access: accessOf(row.scope, isResourceType), epoch: row.epoch, job };
   }
 
+  async function present(): Promise<number> {
+    const epoch = await currentEpoch(executor);
+    await upTo(epoch);
+    return epoch;
+  }
+
   async function renew(caller: Caller): Promise<Caller> {
-    if (caller.agent === 0) return { ...caller, epoch: await currentEpoch(executor) };
+    if (caller.agent === 0) return { ...caller, epoch: await present() };
     const token = tokens.get(caller);
     const renewed = token === undefined ? await ofJob(caller.job, caller.agent) : await look(token);
     if (!renewed)
@@ -91,7 +104,7 @@ export function makeCallers(executor: Executor, isResourceType: (name: string) =
       return look(token);
     },
     ofJob,
-    operator: async () => ({ agent: 0, access: everything, epoch: await currentEpoch(executor) }),
+    operator: async () => ({ agent: 0, access: everything, epoch: await present() }),
     async asOf(caller, work) {
       let current = caller;
       for (let attempt = 0; ; attempt++) {

@@ -2,8 +2,8 @@
 import { type FeedPage, readFeed } from '../store/feed.ts';
 import { readNames } from '../store/read/names.ts';
 import { cutPage } from '../store/read/page.ts';
-import type { Found, Part } from './found.ts';
 import { judge } from './judge.ts';
+import type { Found, Part } from './part.ts';
 import type { ReadSetting } from './setting.ts';
 
 /** So many changes are looked through at a time, and so often for one page. */

@@ -7,6 +7,7 @@ import { demand } from '../access/access.ts';
 import { error, Refusal, refusal } from '../fhir/outcome.ts';
 import type { Condition } from '../search/condition.ts';
 import { type Facts, matches } from '../search/match.ts';
+import { postedInFilters } from '../search/posted.ts';
 import type { Filter } from '../search/request.ts';
 import { widened } from '../search/widen.ts';
 import type { Key } from '../store/hash.ts';
@@ -16,6 +17,7 @@ import { type Executor, instantOf, PLAN_EACH, PLAN_ONCE } from '../store/pool.ts
 import { type Candidate, MOST_CANDIDATES, readCandidates, TooMuch } from '../store/read/candidates.ts';
 import { cutPage } from '../store/read/page.ts';
 import type { Reading } from '../store/store.ts';
+import { demandAnswering } from './answering.ts';
 import type { Caller } from './records.ts';
 import type { Setting } from './setting.ts';
 
@@ -51,6 +53,10 @@ export async function resolve(
   inside?: Executor,
 ): Promise<Resolution> {
   const { store } = setting;
+  demandAnswering(
+    setting.definitions,
+    conditions.flatMap(({ filters }) => postedInFilters(filters)),
+  );
   const byKey = new Map(conditions.map((condition) => [condition.key, condition]));
   const probed = [...byKey.values()].map((condition) => ({ condition, keys: keysOf(setting, condition) }));
   const wanted = probed.flatMap(({ condition, keys = [] }) =>

@@ -6,18 +6,21 @@ import { markJob } from '../jobs/queue.ts';
 import type { Executor } from '../store/pool.ts';
 import { type Callers, checkEpoch } from './callers.ts';
 import type { Caller, Deferred } from './records.ts';
+import { forget, lookAt } from './reindex.ts';
 
-export function openDeferred(jobs: Jobs, callers: Callers): Deferred {
+export function openDeferred(jobs: Jobs, callers: Callers, pool: Executor): Deferred {
   /** Only who may still come in. */
-  const known = <T>(caller: Caller, work: (agent: number) => Promise<T>): Promise<T> =>
+  const known = <T>(caller: Caller, work: (agent: number, current: Caller) => Promise<T>): Promise<T> =>
     callers.asOf(caller, async (current) => {
       checkEpoch(current, await callers.epoch());
-      return work(current.agent);
+      return work(current.agent, current);
     });
   return {
     add: (caller, request, body) => known(caller, (agent) => jobs.add(agent, request, body)),
-    look: (caller, id) => known(caller, (agent) => jobs.look(agent, id)),
-    forget: (caller, id) => known(caller, (agent) => jobs.forget(agent, id)),
+    look: (caller, id) =>
+      known(caller, async (agent, current) => (await jobs.look(agent, id)) ?? lookAt(pool, current, id)),
+    forget: (caller, id) =>
+      known(caller, async (agent, current) => (await jobs.forget(agent, id)) || forget(pool, current, id)),
     callerOf: callers.ofJob,
   };
 }

@@ -7,17 +7,15 @@ import type { Definitions } from '../fhir/definitions.ts';
 import { invalid } from '../fhir/outcome.ts';
 import { referencePaths } from '../fhir/reference-paths.ts';
 import { compartmentKey, localKey } from '../store/index/keys.ts';
-import { instantOf } from '../store/pool.ts';
 import {
   type EverythingWanted,
   findEverything,
   type Place,
   type Placed,
-  readContents,
   type Whose,
 } from '../store/read/everything.ts';
-import { cutPage } from '../store/read/page.ts';
 import { checkEpoch } from './callers.ts';
+import { contentsOf } from './gathered.ts';
 import { notFound, read } from './read.ts';
 import type { Caller, Everything, EverythingRequest, Gathered } from './records.ts';
 import type { Setting } from './setting.ts';
@@ -26,8 +24,6 @@ import type { Setting } from './setting.ts';
 const FOUND = 100_000;
 /** So many are on a page, where pages are asked for. */
 const MOST_ON_PAGE = 10_000;
-/** Of so many the contents are read at once. */
-const PIECE = 1000;
 
 /** Types whose clinical date is a birthday. */
 const UNDATED = ['Patient', 'Person', 'RelatedPerson'];
@@ -62,57 +58,6 @@ export async function everything(
       if (found.length < FOUND || !end || count !== Number.POSITIVE_INFINITY) return;
       found = await find(end, FOUND);
     }
-  }
-}
-
-/**
- * What is shown, in pieces: while one is taken, the next is read. Leave is asked for each, as it may end while a
- * client is still reading.
- */
-async function* contentsOf(
-  { store, callers }: Setting,
-  caller: Caller,
-  found: readonly Placed[],
-): AsyncGenerator<readonly Gathered[]> {
-  const { typeName } = store.catalog;
-  const piece = (from: number) =>
-    callers.asOf(caller, async (current) => {
-      const places = found.slice(from, from + PIECE);
-      const rows = await readContents(
-        store.pool,
-        places.map(({ rid }) => rid),
-      );
-      checkEpoch(current, rows[0]?.epoch ?? (await callers.epoch()));
-      const page = await cutPage(store.pool, rows, PIECE);
-      const support = new Map(places.map((place) => [place.rid, place.support]));
-      // A page that is full of bytes ends earlier: there it goes on.
-      const end = page.length < rows.length ? (page[page.length - 1]?.rid as number) : undefined;
-      const taken = end === undefined ? places.length : places.findIndex(({ rid }) => rid === end) + 1;
-      const resources = page
-        .map(({ rid, type, id, version, updated, content, blob }) => ({
-          type: typeName(type),
-          id,
-          version,
-          updated: instantOf(updated),
-          deleted: false,
-          content,
-          blob,
-          support: support.get(rid) as boolean,
-        }))
-        .filter((one) => current.access.allows(one.type, one.support ? 'r' : 's'));
-      return { resources, next: from + taken };
-    });
-  let coming = piece(0);
-  for (;;) {
-    const { resources, next } = await coming;
-    const more = next < found.length;
-    if (more) {
-      coming = piece(next);
-      // looked at when its turn comes, if it does
-      coming.catch(() => {});
-    }
-    if (resources.length > 0) yield resources;
-    if (!more) return;
   }
 }
 

@@ -1,43 +1,16 @@
 /** The matches of a search in an order that indexes have, those of several types merged. */
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Filter, SearchRequest, SortKey } from '../search/request.ts';
+import { clinicalDate } from '../fhir/clinical-date.ts';
+import type { SearchParameter } from '../fhir/definitions.ts';
+import type { Facts } from '../search/match.ts';
+import type { SortKey } from '../search/request.ts';
+import { timestampText } from '../store/read/history.ts';
 import { cutPage } from '../store/read/page.ts';
-import type { After, Match, Sought } from '../store/search/search.ts';
+import { type After, isAsIndexed, type Match, type Sought, UNDATED } from '../store/search/search.ts';
 import { type Budget, judge, newBudget, STRIDE, spend } from './judge.ts';
-import type { Place } from './position.ts';
+import type { At, Found, Order, Part, Taken, Wanted } from './part.ts';
 import type { ReadSetting } from './setting.ts';
-
-/** A match with its place in the order. */
-export interface Found extends Match {
-  readonly type: string;
-  readonly place: Place;
-}
-
-/** What is looked for among one type. */
-export interface Part {
-  readonly type: string;
-  /** what the index answers */
-  readonly filters: readonly Filter[];
-  /** what is judged on the values of what it finds */
-  readonly judged: readonly Filter[];
-  readonly sort: readonly SortKey[];
-}
-
-/** Which matches are wanted, and whether their number is. */
-export interface Wanted {
-  /** so many, from the place on */
-  readonly most: number;
-  readonly place: Place | undefined;
-  /** those before the place, the nearest first */
-  readonly back: boolean;
-  readonly total: SearchRequest['total'];
-}
-
-export interface Taken {
-  readonly rows: readonly Found[];
-  /** of all matches, where it is wanted */
-  readonly total?: number;
-}
+import { takeWithin } from './within.ts';
 
 /** Whether an index has the order. */
 export function isIndexed([key, ...more]: readonly SortKey[]): boolean {
@@ -55,9 +28,31 @@ export async function takeIndexed(
 ): Promise<Taken> {
   const [key] = parts[0]?.sort ?? [];
   const by = key?.by === '_lastUpdated' ? key.by : 'date';
-  const order = { by, descending: (key?.descending ?? true) !== wanted.back } as const;
+  const order = {
+    by,
+    descending: (key?.descending ?? true) !== wanted.back,
+    undated: wanted.back ? 'first' : 'last',
+  } as const;
   const budget = newBudget();
-  const take = (part: Part): Promise<Taken> => takeOf(setting, part, order, wanted, budget);
+  const direction = order.descending ? -1 : 1;
+  const compare = (one: At, other: At): number =>
+    direction *
+    (compareTimes(one.at, other.at, isAsIndexed(order)) ||
+      (one.place[1] as number) - (other.place[1] as number));
+  const inOrder = ({ type }: Part): Order => {
+    const clinical = clinicalDate(setting.definitions, type);
+    return {
+      compare,
+      at: (facts, { updated }, number) => {
+        const at = by === 'date' ? dateOf(facts, clinical) : updated;
+        return { at, place: [at, number] };
+      },
+    };
+  };
+  const take = (part: Part): Promise<Taken> =>
+    part.within
+      ? takeWithin(setting, part, part.within, inOrder(part), wanted, budget)
+      : takeOf(setting, part, order, wanted, budget);
   const [only, ...others] = parts;
   if (only && others.length === 0) return take(only);
   let rows: Found[] = [];
@@ -65,22 +60,29 @@ export async function takeIndexed(
   for (let i = 0; i < parts.length; i += ABREAST) {
     const taken = await Promise.all(parts.slice(i, i + ABREAST).map(take));
     total += taken.reduce((sum, each) => sum + (each.total ?? 0), 0);
-    const direction = order.descending ? -1 : 1;
-    rows = [...rows, ...taken.flatMap((each) => each.rows)]
-      .sort((a, b) => direction * (compareTimes(a.at, b.at) || a.rid - b.rid))
-      .slice(0, wanted.most);
+    rows = [...rows, ...taken.flatMap((each) => each.rows)].sort(compare).slice(0, wanted.most);
   }
   return { rows, total: wanted.total === 'none' ? undefined : total };
 }
 
-/** PostgreSQL's texts of time stamps, from -infinity over 1 BC to the year 10000. */
-function compareTimes(one: string, other: string): number {
+/** PostgreSQL's texts of time stamps, from -infinity, or with it at the end, over 1 BC to the year 10000. */
+function compareTimes(one: string, other: string, isFirst: boolean): number {
   const era = (text: string): number => {
-    if (text === '-infinity') return 0;
+    if (text === UNDATED) return isFirst ? 0 : 4;
     return text.endsWith('BC') ? 1 : text.indexOf('-') === 4 ? 2 : 3;
   };
   const difference = era(one) - era(other);
   return difference !== 0 || one === other ? difference : one < other ? -1 : 1;
+}
+
+/** The clinical date of a contained resource, as PostgreSQL writes it. */
+function dateOf({ values }: Facts, clinical: SearchParameter | undefined): string {
+  for (const { parameter, value } of values)
+    if (parameter === clinical && value.kind === 'date') {
+      const text = timestampText(value.low);
+      return text === UNDATED ? text : `${text.replace('T', ' ').replace(/\.?0*Z$/, '')}+00`;
+    }
+  return UNDATED;
 }
 
 async function takeOf(
@@ -92,7 +94,9 @@ async function takeOf(
 ): Promise<Taken> {
   const { searcher } = setting.store;
   const { type, filters, judged } = part;
-  const after = place && { at: place[0] as string, rid: place[1] as number };
+  // Numbers of contained resources lie between those of others (within.ts).
+  const round = sort.descending ? Math.ceil : Math.floor;
+  const after = place && { at: place[0] as string, rid: round(place[1] as number) };
   const counting = total === 'accurate' || (total === 'estimate' && judged.length === 0);
   if (judged.length > 0) {
     const taken = await judgedRows(setting, part, sort, after, most, counting, budget);

@@ -1,10 +1,14 @@
 /** Judging on their own values what the index has found: it answers some filters in part only (search/widen.ts). */
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Resource } from 'fhir/r4.js';
 import type { Extracted } from '../fhir/extract.ts';
 import { invalid } from '../fhir/outcome.ts';
 import { type Facts, matches } from '../search/match.ts';
 import type { Filter } from '../search/request.ts';
+import { widened } from '../search/widen.ts';
 import { instantOf } from '../store/pool.ts';
+import { cutPage } from '../store/read/page.ts';
+import type { After, Match } from '../store/search/search.ts';
 import type { ReadSetting } from './setting.ts';
 
 /** So many candidates are judged for one answer. */
@@ -37,6 +41,25 @@ export interface Candidate {
   readonly content: string;
 }
 
+/** All that the index finds of a type, so many at a time as are in memory together. */
+export async function* candidates(
+  { store }: ReadSetting,
+  type: string,
+  filters: readonly Filter[],
+  budget: Budget,
+): AsyncGenerator<readonly (Match & Candidate)[]> {
+  const sort = { by: '_lastUpdated', descending: true } as const;
+  for (let after: After | undefined; ; ) {
+    const found = await store.searcher.find({ type, filters, sort, count: STRIDE }, after);
+    const stride = await cutPage(store.pool, found, STRIDE);
+    spend(budget, stride.length);
+    yield stride;
+    after = stride[stride.length - 1];
+    if (found.length <= stride.length || !after) return;
+    await turn();
+  }
+}
+
 /** Which of some candidates of a type pass, in their order. */
 export async function judge(
   setting: ReadSetting,
@@ -47,6 +70,24 @@ export async function judge(
   if (judged.length === 0 || candidates.length === 0) return candidates.map(() => true);
   const joined = await joinedAmong(setting, type, judged, candidates);
   return candidates.map((candidate) => matches(judged, factsOf(setting, type, candidate, joined)));
+}
+
+/**
+ * All of a type that pass a filter.
+ *
+ * @param filter with joins that the index answers
+ */
+export async function* passingAt(
+  setting: ReadSetting,
+  type: string,
+  filter: Filter,
+  budget: Budget,
+): AsyncGenerator<readonly (Match & Candidate)[]> {
+  const { filters, judged } = widened(setting.definitions, type, [filter]);
+  for await (const stride of candidates(setting, type, filters, budget)) {
+    const passed = await judge(setting, type, judged, stride);
+    yield stride.filter((_, i) => passed[i]);
+  }
 }
 
 /** What is told of a candidate by other resources. */
@@ -67,7 +108,8 @@ export async function joinedAmong(
       passing.get(join)?.has(rid) ?? false;
 }
 
-function joinsIn(filter: Filter): readonly Filter[] {
+/** The filters that other resources decide. */
+export function joinsIn(filter: Filter): readonly Filter[] {
   switch (filter.kind) {
     case 'chain':
     case 'has':

@@ -7,6 +7,7 @@ import { error, Refusal } from '../fhir/outcome.ts';
 import { compileConditions, compileRewrite } from '../fhir/rewrite.ts';
 import type { Validator } from '../fhir/validate.ts';
 import { type Jobs, openJobs } from '../jobs/jobs.ts';
+import { openReindexing, type Reindexing } from '../jobs/reindexing.ts';
 import type { Store } from '../store/store.ts';
 import { openBlob, writeBinary, writeBinaryResource } from './binary.ts';
 import { makeCallers } from './callers.ts';
@@ -20,6 +21,7 @@ import { changeMeta } from './meta.ts';
 import { read, vread } from './read.ts';
 import { readOnly } from './read-only.ts';
 import type { Caller, Entry, Outcome, Records, Stored, Written } from './records.ts';
+import { reindex } from './reindex.ts';
 import { search } from './search.ts';
 import type { Setting } from './setting.ts';
 import { lookAt } from './transaction/look.ts';
@@ -33,14 +35,16 @@ export function openRecords(
   options: Pick<Setting, 'baseUrl' | 'checkReferences'> &
     Partial<Pick<Setting, 'mostDeleted' | 'maxContent'>> & { readonly readOnly?: boolean },
   jobs: Jobs = openJobs(store.pool),
+  reindexing: Pick<Reindexing, 'wake'> = openReindexing(store, options.baseUrl),
 ): Records {
-  const callers = makeCallers(store.pool, definitions.isResourceType);
+  const callers = makeCallers(store.pool, definitions.isResourceType, store.parameters.upTo);
   let core: Promise<CoreTerminology> | undefined;
   const setting: Setting = {
     store,
     definitions,
     validator,
     callers,
+    reindexing,
     rewrite: compileRewrite(definitions),
     conditionalReferences: compileConditions(definitions),
     coreTerminology: () => {
@@ -74,7 +78,7 @@ export function openRecords(
     vread: (caller, type, id, version) =>
       asOf(caller, (current) => vread(setting, current, type, id, version)),
     async create(caller, type, body, ifNoneExist) {
-      if (ifNoneExist || caller.job)
+      if (ifNoneExist || caller.job || type === PARAMETERS)
         return writtenOf(await alone(caller, { method: 'POST', type, body, ifNoneExist }));
       const incoming = readIncoming(body);
       if (type === 'Binary') return writeBinaryResource(setting, caller, undefined, incoming);
@@ -82,7 +86,7 @@ export function openRecords(
     },
     async update(caller, target, body, provided = {}) {
       const { type, id, where } = target;
-      if (where || provided.ifNew || caller.job) {
+      if (where || provided.ifNew || caller.job || type === PARAMETERS) {
         const outcome = await alone(caller, { method: 'PUT', ...target, ...provided, body });
         if (provided.ifNew && outcome.kind === 'unchanged') throw alreadyThere(outcome.resource);
         return writtenOf(outcome);
@@ -94,7 +98,7 @@ export function openRecords(
     patch: async (caller, target, patch, provided = {}) =>
       writtenOf(await alone(caller, { method: 'PATCH', ...target, ...provided, patch })),
     async remove(caller, target, provided = {}) {
-      if (target.where || caller.job) {
+      if (target.where || caller.job || target.type === PARAMETERS) {
         const outcome = await alone(caller, { method: 'DELETE', ...target, ...provided });
         return outcome.kind === 'removed' ? outcome.removed : { existed: false };
       }
@@ -137,10 +141,15 @@ export function openRecords(
     writeBinary: async (caller, id, bytes, { ifMatch } = {}) =>
       writeBinary(setting, await begun(caller), id, bytes, ifMatch),
     openBlob: (blob, range) => openBlob(setting, blob, range),
-    deferred: openDeferred(jobs, callers),
+    reindex: (caller, wanted) => asOf(caller, (current) => reindex(setting, current, wanted)),
+    refreshDefinitions: store.parameters.refresh,
+    deferred: openDeferred(jobs, callers, store.pool),
   };
   return options.readOnly ? readOnly(records) : records;
 }
+
+/** Those that act are more than resources: what else changes with them belongs to one transaction (postings.ts). */
+const PARAMETERS = 'SearchParameter';
 
 function writtenOf(outcome: Outcome): Written {
   if (outcome.kind === 'written') return outcome.resource;

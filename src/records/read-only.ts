@@ -16,6 +16,7 @@ export function readOnly(records: Records): Records {
     remove: refuse,
     writeBinary: refuse,
     changeMeta: refuse,
+    reindex: refuse,
     carryOut: (caller, entry) => (reading(entry) ? records.carryOut(caller, entry) : refuse()),
     transaction: (caller, entries) =>
       entries.every(reading) ? records.transaction(caller, entries) : refuse(),

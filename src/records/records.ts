@@ -37,6 +37,8 @@ export interface Stored {
   readonly content: string;
   /** name of the bytes of a Binary */
   readonly blob: string | null;
+  /** of a contained resource what contains it, whose version it has: its content is whole, with its id */
+  readonly container?: { readonly type: string; readonly id: string };
 }
 
 export interface Written extends Stored {
@@ -242,11 +244,11 @@ export interface Records {
   /** @throws Refusal 404, 410 */
   everything(caller: Caller, request: EverythingRequest): Promise<Everything>;
   /**
-   * A Composition, and after it all that it refers to here.
+   * A Composition, then what it refers to, then what these refer to in turn; none twice, read as they are taken.
    *
-   * @throws Refusal 403; 404, 410; 422 where something of it is not here
+   * @throws Refusal 403; 404, 410; 422 where something that it refers to is not here, or it is too much
    */
-  document(caller: Caller, id: string): Promise<readonly Stored[]>;
+  document(caller: Caller, id: string): Promise<AsyncIterable<readonly Stored[]>>;
 
   /** One entry of a batch, by itself. */
   carryOut(caller: Caller, entry: Entry): Promise<Outcome>;
@@ -267,6 +269,16 @@ export interface Records {
    * @param range first and last byte, inclusive
    */
   openBlob(blob: string, range?: { readonly start: number; readonly end: number }): Promise<BlobContent>;
+
+  /**
+   * Has index rows made anew: of all, of a type, or of all that a posted SearchParameter is for.
+   *
+   * @returns id by which `deferred` tells how far it is
+   * @throws  Refusal 403; 404, 410, 422; 429
+   */
+  reindex(caller: Caller, wanted: { readonly type?: string; readonly parameter?: string }): Promise<string>;
+  /** Makes the definitions those of now: what is unknown to them may be known to another process. */
+  refreshDefinitions(): Promise<void>;
 
   readonly deferred: Deferred;
 }

@@ -1,19 +1,32 @@
 /** search of a type, of several, of a compartment (R4 http.html#search). */
 import { demand } from '../access/access.ts';
+import { parseKeepingNumbers } from '../fhir/json.ts';
 import { refusal } from '../fhir/outcome.ts';
+import { postedIn } from '../search/posted.ts';
 import type { SearchRequest } from '../search/request.ts';
 import { widened } from '../search/widen.ts';
 import { instantOf } from '../store/pool.ts';
 import { cutPage } from '../store/read/page.ts';
+import { containerTypes } from '../store/search/contained.ts';
 import { snapshotNow } from '../store/search/snapshot.ts';
-import { presentTypes, typesInCompartment } from '../store/search/types.ts';
 import type { Included } from '../store/search/versions.ts';
+import { demandAnswering } from './answering.ts';
 import { checkEpoch } from './callers.ts';
+import { followByUrl } from './canonicals.ts';
 import { changedPage } from './changed.ts';
-import { withFarEnds } from './far-ends.ts';
-import { type Found, isIndexed, type Part, takeIndexed } from './found.ts';
+import { makeFarEnds } from './far-ends.ts';
+import { isIndexed, takeIndexed } from './found.ts';
+import { inhabited } from './inhabited.ts';
+import type { Found, Part, PartWithin } from './part.ts';
 import { permitted } from './permitted.ts';
-import { changesSince, isUnchangedSince, type Position, readPosition, writePosition } from './position.ts';
+import {
+  type Began,
+  changesSince,
+  isUnchangedSince,
+  type Position,
+  readPosition,
+  writePosition,
+} from './position.ts';
 import type { Caller, SearchPage, Stored } from './records.ts';
 import type { ReadSetting } from './setting.ts';
 import { takeSorted } from './sorted.ts';
@@ -25,6 +38,7 @@ export async function search(
   request: SearchRequest,
 ): Promise<SearchPage> {
   const { store, callers } = setting;
+  demandAnswering(setting.definitions, postedIn(request));
   const position = request.after === undefined ? {} : readPosition(store.catalog, request.after);
   const parts = await inhabited(setting, await partsOf(setting, caller, request));
   const page =
@@ -36,7 +50,7 @@ export async function search(
   const { rows, next, previous } = page;
   const total = position.total ?? page.total;
   return {
-    entries: rows.map(storedOf),
+    entries: rows.map((row) => (row.inner ? innerOf(row, row.inner) : storedOf(row))),
     ...(await include(setting, caller, request, rows)),
     total,
     next: next && writePosition({ ...next, total }),
@@ -67,36 +81,36 @@ async function partsOf(setting: ReadSetting, caller: Caller, request: SearchRequ
       'This access token does not allow to search any type: it needs a scope such as system/*.rs',
     );
   const codes = withCodes(setting, caller);
-  const farEnds = withFarEnds(setting);
-  return Promise.all(
-    allowed.map(async ({ types: [type = ''], filters, sort }) => {
+  const farEnds = makeFarEnds(setting);
+  const parts = await Promise.all(
+    allowed.map(async ({ types: [type = ''], filters, sort }): Promise<Part[]> => {
       demand(access, type, 's');
       const coded = await codes(
         type,
         filters.map((filter) => permitted(access, filter)),
       );
-      const own = await Promise.all(coded.map(farEnds));
-      return { type, ...widened(setting.definitions, type, own), sort };
+      const within: Part = { type, filters: [], judged: [], sort };
+      const asked = { filters: coded, ends: farEnds.ends, shown: request.containedType ?? 'container' };
+      if (request.contained === 'true') return [await partWithin(setting, caller, within, asked)];
+      const own = await farEnds.resolved(type, coded);
+      const part = { type, ...widened(setting.definitions, type, own), sort };
+      if (request.contained === undefined) return [part];
+      return [part, await partWithin(setting, caller, within, { ...asked, beside: part })];
     }),
   );
+  return parts.flat();
 }
 
-/** So few types are searched without looking which have anything. */
-const FEW = 4;
-
-/** Of many types those that may have matches. */
-async function inhabited({ store }: ReadSetting, parts: readonly Part[]): Promise<readonly Part[]> {
-  if (parts.length <= FEW) return parts;
-  const [within] = parts[0]?.filters ?? [];
-  const types =
-    within?.kind === 'compartment'
-      ? await typesInCompartment(
-          store,
-          within,
-          parts.map(({ type }) => type),
-        )
-      : await presentTypes(store);
-  return parts.filter(({ type }) => types.has(type));
+/** The part of contained resources, in what the caller may search. */
+async function partWithin(
+  { store, definitions }: ReadSetting,
+  { access }: Caller,
+  part: Part,
+  within: Omit<PartWithin, 'containers'>,
+): Promise<Part> {
+  const types = await containerTypes(store, [part.type], definitions.resourceTypes);
+  const containers = [...(types.get(part.type) ?? [])].filter((type) => access.allows(type, 's'));
+  return { ...part, within: { ...within, containers } };
 }
 
 /** A page of matches, as long as they stay as they are. */
@@ -110,9 +124,9 @@ async function matchesPage(
   const { count, sort } = request;
   const total = counted === undefined ? request.total : 'none';
   const indexed = count === 0 || isIndexed(sort);
-  const single = indexed && parts.length === 1 && parts[0]?.judged.length === 0;
+  const single = indexed && parts.length === 1 && parts[0]?.judged.length === 0 && !parts[0].within;
   // One statement tells what it sees; before several it is asked, as their sights differ.
-  const early = single || beganBefore ? null : await snapshotNow(store.pool);
+  const early = single || beganBefore || parts.every(isWithin) ? null : await snapshotNow(store.pool);
   const most = count === 0 ? 0 : count + 1;
   const taken = await (indexed ? takeIndexed : takeSorted)(setting, parts, { most, place, back, total });
   const epoch = single && total === 'none' ? taken.rows[0]?.epoch : undefined;
@@ -134,17 +148,26 @@ async function matchesPage(
     const changes = changesSince(began);
     // Where nothing is left in its place, what has changed follows at once.
     if (!last) return lastPage(setting, request, parts, { began }, changes);
-    const changed = await changedPage(setting, parts, changes, 1);
+    const whole = parts.filter((part) => !isWithin(part));
+    const changed = await changedPage(setting, whole, changes, 1);
     if (changed.page.length > 0 || changed.next) next = { began, changes };
   }
   const hasPrevious = back ? more : place !== undefined;
   return {
-    rows: beganBefore ? page.filter(isUnchangedSince(beganBefore)) : page,
+    rows: beganBefore ? page.filter(inItsPlace(beganBefore)) : page,
     total: total === 'none' ? undefined : taken.total,
     next,
     previous: hasPrevious && first ? { began, back: true, place: first.place } : undefined,
     epoch,
   };
+}
+
+/** What contains something stays where it is: among what has changed only whole resources are looked for. */
+const isWithin = ({ within }: Part): boolean => within !== undefined;
+
+function inItsPlace(began: Began): (row: Found) => boolean {
+  const isUnchanged = isUnchangedSince(began);
+  return (row) => row.within || isUnchanged(row);
 }
 
 /** A page of what has changed since the walk began. */
@@ -155,12 +178,24 @@ async function lastPage(
   { began }: Position,
   changes: string,
 ): Promise<Page> {
-  const { page, next } = await changedPage(setting, parts, changes, count);
+  const { page, next } = await changedPage(
+    setting,
+    parts.filter((part) => !isWithin(part)),
+    changes,
+    count,
+  );
   return {
     rows: page,
     next: next === undefined ? undefined : { began, changes: next },
     previous: { began, back: true },
   };
+}
+
+/** A contained resource, with the digits of its numbers. */
+function innerOf(row: Shown, { n, type, id }: NonNullable<Found['inner']>): Stored {
+  const { contained } = parseKeepingNumbers(row.content) as { contained: readonly unknown[] };
+  const content = JSON.stringify(contained[n]);
+  return { ...storedOf(row), type, id, content, blob: null, container: { type: row.type, id: row.id } };
 }
 
 function storedOf({ type, id, version, updated, content, blob }: Included): Stored {
@@ -169,12 +204,18 @@ function storedOf({ type, id, version, updated, content, blob }: Included): Stor
 
 /** What a page brings along. */
 async function include(
-  { store }: ReadSetting,
+  setting: ReadSetting,
   { access }: Caller,
   { includes }: SearchRequest,
   rows: readonly Shown[],
 ): Promise<Pick<SearchPage, 'included' | 'cut'>> {
   if (includes.length === 0 || rows.length === 0) return { included: [], cut: false };
-  const { included, more } = await store.includer.include(rows, includes, (one) => access.allows(one, 'r'));
+  const mayRead = (type: string): boolean => access.allows(type, 'r');
+  const { included, more } = await setting.store.includer.include(
+    rows,
+    includes,
+    mayRead,
+    followByUrl(setting),
+  );
   return { included: included.map(storedOf), cut: more };
 }

@@ -4,6 +4,7 @@ import type { CoreTerminology } from '../fhir/core-terminology.ts';
 import type { Definitions } from '../fhir/definitions.ts';
 import type { compileConditions, compileRewrite } from '../fhir/rewrite.ts';
 import type { Validator } from '../fhir/validate.ts';
+import type { Reindexing } from '../jobs/reindexing.ts';
 import type { Reading, Store } from '../store/store.ts';
 import type { Callers } from './callers.ts';
 
@@ -12,6 +13,7 @@ export interface Setting {
   readonly definitions: Definitions;
   readonly validator: Validator;
   readonly callers: Callers;
+  readonly reindexing: Pick<Reindexing, 'wake'>;
   readonly rewrite: ReturnType<typeof compileRewrite>;
   readonly conditionalReferences: ReturnType<typeof compileConditions>;
   /** read when it is first asked for */

@@ -4,6 +4,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { clinicalDate } from '../fhir/clinical-date.ts';
+import { nameOf } from '../fhir/definitions.ts';
 import type { SearchValue } from '../fhir/extract.ts';
 import { fold } from '../fhir/fold.ts';
 import { invalid, type Refusal } from '../fhir/outcome.ts';
@@ -11,10 +12,11 @@ import { type Facts, matches } from '../search/match.ts';
 import type { SortKey } from '../search/request.ts';
 import { cutPage } from '../store/read/page.ts';
 import type { After, Match } from '../store/search/search.ts';
-import type { Found, Part, Taken, Wanted } from './found.ts';
-import { factsOf, joinedAmong } from './judge.ts';
+import { factsOf, joinedAmong, newBudget } from './judge.ts';
+import type { Found, Order, Part, Taken, Wanted } from './part.ts';
 import type { Place } from './position.ts';
 import type { ReadSetting } from './setting.ts';
+import { takeWithin } from './within.ts';
 
 /** So many matches are sorted. */
 const MOST_SORTED = 10_000;
@@ -25,16 +27,32 @@ const STRIDE = 500;
 export async function takeSorted(
   setting: ReadSetting,
   parts: readonly Part[],
-  { most, place: from, back }: Wanted,
+  wanted: Wanted,
 ): Promise<Taken> {
   const { store, definitions } = setting;
+  const { most, place: from, back } = wanted;
   const [{ sort: keys } = { sort: [] as readonly SortKey[] }] = parts;
   const direction = back ? -1 : 1;
   const inOrder = (one: Place, other: Place): number => direction * compare(keys, one, other);
   let rows: Found[] = [];
   let [looked, total] = [0, 0];
-  for (const { type, filters, judged, sort } of parts) {
+  const first = (all: Found[]): Found[] => all.sort((a, b) => inOrder(a.place, b.place)).slice(0, most);
+  for (const part of parts) {
+    const { type, filters, judged, sort } = part;
     const clinical = clinicalDate(definitions, type)?.code;
+    if (part.within) {
+      const order: Order = {
+        compare: (one, other) => inOrder(one.place, other.place),
+        at: (facts, { updated }, number) => ({
+          at: updated,
+          place: [...sort.map((key) => sortValue(key, facts, clinical)), number],
+        }),
+      };
+      const taken = await takeWithin(setting, part, part.within, order, wanted, newBudget());
+      rows = first([...rows, ...taken.rows]);
+      total += taken.total ?? 0;
+      continue;
+    }
     const request = { type, filters, sort: { by: '_lastUpdated', descending: true }, count: STRIDE } as const;
     for (let after: After | undefined; ; ) {
       const found = await store.searcher.find(request, after);
@@ -50,7 +68,7 @@ export async function takeSorted(
         // Without its content, which is read again if it is shown: what waits here may be all there is.
         rows.push({ ...(found[i] as Match), content: null, type, place });
       }
-      rows = rows.sort((a, b) => inOrder(a.place, b.place)).slice(0, most);
+      rows = first(rows);
       const end = stride[stride.length - 1];
       if (found.length <= stride.length || !end) break;
       after = end;
@@ -68,10 +86,10 @@ function sortValue(
 ): string | number | null {
   if (key.by === '_lastUpdated') return updated;
   if (key.by === '_id') return id;
-  const code = 'parameter' in key ? key.parameter.code : clinical;
+  const name = 'parameter' in key ? nameOf(key.parameter) : clinical;
   let best: string | number | null = null;
   for (const { parameter, value } of values) {
-    if (parameter.code !== code) continue;
+    if (nameOf(parameter) !== name) continue;
     const own = scalarOf(value, key.descending);
     if (own === null) continue;
     if (best === null || (key.descending ? own > best : own < best)) best = own;
@@ -88,7 +106,8 @@ function scalarOf(value: SearchValue, descending: boolean): string | number | nu
     case 'date':
     case 'number':
     case 'quantity':
-      return descending ? value.high : value.low;
+      // An open end is kept in places as JSON, which has no infinity.
+      return Math.max(-Number.MAX_VALUE, Math.min(descending ? value.high : value.low, Number.MAX_VALUE));
     case 'uri':
       return value.uri;
     case 'reference':

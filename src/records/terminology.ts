@@ -1,6 +1,6 @@
 /**
  * `:in`, `:not-in`, `:above` and `:below` of tokens (R4 search.html#modifiers) become searches for the codes that these
- * stand for, by the value sets and code systems of the standard and those held here.
+ * stand for, by the value sets and code systems of the standard and those held here; of references, for the resources.
  */
 import type {
   CodeSystemConcept,
@@ -23,13 +23,14 @@ import {
 import { isPrimitive } from '../fhir/token-types.ts';
 import type { Filter, TokenValue } from '../search/request.ts';
 import { cutPage } from '../store/read/page.ts';
+import { type Kin, kinOf } from './kin.ts';
 import type { Caller } from './records.ts';
 import type { ReadSetting } from './setting.ts';
 
 /** So many codes may a parameter stand for. */
 const MOST_CODES = 5000;
 
-/** Gives the filters of a type with tokens in place of value sets and hierarchies. */
+/** Gives the filters of a type with tokens and references in place of value sets and hierarchies. */
 export type WithCodes = (type: string, filters: readonly Filter[]) => Promise<readonly Filter[]>;
 
 /**
@@ -44,7 +45,8 @@ export function withCodes(setting: ReadSetting, caller: Caller): WithCodes {
     if (!filters.some(isOfTerms)) return filters;
     terminology ??= setting.coreTerminology().then((core) => remembering(heldBy(setting, caller, core)));
     const held = await terminology;
-    return Promise.all(filters.map((filter) => withCodesIn(setting.definitions, held, type, filter)));
+    const kin = (filter: Kin): Promise<Filter> => kinOf(setting, caller.access, filter);
+    return Promise.all(filters.map((filter) => withCodesIn(setting.definitions, held, kin, type, filter)));
   };
 }
 
@@ -65,6 +67,7 @@ function isOfTerms(filter: Filter): boolean {
   switch (filter.kind) {
     case 'value-set':
     case 'hierarchy':
+    case 'kin':
       return true;
     case 'all':
     case 'any':
@@ -79,11 +82,15 @@ function isOfTerms(filter: Filter): boolean {
 async function withCodesIn(
   definitions: Definitions,
   terminology: Terminology,
+  kin: (filter: Kin) => Promise<Filter>,
   type: string,
   filter: Filter,
 ): Promise<Filter> {
-  const inner = (one: Filter, of = type): Promise<Filter> => withCodesIn(definitions, terminology, of, one);
+  const inner = (one: Filter, of = type): Promise<Filter> =>
+    withCodesIn(definitions, terminology, kin, of, one);
   switch (filter.kind) {
+    case 'kin':
+      return kin(filter);
     case 'value-set':
     case 'hierarchy': {
       const { parameter } = filter;

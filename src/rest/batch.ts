@@ -4,6 +4,7 @@ import { inBundleEntry, Refusal } from '../fhir/outcome.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { faultOf, tracesOf } from '../http/faults.ts';
 import type { Return } from '../http/prefer.ts';
+import { understood } from '../http/understood.ts';
 import { lengthOf, MOST_READ, tooMuch } from '../records/transaction/look.ts';
 import type { BundleEntry } from './bundle.ts';
 import { type Asked, readEntry } from './entries.ts';
@@ -31,7 +32,9 @@ export async function batch(
   const asked: (Asked | undefined)[] = [];
   for (const [i, entry] of entries.entries()) {
     try {
-      asked[i] = await readEntry(context, exchange.caller.agent, entry, `Bundle.entry[${i}]`);
+      asked[i] = await understood(context, () =>
+        readEntry(context, exchange.caller.agent, entry, `Bundle.entry[${i}]`),
+      );
     } catch (thrown) {
       answers[i] = refused(context, exchange, thrown, i);
     }

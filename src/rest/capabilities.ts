@@ -29,16 +29,21 @@ const NORMATIVE = new Set([
   'ValueSet',
 ]);
 
-/** Makes the answer to GET [base]/metadata; each mode's text is made at its first use and kept. */
+/** Makes the answer to GET [base]/metadata; each mode's text is made at its first use, and kept as long as it is right. */
 export function makeCapabilities(context: Context, routes: Routes): (visit: Visit) => Promise<void> {
   const date = new Date().toISOString();
-  const texts = new Map<string, string>();
-  return (visit) => {
+  const texts = new Map<string, { readonly answering: string; readonly text: string }>();
+  return async (visit) => {
     const { mode = 'full' } = once(visit.parameters, ['mode']);
     if (!MODES.includes(mode))
       throw invalid('value', `mode is full, normative or terminology, not "${mode.slice(0, 80)}"`);
-    const text = texts.get(mode) ?? JSON.stringify(statement(context, routes, date, mode));
-    texts.set(mode, text);
+    await context.records.refreshDefinitions();
+    const { parameters } = context.definitions.posted;
+    const answering = parameters.map(({ parameter, answers }) => (answers ? parameter.posted : '')).join();
+    const known = texts.get(mode);
+    const text =
+      known?.answering === answering ? known.text : JSON.stringify(statement(context, routes, date, mode));
+    texts.set(mode, { answering, text });
     return answerJson(visit, 200, [], text);
   };
 }

@@ -62,6 +62,7 @@ export async function readEntry(
       `${at}.request.method`,
     );
   checkConditions(request, at);
+  demandNoOperation(request, `${at}.request.url`);
   const reads = method === 'GET' || method === 'HEAD';
   const made = reads
     ? readReading(context, agent, request, at)
@@ -86,6 +87,13 @@ function checkConditions(request: BundleEntryRequest, at: string): void {
     if (!(methods as readonly string[]).includes(request.method))
       throw invalid('invalid', `${where} is for ${methods.join(', ')}: leave it out`, where);
   }
+}
+
+/** What an operation answers with is as long as it likes, and is streamed: what a Bundle answers with is held. */
+function demandNoOperation({ url }: BundleEntryRequest, where: string): void {
+  const operation = typeof url === 'string' ? /\/(\$[^/?]{1,80})(\?|$)/.exec(`/${url}`)?.[1] : undefined;
+  if (operation !== undefined)
+    throw invalid('not-supported', `${operation} is called by itself, not in a Bundle`, where);
 }
 
 type Part = Pick<Asked, 'entry'> & Partial<Asked>;

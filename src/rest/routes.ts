@@ -53,6 +53,7 @@ export function makeRoutes(options: Context, operations: OperationRoutes, discov
     },
     '/:type/:id/_history': { GET: done('history-instance', history) },
     '/:type/:id/:member': { GET: done('search-compartment', search) },
+    '/:type/:id/:member/_search': { POST: done('search-compartment', searchByPost) },
     '/:type/:id/_history/:version': { GET: done('vread', vread) },
     ...operations,
   };

@@ -6,6 +6,7 @@ import { negotiate, notAcceptable } from '../http/negotiation.ts';
 import { pageLinks, readPage } from '../http/page-links.ts';
 import type { FhirPath } from '../http/path.ts';
 import { prefersLenient } from '../http/prefer.ts';
+import { asDefined, understood } from '../http/understood.ts';
 import type { SearchPage, Stored } from '../records/records.ts';
 import { compartmentFilter, typesWithin } from '../search/compartment.ts';
 import { parseSearch, parseSearchOfTypes } from '../search/parse.ts';
@@ -20,17 +21,27 @@ export async function search(context: RestContext, exchange: Exchange): Promise<
   const { path, parameters, format, caller, request: sent } = exchange;
   const lenient = prefersLenient(sent.headers.prefer);
   const { explained, others } = readExplain(parameters);
-  const { place, request, selection } = readSearch(context, caller.agent, path, others, lenient);
-  if (explained) return answerExplanation(context, exchange, request);
-  const answer = async (asked: SearchRequest): Promise<Bundle> => {
+  const given = others.filter(([, value]) => value !== '').length;
+  const bundleOf = async (asked: SearchRequest, place: string): Promise<Bundle> => {
     const page = await context.records.search(caller, asked);
     return searchBundle(context, caller.agent, place, asked, format.asked, page);
   };
-  let bundle = await answer(request);
+  const searched = await asDefined(async () => {
+    const { place, request, selection } = await understood(
+      context,
+      () => readSearch(context, caller.agent, path, others, lenient),
+      (found) => !lenient || found.request.parameters.length >= given,
+    );
+    if (explained) return { request };
+    return { request, place, selection, bundle: await bundleOf(request, place) };
+  });
+  if (searched.bundle === undefined) return answerExplanation(context, exchange, searched.request);
+  const { request, place, selection } = searched;
+  let { bundle } = searched;
   if (sent.method === 'POST' && !isFollowable(bundle)) {
     // Where no number was asked for, all may come on one page.
     if (others.some(([name]) => name === '_count')) throw tooLong();
-    bundle = await answer({ ...request, count: MOST_ON_ONE });
+    bundle = await bundleOf({ ...request, count: MOST_ON_ONE }, place);
     if (!isFollowable(bundle)) throw tooLong();
   }
   return answerBundle(context, exchange, bundle, selection);
@@ -79,13 +90,23 @@ export function readSearch(
           ...each,
           filters: [compartmentFilter(definitions, { type, id }, each.types[0] as string), ...each.filters],
         };
+  if (asked.contained && member !== undefined)
+    throw invalid(
+      'not-supported',
+      `A compartment is of whole resources: leave _contained out, or search for the type without ${type}/${id}`,
+    );
   const request: SearchRequest = { ...within(asked), each: asked.each?.map(within), after };
   return { place, request, selection: selectionOfTypes(context, request) };
 }
 
 /** `_elements` names those of each type that is searched. */
-function selectionOfTypes(context: RestContext, { types, elements, summary }: SearchRequest): Selection {
+function selectionOfTypes(
+  context: RestContext,
+  { types, elements, summary, contained, containedType }: SearchRequest,
+): Selection {
   const [type, ...others] = types;
+  // What contains the type is of others.
+  if (contained && containedType !== 'contained') return selectionOf(context, undefined, { summary });
   if (others.length === 0) return selectionOf(context, type, { elements, summary });
   if (elements === undefined) return selectionOf(context, undefined, { summary });
   const byType = new Map(types.map((each) => [each, selectionOf(context, each, { elements })]));
@@ -124,8 +145,11 @@ export function searchBundle(
 }
 
 function entryOf(base: string, resource: Stored, mode: 'match' | 'include'): BundleEntry {
+  const { type, id, container } = resource;
+  // What is contained is a part of its container (R4 search.html#contained).
+  const url = container ? `${container.type}/${container.id}#${id}` : `${type}/${id}`;
   return {
-    fullUrl: `${base}/${resource.type}/${resource.id}`,
+    fullUrl: `${base}/${url}`,
     resource,
     rest: `"search":{"mode":"${mode}"}`,
   };

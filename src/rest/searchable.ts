@@ -5,7 +5,7 @@ import type {
 } from 'fhir/r4.js';
 import type { Definitions, SearchParameter } from '../fhir/definitions.ts';
 import { modifiersOf } from '../search/filter.ts';
-import { followed } from '../search/include.ts';
+import { followed, targetsOf } from '../search/include.ts';
 import { OF_ALL_TYPES, searchable } from '../search/parameters.ts';
 import { RESULT_PARAMETERS } from '../search/result.ts';
 
@@ -16,7 +16,7 @@ export function searchOf(definitions: Definitions, type: string): OfType {
   const include = followed(definitions, type).map(({ code }) => `${type}:${code}`);
   const revinclude = definitions.resourceTypes.flatMap((source) =>
     followed(definitions, source)
-      .filter(({ target = [] }) => target.length === 0 || target.includes(type))
+      .filter((parameter) => targetsOf(definitions, source, parameter).includes(type))
       .map(({ code }) => `${source}:${code}`),
   );
   return {

@@ -24,7 +24,7 @@ export interface Selection {
 
 /** All of it. */
 export const WHOLE: Selection = {
-  show: (stored) => render(stored.content, stored),
+  show: (stored) => (stored.container ? stored.content : render(stored.content, stored)),
   withData: true,
   isWhole: true,
 };

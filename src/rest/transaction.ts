@@ -8,6 +8,7 @@ import { type Exchange, fhirBase } from '../http/exchange.ts';
 import { demandFhirJson } from '../http/negotiation.ts';
 import { once } from '../http/parameters.ts';
 import { readReturn } from '../http/prefer.ts';
+import { understood } from '../http/understood.ts';
 import { batch } from './batch.ts';
 import { answerBundle, type BundleEntry } from './bundle.ts';
 import { type Asked, readEntry } from './entries.ts';
@@ -58,7 +59,9 @@ async function together(
   for (const [i, entry] of entries.entries()) {
     // other requests have their turn
     if (i % 100 === 99) await turn();
-    asked.push(await readEntry(context, caller.agent, entry, `Bundle.entry[${i}]`));
+    asked.push(
+      await understood(context, () => readEntry(context, caller.agent, entry, `Bundle.entry[${i}]`)),
+    );
   }
   const outcomes = await context.records.transaction(
     caller,

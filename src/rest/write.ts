@@ -19,7 +19,7 @@ export async function create(context: RestContext, exchange: Exchange): Promise<
   const { request, path, parameters, caller } = exchange;
   once(parameters, []);
   refuseConditions(exchange, ['if-none-exist']);
-  const ifNoneExist = readIfNoneExist(context, exchange);
+  const ifNoneExist = await readIfNoneExist(context, exchange);
   if (path.type === 'Binary') return writeBinary(context, exchange, undefined, {}, ifNoneExist);
   demandFhirJson(request.headers['content-type']);
   const body = await readText(request, context.config.maxBody);
@@ -29,7 +29,7 @@ export async function create(context: RestContext, exchange: Exchange): Promise<
 /** PUT [base]/[type]/[id], PUT [base]/[type]?[condition] */
 export async function update(context: RestContext, exchange: Exchange): Promise<void> {
   const { request, path, parameters, caller } = exchange;
-  const target = readTarget(context, exchange);
+  const target = await readTarget(context, exchange);
   if (!target.where) once(parameters, []);
   refuseConditions(exchange, ['if-match', 'if-none-match']);
   const provided = {
@@ -45,7 +45,7 @@ export async function update(context: RestContext, exchange: Exchange): Promise<
 /** PATCH [base]/[type]/[id], PATCH [base]/[type]?[condition] */
 export async function patch(context: RestContext, exchange: Exchange): Promise<void> {
   const { request, parameters, caller } = exchange;
-  const target = readTarget(context, exchange);
+  const target = await readTarget(context, exchange);
   if (!target.where) once(parameters, []);
   refuseConditions(exchange, ['if-match']);
   const ifMatch = await readIfMatch(context, exchange, target);
@@ -58,7 +58,7 @@ export async function patch(context: RestContext, exchange: Exchange): Promise<v
 /** DELETE [base]/[type]/[id], DELETE [base]/[type]?[condition]: 204, or 200 where something is to be told */
 export async function remove(context: RestContext, exchange: Exchange): Promise<void> {
   const { request, path, parameters, caller } = exchange;
-  const target = readTarget(context, exchange);
+  const target = await readTarget(context, exchange);
   if (!target.where) once(parameters, []);
   refuseConditions(exchange, ['if-match']);
   const ifMatch = await readIfMatch(context, exchange, target);

@@ -17,7 +17,8 @@ export function composed(
 ): Filter {
   const { code } = parameter;
   if (isWhole(parameter)) return either(values.map((value) => whole(parameter, parts, value)));
-  if (type !== 'Observation' || !code.startsWith('combo-')) return { kind: 'composite', parameter, values };
+  if (type !== 'Observation' || !code.startsWith('combo-') || parameter.posted !== undefined)
+    return { kind: 'composite', parameter, values };
   const named = (name: string): SearchParameter =>
     definitions.searchParameters(type).find((one) => one.code === name) as SearchParameter;
   const own = parts.map((part) => named(part.code.replace('combo-', '')));
@@ -28,8 +29,12 @@ export function composed(
   ]);
 }
 
-/** Whether the element that a composite is over is the resource: it has no rows of its own. */
-export const isWhole = ({ expression = '', base }: SearchParameter): boolean => base.includes(expression);
+/**
+ * Whether the element that a composite of the standard is over is the resource: it has no rows of its own. A posted one
+ * may take less of the resource than its parts do.
+ */
+export const isWhole = ({ expression = '', base, posted }: SearchParameter): boolean =>
+  posted === undefined && base.includes(expression);
 
 /**
  * Whether the index has pairs for a value of a composite within an element (store/index/values.ts): a token with one

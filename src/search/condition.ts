@@ -62,7 +62,7 @@ export function parseCondition(
   };
 }
 
-const ELSEWHERE = new Set<Filter['kind']>(['chain', 'has', 'list', 'words', 'value-set', 'hierarchy']);
+const ELSEWHERE = new Set<Filter['kind']>(['chain', 'has', 'list', 'words', 'value-set', 'hierarchy', 'kin']);
 
 function looksElsewhere(filter: Filter): boolean {
   if (ELSEWHERE.has(filter.kind)) return true;

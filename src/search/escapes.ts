@@ -23,6 +23,10 @@ export function alternatives(text: string): string[] {
   return full.length > 0 ? full : parts;
 }
 
+/** Whether each backslash escapes one of these characters: `xx\xx` is illegal. */
+export const isEscaped = (text: string): boolean =>
+  !text.includes('\\') || !/\\(?:[^,|$\\]|$)/s.test(text.replaceAll('\\\\', ''));
+
 /** `\,` `\|` `\$` `\\` are the characters themselves. */
 export function withoutEscapes(text: string): string {
   return text.includes('\\') ? text.replace(/\\([,|$\\])/g, '$1') : text;

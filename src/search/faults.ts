@@ -19,7 +19,7 @@ export const MAX_DEPTH = 6;
 /** A text of the client's, short enough to be said back. */
 export const short = (text: string): string => (text.length > 60 ? `${text.slice(0, 60)}…` : text);
 
-/** Thrown where a type has no such parameter. */
+/** Thrown where a type has no such parameter, or not yet. */
 export class UnknownParameter extends Error {
   readonly type: string;
   readonly code: string;
@@ -27,15 +27,21 @@ export class UnknownParameter extends Error {
   /** whether a value names it: that is no parameter to be left out */
   inValue = false;
 
-  constructor(type: string, code: string, known: readonly string[]) {
+  /** of one that is to come: how far it is */
+  readonly coming?: string;
+
+  constructor(type: string, code: string, known: readonly string[], coming?: string) {
     super('an unknown search parameter');
     this.type = type;
     this.code = code;
     this.known = known;
+    this.coming = coming;
   }
 
   /** 400, saying what was meant, or what is possible: the type's parameters, and these others. */
   refusal(others: readonly string[]): Refusal {
+    if (this.coming)
+      return invalid('not-supported', `The search parameter ${this.code} of ${this.type} ${this.coming}`);
     const known = [...this.known, ...others];
     const near = nearest(this.code, known);
     const hint = near ? `did you mean "${near}"?` : `possible are ${known.join(', ')}`;

@@ -3,9 +3,10 @@ import type { Definitions, SearchParameter } from '../fhir/definitions.ts';
 import { isId } from '../fhir/reference.ts';
 import { isOfIdentifiers } from '../fhir/token-types.ts';
 import { composed } from './composites.ts';
-import { alternatives, withoutEscapes } from './escapes.ts';
+import { alternatives, isEscaped, splitEscaped, withoutEscapes } from './escapes.ts';
 import { MAX_DEPTH, parameterFault, short, tooCostly, unsupported } from './faults.ts';
 import { readExpression } from './filter-language/read.ts';
+import { hasHierarchy, readHierarchical } from './hierarchies.ts';
 import { type AtTheEnd, chainFilter, hasFilter } from './joins.ts';
 import { componentsOf, findParameter, type Grammar, isOfWords } from './parameters.ts';
 import type { Filter } from './request.ts';
@@ -21,6 +22,7 @@ import {
   readReference,
   readString,
   readToken,
+  readTokenOf,
   readTyped,
   readValueSet,
 } from './values.ts';
@@ -65,11 +67,40 @@ export function readFilter(grammar: Grammar, type: string, name: string, value: 
     const end: AtTheEnd = (target) => readFilter(grammar, target, rest, value, depth + 1);
     return chainFilter(grammar, type, name, { parameter, modifier }, end);
   }
+  if (!isEscaped(value))
+    throw parameterFault(name, 'holds a "\\" that escapes nothing: as itself it is written "\\\\"');
   const values = alternatives(value);
   demandFew(code, values, LISTED.has(parameter.type) ? MAX_LISTED : MAX_VALUES);
+  demandTaken(grammar, parameter, modifier, values);
   return modifier === undefined
     ? readPlain(grammar, type, parameter, values)
     : readModified(grammar, type, parameter, modifier, values);
+}
+
+/** What a posted parameter says of itself: that is all that it takes. */
+function demandTaken(
+  { definitions }: Grammar,
+  { code, posted, modifiers, multipleOr, comparators }: SearchParameter,
+  modifier: string | undefined,
+  values: readonly string[],
+): void {
+  if (posted === undefined) return;
+  if (values.length > 1 && multipleOr === false)
+    throw parameterFault(code, 'takes one value, and no list (SearchParameter.multipleOr)');
+  const name = modifier !== undefined && definitions.isResourceType(modifier) ? '[type]' : modifier;
+  if (name !== undefined && modifiers && !modifiers.includes(name))
+    throw unsupported(
+      code,
+      `has the modifier ":${short(name)}", which its SearchParameter does not list: possible are ${modifiers.map((one) => `:${one}`).join(', ') || 'none'}`,
+    );
+  // Without a prefix a value is to be equal, which is always possible.
+  const prefix =
+    comparators && values.map((one) => one.slice(0, 2)).find((two) => /^(?!eq)[a-z]{2}$/.test(two));
+  if (prefix && !comparators.includes(prefix))
+    throw unsupported(
+      code,
+      `has the prefix ${prefix}, which its SearchParameter does not list: possible are ${comparators.join(', ') || 'none'}`,
+    );
 }
 
 function readPlain(
@@ -98,7 +129,7 @@ function readPlain(
       return { kind: 'quantity', parameter, values: values.map((one) => readQuantity(code, one)) };
     case 'token':
       if (code === '_id') return { kind: 'id', ids: values.map((id) => readId(code, withoutEscapes(id))) };
-      return { kind: 'token', parameter, values: values.map((one) => readToken(code, one)) };
+      return readTokens(parameter, values);
     case 'reference':
       return {
         kind: 'reference',
@@ -110,7 +141,7 @@ function readPlain(
     case 'string':
       return { kind: 'string', parameter, values: values.map((one) => readString(code, one)) };
     case 'uri':
-      return { kind: 'uri', parameter, values: values.map(withoutEscapes) };
+      return readUris(definitions, type, parameter, values);
     case 'composite': {
       const parts = componentsOf(definitions, type, parameter);
       const read = values.map((one) => readComposite(definitions, parameter, parts, one, baseUrl));
@@ -123,21 +154,52 @@ function readPlain(
   }
 }
 
+function readTokens(parameter: SearchParameter, values: readonly string[]): Filter {
+  const tokens = values.map((one) => readTokenOf(parameter, one));
+  // Any code of the one system that codes have: whatever has a value.
+  if (tokens.some(({ system, code }) => system === undefined && code === undefined))
+    return { kind: 'missing', parameter, missing: false };
+  return { kind: 'token', parameter, values: tokens };
+}
+
+/** The url of what is known by one may have a version: `url=http://a/b|2.0` asks for both (R4 search.html#uri). */
+function readUris(
+  definitions: Definitions,
+  type: string,
+  parameter: SearchParameter,
+  values: readonly string[],
+): Filter {
+  const version = definitions.searchParameters(type).find((one) => one.code === 'version');
+  const versioned = (text: string): boolean =>
+    parameter.code === 'url' && version?.type === 'token' && splitEscaped(text, '|').length === 2;
+  const whole = values.filter((one) => !versioned(one)).map(withoutEscapes);
+  const filters = values.filter(versioned).map((text): Filter => {
+    const [url = '', code = ''] = splitEscaped(text, '|').map(withoutEscapes);
+    return {
+      kind: 'all',
+      filters: [
+        { kind: 'uri', parameter, values: [url] },
+        readTokens(version as SearchParameter, [code.replace(/[\\,|$]/g, '\\$&')]),
+      ],
+    };
+  });
+  const plain: Filter = { kind: 'uri', parameter, values: whole };
+  if (filters.length === 0) return plain;
+  return { kind: 'any', filters: whole.length > 0 ? [plain, ...filters] : filters };
+}
+
 /** Which modifiers a type of parameter has (R4 search.html#modifiers). */
 const MODIFIERS: Readonly<Record<SearchParameter['type'], readonly string[]>> = {
   number: [],
   date: [],
   string: ['exact', 'contains'],
   token: ['not', 'text', 'of-type', 'in', 'not-in', 'above', 'below'],
-  reference: ['identifier', '[type]'],
+  reference: ['identifier', 'above', 'below', '[type]'],
   composite: [],
   quantity: [],
   uri: ['above', 'below'],
   special: [],
 };
-
-/** Modifiers of the standard that are not there. */
-const MISSING: Readonly<Record<string, readonly string[]>> = { reference: ['above', 'below'] };
 
 /** The modifiers that a parameter of a type of resource can have. */
 export function modifiersOf(
@@ -148,9 +210,15 @@ export function modifiersOf(
   if (isOfWords(parameter) || parameter.type === 'composite') return [];
   if (parameter.code === '_id') return ['missing', 'not'];
   const own = MODIFIERS[parameter.type];
-  const typed = own.includes('of-type') && isOfIdentifiers(definitions, type, parameter);
-  return ['missing', ...own.filter((modifier) => modifier !== 'of-type' || typed)];
+  const without = new Set<string>();
+  if (parameter.type === 'token' && !isOfIdentifiers(definitions, type, parameter)) without.add('of-type');
+  if (parameter.type === 'reference' && !hasHierarchy(definitions, parameter)) without.add('above');
+  return ['missing', ...own.filter((modifier) => !without.has(modifier))];
 }
+
+/** All modifiers that a parameter of a type may have. */
+export const allModifiersOf = (type: SearchParameter['type']): readonly string[] =>
+  type === 'composite' ? [] : ['missing', ...MODIFIERS[type]];
 
 function readModified(
   grammar: Grammar,
@@ -165,9 +233,11 @@ function readModified(
   const ofType = parameter.type === 'reference' && definitions.isResourceType(modifier);
   const possible = modifiersOf(definitions, type, parameter);
   if (!ofType && !possible.includes(modifier)) {
-    const known = MISSING[parameter.type]?.includes(modifier) ? 'is not supported' : 'it cannot have';
     const others = possible.map((one) => `:${one}`).join(', ') || 'none';
-    throw unsupported(code, `has the modifier ":${short(modifier)}", which ${known}: possible are ${others}`);
+    throw unsupported(
+      code,
+      `has the modifier ":${short(modifier)}", which it cannot have: possible are ${others}`,
+    );
   }
   // "For all parameters (except combination)" (R4 search.html#modifiers).
   if (modifier === 'missing') {
@@ -199,6 +269,9 @@ function readModified(
     case 'token:above':
     case 'token:below':
       demandFew(`${code}:${modifier}`, values, MAX_HIERARCHIES);
+      // What mime types begin with is indexed as their systems (R4 search.html#mimetype).
+      if (code === 'contenttype' && modifier === 'below')
+        return { kind: 'token', parameter, values: values.map((one) => ({ system: withoutEscapes(one) })) };
       return {
         kind: 'hierarchy',
         parameter,
@@ -224,6 +297,9 @@ function readModified(
       const uris = values.map((one) => readHierarchicalUri(code, one));
       return { kind: 'uri', parameter, modifier: modifier as 'above', values: uris };
     }
+    case 'reference:above':
+    case 'reference:below':
+      return readHierarchical(grammar, parameter, modifier as 'above', values);
     default:
       // `[type]` in these words is none.
       if (modifier !== 'identifier')
@@ -239,6 +315,12 @@ function demandFew(name: string, values: readonly string[], most: number): void 
 
 function readList(value: string): Filter {
   const id = value.startsWith('List/') ? value.slice('List/'.length) : value;
+  // Which care is current is a judgement that R4 leaves open (list.html#functional).
+  if (id.startsWith('$'))
+    throw unsupported(
+      '_list',
+      'names one of the derived lists, and this server has none: name a List by its id, or search by status and patient, as in Condition?patient=42&clinical-status=active',
+    );
   if (!isId(id)) throw parameterFault('_list', 'must be the id of one List, such as 42');
   return { kind: 'list', id };
 }

@@ -1,16 +1,27 @@
 /** `_include` and `_revinclude` (R4 search.html#include). */
 import type { Definitions, SearchParameter } from '../fhir/definitions.ts';
-import { referencePaths } from '../fhir/reference-paths.ts';
+import { canFollow, leadsByUrl, urlParameter } from '../fhir/reference-paths.ts';
 import { parameterFault, short, unsupported } from './faults.ts';
 import type { Include } from './request.ts';
 
 const NAME = /^_(rev)?include(?::(iterate|recurse))?$/;
 
-/** The references of a type that can be followed: not canonicals, nor a part of the references of an element. */
+/** The references of a type that can be followed: not a part of the references of an element. */
 export const followed = (definitions: Definitions, type: string): readonly SearchParameter[] =>
   definitions
     .searchParameters(type)
-    .filter((one) => one.type === 'reference' && referencePaths(definitions, type, one));
+    .filter((one) => one.type === 'reference' && canFollow(definitions, type, one));
+
+/** What a reference may lead to; canonicals only to what has a url. */
+export function targetsOf(
+  definitions: Definitions,
+  type: string,
+  parameter: SearchParameter,
+): readonly string[] {
+  const possible = parameter.target?.length ? parameter.target : [...definitions.resourceTypes];
+  if (!leadsByUrl(definitions, type, parameter)) return possible;
+  return possible.filter((target) => urlParameter(definitions, target));
+}
 
 /** Whether a parameter of a query asks for resources to be included. */
 export const isInclude = (name: string): boolean => NAME.test(name);
@@ -53,12 +64,9 @@ export function readInclude(
       `names ${short(code)}, which is no reference of ${source}: possible are ${references.join(', ')}`,
     );
   if (!references.includes(code))
-    throw unsupported(
-      name,
-      `goes by canonicals, or by a part of the references of an element: it is not supported`,
-    );
-  const { target: targets = [] } = parameter;
-  if (base.reverse && !base.iterate && targets.length > 0 && !types.some((type) => targets.includes(type)))
+    throw unsupported(name, `goes by a part of the references of an element: it is not supported`);
+  const targets = targetsOf(definitions, source, parameter);
+  if (base.reverse && !base.iterate && !types.some((type) => targets.includes(type)))
     throw parameterFault(
       name,
       `finds nothing for ${types.join(', ')}: ${code} of ${source} refers to ${targets.join(', ')}`,

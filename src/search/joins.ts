@@ -1,7 +1,8 @@
 /** Searches by other resources: those that a reference leads to, and those that refer (R4 search.html#chaining, #has). */
 import type { SearchParameter } from '../fhir/definitions.ts';
-import { referencePaths } from '../fhir/reference-paths.ts';
+import { canFollow } from '../fhir/reference-paths.ts';
 import { parameterFault, short, UnknownParameter, unsupported } from './faults.ts';
+import { targetsOf } from './include.ts';
 import { findParameter, type Grammar } from './parameters.ts';
 import type { ChainTarget, Filter } from './request.ts';
 
@@ -24,12 +25,15 @@ export function chainFilter(
 ): Filter {
   if (parameter.type !== 'reference')
     throw parameterFault(name, `is a chain, and ${parameter.code} is no reference but a ${parameter.type}`);
-  if (!referencePaths(definitions, type, parameter))
+  if (!canFollow(definitions, type, parameter))
+    throw unsupported(name, 'is a chain through a part of the references of an element: it is not supported');
+  const next = /^[^.:]+/.exec(name.slice(name.indexOf('.') + 1))?.[0] ?? '';
+  if (parameter.chains && !parameter.chains.includes(next))
     throw unsupported(
       name,
-      'is a chain through canonicals, or through a part of the references of an element: it is not supported',
+      `goes on by ${short(next)}, which its SearchParameter does not list: possible are ${parameter.chains.join(', ') || 'none'}`,
     );
-  const possible = parameter.target?.length ? parameter.target : definitions.resourceTypes;
+  const possible = targetsOf(definitions, type, parameter);
   if (modifier !== undefined && !possible.includes(modifier))
     throw parameterFault(name, `cannot lead to ${short(modifier)}: possible are ${possible.join(', ')}`);
   const targets: ChainTarget[] = [];
@@ -68,15 +72,10 @@ export function hasFilter(
   const parameter = findParameter(grammar, source, code);
   if (parameter.type !== 'reference')
     throw parameterFault(name, `needs a reference, and ${code} of ${source} is a ${parameter.type}`);
-  if (parameter.target?.length && !parameter.target.includes(type))
-    throw parameterFault(
-      name,
-      `cannot find a ${type}: ${code} of ${source} refers to ${parameter.target.join(', ')}`,
-    );
-  if (!referencePaths(definitions, source, parameter))
-    throw unsupported(
-      name,
-      'goes by canonicals, or by a part of the references of an element: it is not supported',
-    );
+  const targets = targetsOf(definitions, source, parameter);
+  if (!targets.includes(type))
+    throw parameterFault(name, `cannot find a ${type}: ${code} of ${source} refers to ${targets.join(', ')}`);
+  if (!canFollow(definitions, source, parameter))
+    throw unsupported(name, 'goes by a part of the references of an element: it is not supported');
   return { kind: 'has', type: source, parameter, filter: end(source) };
 }

@@ -2,10 +2,12 @@
  * Judges a search on one resource's values: what the store answers in SQL, but by the values themselves and not by
  * their keys. For what is about to be written, and for what the index has found, as two values may have one key.
  */
+import type { SearchParameter } from '../fhir/definitions.ts';
 import type { Extracted, SearchValue } from '../fhir/extract.ts';
 import { fold } from '../fhir/fold.ts';
 import { parseReference, withoutVersion } from '../fhir/reference.ts';
 import { dateMatches } from './dates.ts';
+import { isVersionBelow } from './hierarchies.ts';
 import { distance, numberMatches } from './numbers.ts';
 import type {
   ComponentValue,
@@ -58,53 +60,50 @@ function passes(filter: Filter, facts: Facts): boolean {
       // An instant in milliseconds lasts one.
       return isDate(filter.values, { low: facts.updated, high: facts.updated + 1 });
     case 'date':
-      return some(facts, filter.parameter.code, 'date', filter.values, isDate);
+      return some(facts, filter.parameter, 'date', filter.values, isDate);
     case 'token':
-      return some(facts, filter.parameter.code, 'token', filter.values, isToken);
+      return some(facts, filter.parameter, 'token', filter.values, isToken);
     case 'token-other':
-      return some(facts, filter.parameter.code, 'token', filter.values, isOther);
+      return some(facts, filter.parameter, 'token', filter.values, isOther);
     case 'uri': {
-      return some(facts, filter.parameter.code, 'uri', filter.values, URIS[filter.modifier ?? 'eq']);
+      return some(facts, filter.parameter, 'uri', filter.values, URIS[filter.modifier ?? 'eq']);
     }
     case 'string': {
-      const { code } = filter.parameter;
-      if (filter.modifier === 'exact') return some(facts, code, 'string', filter.values, isExact);
+      const { parameter } = filter;
+      if (filter.modifier === 'exact') return some(facts, parameter, 'string', filter.values, isExact);
       const is = STRINGS[filter.modifier ?? 'begins'];
-      return some(facts, code, 'string', filter.values.map(fold), (wanted, { text }) => {
+      return some(facts, parameter, 'string', filter.values.map(fold), (wanted, { text }) => {
         const folded = fold(text);
         // What is only white space or marks is no text to be found.
         return folded !== '' && wanted.some((one) => is(folded, one));
       });
     }
     case 'number':
-      return some(facts, filter.parameter.code, 'number', filter.values, (values, value) =>
+      return some(facts, filter.parameter, 'number', filter.values, (values, value) =>
         values.some((wanted) => numberMatches(wanted, value)),
       );
     case 'quantity':
-      return some(facts, filter.parameter.code, 'quantity', filter.values, isQuantity);
+      return some(facts, filter.parameter, 'quantity', filter.values, isQuantity);
     case 'of-type':
-      return some(facts, filter.parameter.code, 'token', filter.values, isTyped);
+      return some(facts, filter.parameter, 'token', filter.values, isTyped);
     case 'reference-identifier':
-      return some(facts, filter.parameter.code, 'reference', filter.values, isIdentified);
+      return some(facts, filter.parameter, 'reference', filter.values, isIdentified);
     case 'token-text':
-      return some(facts, filter.parameter.code, 'token', filter.values.map(fold), isLabelled);
+      return some(facts, filter.parameter, 'token', filter.values.map(fold), isLabelled);
     case 'words': {
       if (!facts.resource) throw new Error('words are looked for in the resource itself');
       const texts = textsOf(facts.resource, filter.within);
       return filter.values.some((words) => hasWords(words, texts));
     }
     case 'missing':
-      return (
-        filter.missing !== facts.values.some(({ parameter }) => parameter.code === filter.parameter.code)
-      );
+      return filter.missing !== facts.values.some(({ parameter }) => isSame(parameter, filter.parameter));
     case 'composite': {
-      const { code } = filter.parameter;
-      return some(facts, code, 'composite', filter.values, (values, value) =>
+      return some(facts, filter.parameter, 'composite', filter.values, (values, value) =>
         isComposed(values, value, facts),
       );
     }
     case 'near':
-      return some(facts, filter.parameter.code, 'position', filter.values, isNear);
+      return some(facts, filter.parameter, 'position', filter.values, isNear);
     case 'not':
       return !passes(filter.filter, facts);
     case 'all':
@@ -118,8 +117,9 @@ function passes(filter: Filter, facts: Facts): boolean {
       if (!facts.joined) throw new Error(`${filter.kind} is not judged on one resource alone`);
       return facts.joined(filter);
     case 'reference': {
-      const { code, target = [] } = filter.parameter;
-      return some(facts, code, 'reference', filter.values, (values, value) =>
+      const { parameter } = filter;
+      const { target = [] } = parameter;
+      return some(facts, parameter, 'reference', filter.values, (values, value) =>
         isReference(values, value, target, facts),
       );
     }
@@ -133,17 +133,21 @@ type Value<Kind extends SearchValue['kind']> = Extract<SearchValue, { readonly k
 /** Whether one of the resource's values of a parameter is one of the wanted ones. */
 function some<Kind extends SearchValue['kind'], Wanted>(
   { values }: Facts,
-  code: string,
+  wantedOf: SearchParameter,
   kind: Kind,
   wanted: readonly Wanted[],
   is: (wanted: readonly Wanted[], value: Value<Kind>) => boolean,
 ): boolean {
   for (let i = 0; i < values.length; i++) {
     const { parameter, value } = values[i] as Extracted;
-    if (value.kind === kind && parameter.code === code && is(wanted, value as Value<Kind>)) return true;
+    if (value.kind === kind && isSame(parameter, wantedOf) && is(wanted, value as Value<Kind>)) return true;
   }
   return false;
 }
+
+/** By name: the other end may be made up (store/search/combined.ts), or be of another definition of one code. */
+const isSame = (one: SearchParameter, other: SearchParameter): boolean =>
+  one.code === other.code && one.posted === other.posted;
 
 function isDate(
   wanted: readonly DateValue[],
@@ -219,9 +223,7 @@ const isTyped = (wanted: readonly TypedValue[], token: Value<'token'>): boolean 
 
 const isIdentified = (wanted: readonly TokenValue[], { identifier }: Value<'reference'>): boolean =>
   identifier !== undefined &&
-  wanted.some(
-    ({ system = '', code = '' }) => (identifier.system ?? '') === system && (identifier.value ?? '') === code,
-  );
+  isToken(wanted, { kind: 'token', system: identifier.system, code: identifier.value });
 
 const isNear = (wanted: readonly NearValue[], place: Value<'position'>): boolean =>
   wanted.some((value) => distance(value, place) <= value.meters);
@@ -234,9 +236,10 @@ function isBelow(wanted: readonly string[], { uri }: Value<'uri'>): boolean {
   return wanted.some((one) => uri.startsWith(one));
 }
 
-/** Uris are the same or not: no case, no beginning (R4 search.html#uri). */
+/** Uris are the same or not: no case, no beginning (R4 search.html#uri); canonicals also without their version. */
 const URIS = {
-  eq: (wanted: readonly string[], { uri }: Value<'uri'>): boolean => wanted.includes(uri),
+  eq: (wanted: readonly string[], { uri }: Value<'uri'>): boolean =>
+    wanted.includes(uri) || wanted.includes(withoutVersion(uri)),
   ne: (wanted: readonly string[], { uri }: Value<'uri'>): boolean => wanted.some((one) => one !== uri),
   above: isAbove,
   below: isBelow,
@@ -279,15 +282,22 @@ function isReference(
   for (let i = 0; i < wanted.length; i++) {
     const value = wanted[i] as ReferenceValue;
     if (value.kind === 'absolute') {
-      if (isUrl(reference, value.url)) return true;
+      if (isUrl(reference, value)) return true;
     } else if (reference.includes(value.id) && isLocal(reference, value, targets, facts)) return true;
   }
   return false;
 }
 
 /** A url of another server as it is written; of a canonical also without its version. */
-const isUrl = (reference: string, url: string): boolean =>
-  reference.startsWith(url) && (reference.length === url.length || withoutVersion(reference) === url);
+const isUrl = (
+  reference: string,
+  { url, below, bare }: Extract<ReferenceValue, { readonly kind: 'absolute' }>,
+): boolean => {
+  if (!reference.startsWith(url)) return false;
+  if (bare) return reference.length === url.length || reference[url.length] === '#';
+  if (below === undefined) return reference.length === url.length || withoutVersion(reference) === url;
+  return reference[url.length] === '|' && isVersionBelow(reference.slice(url.length + 1), below);
+};
 
 /** A reference to a resource of this server, relative or not, to the version that is asked for, or to whichever. */
 function isLocal(

@@ -1,5 +1,6 @@
 /** The search parameters of a type, as the definitions have them. */
 import type { Definitions, SearchParameter } from '../fhir/definitions.ts';
+import { isFor } from '../fhir/posted-parameters.ts';
 import { UnknownParameter, unsupported } from './faults.ts';
 
 /** What parameters are read with. */
@@ -23,6 +24,15 @@ export function findParameter({ definitions }: Grammar, type: string, code: stri
   const known = searchable(definitions, type);
   const parameter = known.find((one) => one.code === code);
   if (parameter) return parameter;
+  const coming = definitions.posted.parameters.find(
+    (one) => !one.answers && one.parameter.code === code && isFor(definitions, one.parameter, type),
+  );
+  if (coming) {
+    const { percent, job } = coming;
+    const state =
+      percent === undefined ? 'could not be indexed: see its' : `is being indexed: ${percent} % done,`;
+    throw new UnknownParameter(type, code, [], `${state} job ${job}`);
+  }
   throw new UnknownParameter(type, code, [...known.map((one) => one.code), ...OF_ALL_TYPES]);
 }
 

@@ -1,6 +1,6 @@
 /** A query string becomes a typed request, or is refused with what is wrong and what is possible (R4 search.html). */
-import type { Definitions } from '../fhir/definitions.ts';
-import { parameterFault, short, tooCostly, UnknownParameter } from './faults.ts';
+import type { Definitions, SearchParameter } from '../fhir/definitions.ts';
+import { parameterFault, short, tooCostly, UnknownParameter, unsupported } from './faults.ts';
 import { readFilter } from './filter.ts';
 import { isInclude, readInclude } from './include.ts';
 import type { Grammar } from './parameters.ts';
@@ -57,7 +57,7 @@ export function parseSearchOfTypes(
   baseUrl: string,
   lenient = false,
 ): SearchRequest {
-  const given = [...pairs].filter(([, value]) => !isEmpty(value));
+  const given = [...pairs].filter(([name, value]) => !isEmpty(name, value));
   const asked = given.filter(([name]) => name === '_type');
   const named = asked.length > 0 ? readTypes(definitions, asked) : undefined;
   const all = named ?? types;
@@ -77,6 +77,8 @@ export function parseSearchOfTypes(
     return one;
   });
   const first = each[0] as Making;
+  if (first.contained && all.length > 1)
+    throw unsupported('_contained', 'is for a search of one type: name it in the path, or with _type');
   // Clinical dates of different types mean different things.
   const newest: SortKey[] = [{ by: '_lastUpdated', descending: true }];
   const sortOf = ({ sort }: Making): readonly SortKey[] => (sort.length > 0 ? sort : newest);
@@ -90,8 +92,12 @@ export function parseSearchOfTypes(
   };
 }
 
-/** What is empty asks for nothing (R4 search.html#escaping gives it no meaning), as do several such values. */
-const isEmpty = (value: string): boolean => /^,*$/.test(value);
+/**
+ * What is empty asks for nothing (R4 search.html#escaping gives it no meaning), nor does a list of such values; one of
+ * types or elements is a slip.
+ */
+const isEmpty = (name: string, value: string): boolean =>
+  value === '' || (/^,+$/.test(value) && name !== '_type' && !isResultParameter(name));
 
 function readTypes(definitions: Definitions, asked: readonly (readonly [string, string])[]): string[] {
   if (asked.length > 1) throw parameterFault('_type', 'stands twice: give it once, with commas');
@@ -124,7 +130,7 @@ function readRequest(
   const once = new Set<string>();
   let values = 0;
   for (const [name, value] of pairs) {
-    if (isEmpty(value)) continue;
+    if (isEmpty(name, value)) continue;
     const read = resultReader(name);
     if (isInclude(name)) {
       if (request.includes.length >= MAX_INCLUDES)
@@ -137,6 +143,7 @@ function readRequest(
     } else {
       const filter = filterOf(grammar, type, name, value, lenient);
       if (!filter) continue;
+      demandOnce(filter, request.filters);
       request.filters.push(filter);
       values += valuesIn(filter);
       if (request.filters.length > MAX_FILTERS)
@@ -165,6 +172,18 @@ function filterOf(
     if (lenient && !fault.inValue) return undefined;
     throw fault.refusal(fault.inValue ? [] : RESULT_PARAMETERS);
   }
+}
+
+/** What a posted parameter says of itself (SearchParameter.multipleAnd). */
+function demandOnce(filter: Filter, before: readonly Filter[]): void {
+  const posted = postedOf(filter);
+  if (posted?.multipleAnd === false && before.some((one) => postedOf(one) === posted))
+    throw parameterFault(posted.code, 'stands twice: give it once (SearchParameter.multipleAnd)');
+}
+
+function postedOf(filter: Filter): SearchParameter | undefined {
+  if (filter.kind === 'not') return postedOf(filter.filter);
+  return 'parameter' in filter && filter.parameter.posted !== undefined ? filter.parameter : undefined;
 }
 
 /** What is looked up by one array, however long it is. */

@@ -38,6 +38,17 @@ export type Filter =
       readonly parameter: SearchParameter;
       readonly values: readonly ReferenceValue[];
     }
+  /** `:above` and `:below` of a reference: to one of these, or to what they are part of, or what is part of them */
+  | {
+      readonly kind: 'kin';
+      readonly parameter: SearchParameter;
+      readonly direction: 'above' | 'below';
+      /** of the hierarchy */
+      readonly type: string;
+      /** by which one of these says what it is part of */
+      readonly part: SearchParameter;
+      readonly ids: readonly string[];
+    }
   /** `:identifier`: a logical reference */
   | {
       readonly kind: 'reference-identifier';
@@ -79,6 +90,8 @@ export type Filter =
     }
   /** `_list`: in the List of this id */
   | { readonly kind: 'list'; readonly id: string }
+  /** contains a resource of one of these types that may pass that type's filter */
+  | { readonly kind: 'contains'; readonly targets: readonly ChainTarget[] }
   /** in the compartment of a resource */
   | { readonly kind: 'compartment'; readonly type: string; readonly id: string }
   | { readonly kind: 'not'; readonly filter: Filter }
@@ -130,7 +143,14 @@ export interface TypedValue {
 
 export type ReferenceValue =
   | { readonly kind: 'local'; readonly type?: string; readonly id: string; readonly version?: string }
-  | { readonly kind: 'absolute'; readonly url: string };
+  | {
+      readonly kind: 'absolute';
+      readonly url: string;
+      /** of a canonical what its version begins with */
+      readonly below?: string;
+      /** of a canonical only as it is, without a version */
+      readonly bare?: true;
+    };
 
 /** One value for each component, in the parameter's order. */
 export type CompositeValue = readonly ComponentValue[];
@@ -192,6 +212,9 @@ export interface SearchRequest {
   readonly elements?: readonly string[];
   /** of a search over several types: what is asked of each, as parameters of one name differ */
   readonly each?: readonly Pick<SearchRequest, 'types' | 'filters' | 'sort'>[];
+  /** whether contained resources are searched for, alone or with the others, and what is shown of them */
+  readonly contained?: 'true' | 'both';
+  readonly containedType?: 'container' | 'contained';
   /** no type was named: those that the caller may not search are left out */
   readonly ofAllTypes?: boolean;
   /** which page it is, from `next` or `previous` of another */

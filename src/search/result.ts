@@ -51,22 +51,15 @@ const RESULT: Readonly<Record<string, Read>> = {
       throw parameterFault('_total', 'must be none, estimate or accurate');
     request.total = value;
   },
-  _contained(_request, value) {
-    if (value === 'false') return;
-    if (value !== 'true' && value !== 'both')
+  _contained(request, value) {
+    if (value !== 'false' && value !== 'true' && value !== 'both')
       throw parameterFault('_contained', 'must be false, true or both');
-    throw unsupported(
-      '_contained',
-      'can only be false: what is contained in a resource has no existence of its own, and is not searched for',
-    );
+    request.contained = value === 'false' ? undefined : value;
   },
-  _containedType(_request, value) {
+  _containedType(request, value) {
     if (value !== 'container' && value !== 'contained')
       throw parameterFault('_containedType', 'must be container or contained');
-    throw unsupported(
-      '_containedType',
-      'says how contained resources are shown, and these are not searched for: leave it out',
-    );
+    request.containedType = value;
   },
   _query() {
     throw unsupported('_query', 'names a query, and this server has none: use the parameters of the type');
@@ -97,6 +90,15 @@ export function settle(request: Making): void {
       '_summary',
       'cannot be text together with _include or _revinclude (R4 search.html#summary)',
     );
+  if (request.contained === undefined) {
+    if (request.containedType === 'contained')
+      throw unsupported('_containedType', 'says what is shown of contained resources: give _contained, too');
+    return;
+  }
+  if (request.includes.length > 0)
+    throw unsupported('_contained', 'is not answered together with _include or _revinclude: ask twice');
+  if (request.elements && request.containedType !== 'contained')
+    throw unsupported('_elements', 'is for resources of one type: with _contained, _containedType=contained');
 }
 
 /** One key of `_sort`: a parameter, after a hyphen where it descends. */

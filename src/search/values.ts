@@ -80,6 +80,17 @@ export function readToken(code: string, text: string): TokenValue {
   return second === '' ? { system: first } : { system: first, code: second };
 }
 
+/**
+ * What a token of a parameter is in the index: codes are there without the system that all of them have, and strings
+ * without case (R4 search.html#token).
+ */
+export function readTokenOf(parameter: SearchParameter, text: string): TokenValue {
+  const { systems, caseless } = parameter;
+  const { system, code } = readToken(parameter.code, text);
+  if (system && systems?.includes(system)) return code === undefined ? {} : { code };
+  return caseless && code !== undefined ? { system, code: code.toLowerCase() } : { system, code };
+}
+
 /** `system|code`: what is above or below a code is said by its system. */
 export function readCoding(code: string, text: string): Required<TokenValue> {
   const { system, code: wanted } = readToken(code, text);
@@ -114,19 +125,23 @@ const LONGEST_PART = 250;
 /** A text (R4 search.html#string); as a whole, `exact`, it may be of any length. */
 export function readString(code: string, text: string, modifier?: 'exact' | 'contains'): string {
   const value = withoutEscapes(text);
-  const most = modifier === 'contains' ? LONGEST_PART : LONGEST_BEGINNING;
-  if (modifier !== 'exact' && fold(value).length > most)
-    throw parameterFault(code, `must be a text of ${most} characters at most`);
+  if (modifier !== 'exact')
+    demandText(code, value, modifier === 'contains' ? LONGEST_PART : LONGEST_BEGINNING);
   return value;
 }
 
-/** A text without case and accents, to be compared as a whole or with a part: the index has so much together. */
-export function readFolded(code: string, text: string): string {
+/** @returns the text as it is searched for */
+function demandText(code: string, text: string, most: number): string {
   const folded = fold(text);
-  if (folded.length > LONGEST_PART)
-    throw parameterFault(code, `must be a text of ${LONGEST_PART} characters at most`);
+  if (folded.length > most) throw parameterFault(code, `must be a text of ${most} characters at most`);
+  // Everything begins with nothing: that is asked for by :missing=false.
+  if (folded === '' && /\p{P}/u.test(text))
+    throw parameterFault(code, 'holds punctuation alone, which is of no matter: give a letter or digit');
   return folded;
 }
+
+/** A text without case and accents, to be compared as a whole or with a part: the index has so much together. */
+export const readFolded = (code: string, text: string): string => demandText(code, text, LONGEST_PART);
 
 /** The url that is above or below: URNs have no hierarchy (R4 search.html#uri). */
 export function readHierarchicalUri(code: string, text: string): string {

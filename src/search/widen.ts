@@ -1,7 +1,7 @@
 /**
  * Filters that the index answers in part only: it finds what may pass, and the matcher judges that on its values
- * (match.ts). They are `:text`, `_text`, `_content`, `_profile:below`, `ne` of tokens in `_filter`, and the few
- * composites that it has no pairs for.
+ * (match.ts). They are `:text`, `_text`, `_content`, `_profile:below`, versions of canonicals, `ne` of tokens in
+ * `_filter`, and the few composites that it has no pairs for.
  */
 import type { Definitions } from '../fhir/definitions.ts';
 import { filterOf, isIndexed, isWhole } from './composites.ts';
@@ -37,6 +37,11 @@ function isWider(type: string, filter: Filter): boolean {
     case 'uri':
       // The index has its values as a whole only.
       return filter.modifier !== undefined && filter.parameter.code === '_profile';
+    case 'reference':
+      // The versions that a version is the beginning of have no keys, and a url has one whatever the version.
+      return filter.values.some(
+        (value) => value.kind === 'absolute' && (value.below ?? value.bare) !== undefined,
+      );
     case 'composite':
       return !isWhole(filter.parameter) && !filter.values.every(isIndexed);
     case 'not':
@@ -52,11 +57,15 @@ function isWider(type: string, filter: Filter): boolean {
 function wider(definitions: Definitions, type: string, filter: Filter): readonly Filter[] {
   switch (filter.kind) {
     case 'words':
+    case 'reference':
       return [filter];
     case 'token-other':
       return [{ kind: 'missing', parameter: filter.parameter, missing: false }];
     case 'composite': {
       if (!isWider(type, filter)) return [filter];
+      // A posted one may be of other elements than its parts are: it has a value, and which is judged.
+      if (filter.parameter.posted !== undefined)
+        return [{ kind: 'missing', parameter: filter.parameter, missing: false }];
       const parts = componentsOf(definitions, type, filter.parameter);
       const known = new Set(definitions.searchParameters(type).map(({ url }) => url));
       const each = filter.values.map((value) =>

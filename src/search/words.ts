@@ -3,7 +3,7 @@
  * leaves their grammar open and shows `(bone OR liver) and metastases`: words that stand side by side are all wanted,
  * `or`, `and`, `not` and brackets have their meaning, words in quotation marks follow each other.
  */
-import { fold } from '../fhir/fold.ts';
+import { foldLetters } from '../fhir/fold.ts';
 import { parameterFault, tooCostly } from './faults.ts';
 import type { Words } from './request.ts';
 
@@ -12,7 +12,7 @@ const MOST_TOKENS = 100;
 
 /** @throws Refusal 400 naming the parameter */
 export function readWords(code: string, texts: readonly string[]): readonly Words[] {
-  const each = texts.map((text) => fold(text).match(/"[^"]*"?|[()]|[^\s()"]+/g) ?? []);
+  const each = texts.map((text) => foldLetters(text).match(/"[^"]*"?|[()]|[^\s()"]+/g) ?? []);
   if (each.flat().length > MOST_TOKENS)
     throw tooCostly(`The parameter ${code} takes ${MOST_TOKENS} words and brackets at most`);
   return each.map((tokens) => readTokens(code, tokens));
@@ -105,7 +105,7 @@ function hasPhrase([first, ...more]: readonly string[], text: readonly string[])
 }
 
 /** Letters and digits that belong together, without case and accents. */
-const wordsOf = (text: string): string[] => fold(text).match(/[\p{L}\p{N}]+/gu) ?? [];
+const wordsOf = (text: string): string[] => foldLetters(text).match(/[\p{L}\p{N}]+/gu) ?? [];
 
 const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
 

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import type { Definitions } from '../fhir/definitions.ts';
+import { EXTRACTOR_VERSION } from '../fhir/extract.ts';
 import type { Key } from './hash.ts';
 import { HASH_SCHEME } from './index/keys.ts';
 import { run } from './pool.ts';
@@ -15,9 +16,13 @@ export interface Catalog {
   readonly feedBase: number;
   typeNumber(name: string): number;
   typeName(number: number): string;
+  /** of all types */
+  readonly typeNumbers: readonly number[];
   pathName(number: number): string | undefined;
-  /** Where `present` of an index row says whether it has a value for a parameter. */
-  parameterBit(type: string, code: string): number;
+  /** Where `present` of an index row says whether it has a value for a parameter, by the parameter's `nameOf`. */
+  parameterBit(type: string, name: string): number;
+  /** Gives bits to parameters that have none yet, by type and name. */
+  addParameters(wanted: readonly (readonly [type: string, name: string])[]): Promise<void>;
   /** Numbers of element paths, which are made where they are new. */
   pathNumbers(names: readonly string[]): Promise<readonly number[]>;
 }
@@ -81,6 +86,7 @@ export async function openCatalog(
     link_key: randomBytes(32).toString('hex'),
     hash_scheme: String(HASH_SCHEME),
     feed_base: '0',
+    extractor: String(EXTRACTOR_VERSION),
   };
   const settings = new Map(
     (await run(pool, SETTINGS, [Object.keys(fresh), Object.values(fresh)])) as [string, string][],
@@ -88,6 +94,10 @@ export async function openCatalog(
   if (settings.get('hash_scheme') !== String(HASH_SCHEME))
     throw new Error(
       `The database has keys of scheme ${settings.get('hash_scheme')}, this version makes scheme ${HASH_SCHEME}: use the version of Consilium that it was filled with`,
+    );
+  if (Number(settings.get('extractor')) > EXTRACTOR_VERSION)
+    throw new Error(
+      `The database is indexed by extractors of version ${settings.get('extractor')}, this version has ${EXTRACTOR_VERSION}: use the version of Consilium that it was used with last`,
     );
   const secret = Buffer.from(settings.get('secret') as string, 'hex');
   await run(pool, TYPES, [resourceTypes]);
@@ -102,7 +112,18 @@ export async function openCatalog(
     }
   };
   keep(await run(pool, PATHS, []));
-  const bits = await readBits(pool, definitions);
+  const standard = resourceTypes.flatMap((type) =>
+    definitions.searchParameters(type).map(({ code }) => [type, code] as const),
+  );
+  const bits = new Map<string, number>();
+  const addParameters: Catalog['addParameters'] = async (wanted) => {
+    const missing = wanted
+      .map(([type, name]) => [numbers.get(type) as number, name] as const)
+      .filter(([type, name]) => !bits.has(`${type} ${name}`));
+    if (missing.length === 0) return;
+    for (const [parameter, bit] of await readBits(pool, missing)) bits.set(parameter, bit);
+  };
+  await addParameters(standard);
   return {
     linkKey: Buffer.from(settings.get('link_key') as string, 'hex'),
     secret: { high: secret.readInt32BE(0), low: secret.readInt32BE(4) },
@@ -112,13 +133,15 @@ export async function openCatalog(
       if (number === undefined) throw new Error(`${name} is no resource type`);
       return number;
     },
+    typeNumbers: [...numbers.values()],
     typeName: (number) => resourceTypes[number - 1] as string,
     pathName: (number) => names.get(number),
-    parameterBit: (type, code) => {
-      const bit = bits.get(`${numbers.get(type)} ${code}`);
-      if (bit === undefined) throw new Error(`${code} is no parameter of ${type}`);
+    parameterBit: (type, name) => {
+      const bit = bits.get(`${numbers.get(type)} ${name}`);
+      if (bit === undefined) throw new Error(`${name} is no parameter of ${type}`);
       return bit;
     },
+    addParameters,
     async pathNumbers(wanted) {
       // Other processes add paths too; a conflict with one that has not committed yet gives no row at first.
       for (;;) {
@@ -130,20 +153,17 @@ export async function openCatalog(
   };
 }
 
-/** The bits of all parameters, by number of the type and code; those that are new get one. */
+/** The bits of all parameters, by number of the type and name; those that are wanted and new get one. */
 async function readBits(
   pool: pg.Pool,
-  { resourceTypes, searchParameters }: Pick<Definitions, 'resourceTypes' | 'searchParameters'>,
+  wanted: readonly (readonly [type: number, name: string])[],
 ): Promise<ReadonlyMap<string, number>> {
-  const wanted = resourceTypes.flatMap((name, i) =>
-    searchParameters(name).map(({ code }) => [i + 1, code] as const),
-  );
   // Another process may give the same bits away at this moment: its rows are then seen at the next look.
   for (;;) {
     const rows = (await run(pool, PARAMETERS, [])) as [number, string, number][];
-    const bits = new Map(rows.map(([type, code, bit]) => [`${type} ${code}`, bit]));
-    const missing = wanted.filter(([type, code]) => !bits.has(`${type} ${code}`));
+    const bits = new Map(rows.map(([type, name, bit]) => [`${type} ${name}`, bit]));
+    const missing = wanted.filter(([type, name]) => !bits.has(`${type} ${name}`));
     if (missing.length === 0) return bits;
-    await run(pool, ADD_PARAMETERS, [missing.map(([type]) => type), missing.map(([, code]) => code)]);
+    await run(pool, ADD_PARAMETERS, [missing.map(([type]) => type), missing.map(([, name]) => name)]);
   }
 }

@@ -1,10 +1,12 @@
 /** PostgreSQL and the blobs, opened: what records/ stands on. */
 import type pg from 'pg';
-import type { Definitions } from '../fhir/definitions.ts';
+import type { OpenDefinitions, SearchParameter } from '../fhir/definitions.ts';
+import { isFor } from '../fhir/posted-parameters.ts';
 import type { Blobs } from './blobs/blobs.ts';
 import { type Catalog, openCatalog } from './catalog.ts';
 import { type CodeKeys, makeCodeKeys } from './index/code-keys.ts';
 import { type Keys, makeKeys } from './index/keys.ts';
+import { makeRebuilder, type Rebuilder } from './index/rebuild.ts';
 import { type Indexer, makeIndexer } from './index/row.ts';
 import { makeUnits, type Units } from './index/units.ts';
 import { makeWordIndex, type WordIndex } from './index/words.ts';
@@ -14,6 +16,7 @@ import { type Current, makeReader } from './read/current.ts';
 import { type Explained, watching } from './search/explain.ts';
 import { type Includer, makeIncluder } from './search/include.ts';
 import { makeSearcher, type Searcher } from './search/search.ts';
+import { openSearchParameters, type SearchParameters } from './search-parameters.ts';
 import { makeWriter, type Writer } from './write/writer.ts';
 
 /** What reading leans on: of the process, or of one transaction that sees what it has written. */
@@ -28,6 +31,12 @@ export interface Reading {
 
 export interface Store extends Reading {
   readonly pool: pg.Pool;
+  /** for transactions of several statements */
+  readonly transacting: pg.Pool;
+  readonly parameters: SearchParameters;
+  readonly rebuilder: Rebuilder;
+  /** the types that parameters are for */
+  typesOf(parameters: readonly Pick<SearchParameter, 'base'>[]): readonly string[];
   readonly catalog: Catalog;
   readonly keys: Keys;
   readonly numbers: Numbers;
@@ -56,22 +65,32 @@ export interface Store extends Reading {
  */
 export async function openStore(
   { fixed: pool, searching, transacting }: Pools,
-  definitions: Definitions,
+  definitions: OpenDefinitions,
   blobs: Blobs,
 ): Promise<Store> {
   const catalog = await openCatalog(pool, definitions);
   const keys = makeKeys(catalog.secret);
   const numbers = makeNumbers(pool, catalog);
   const words = makeWordIndex(pool, catalog);
+  const codeKeys = makeCodeKeys(pool);
+  const units = makeUnits(pool, keys.units);
+  const indexer = makeIndexer(definitions, keys, catalog);
+  const parameters = openSearchParameters(pool, definitions, catalog);
+  await parameters.refresh();
   return {
     pool,
+    transacting,
     catalog,
     keys,
     numbers,
-    codeKeys: makeCodeKeys(pool),
-    units: makeUnits(pool, keys.units),
+    codeKeys,
+    units,
     words,
-    indexer: makeIndexer(definitions, keys, catalog),
+    indexer,
+    parameters,
+    rebuilder: makeRebuilder({ definitions, catalog, indexer, numbers, codeKeys, units }),
+    typesOf: (wanted) =>
+      definitions.resourceTypes.filter((type) => wanted.some((one) => isFor(definitions, one, type))),
     read: makeReader(pool),
     writer: makeWriter(pool, transacting, catalog),
     searcher: makeSearcher(searching, definitions, catalog, keys, numbers, words),

@@ -10,7 +10,7 @@ let server: SmartServer;
 let env: Record<string, string>;
 beforeAll(async () => {
   server = await startSmart();
-  env = { DATABASE_URL: server.database, DATA_DIR: join(dir, 'data'), BASE_URL: server.url };
+  env = { DATABASE_URL: server.database.url, DATA_DIR: join(dir, 'data'), BASE_URL: server.url };
 });
 afterAll(async () => {
   await server.close();

@@ -187,6 +187,20 @@ function parametersOf(path: Path, operation: Operation): Parameter[] {
   return [...(path.parameters ?? []), ...(operation.parameters ?? [])].map((one) => resolved<Parameter>(one));
 }
 
+/** One that acts. */
+const WARD = {
+  resourceType: 'SearchParameter',
+  id: 'ward',
+  url: 'https://example.org/SearchParameter/ward',
+  name: 'Ward',
+  status: 'active',
+  description: 'The ward that a patient lies on',
+  code: 'ward',
+  base: ['Patient'],
+  type: 'string',
+  expression: "Patient.extension.where(url = 'https://example.org/ward').value.as(string)",
+};
+
 describe('the examples', () => {
   let app: TestApp;
 
@@ -194,6 +208,7 @@ describe('the examples', () => {
     app = await startApp();
     for (const file of ['00-organizations', '10-lopez', '12-sondergaard', '15-muller'])
       await send('post', '/fhir', readFileSync(join(ROOT, `fixtures/${file}.json`), 'utf8')).expect(200);
+    await send('put', '/fhir/SearchParameter/ward', WARD).expect(201);
     await send('put', '/fhir/Composition/maria-lopez-summary', {
       ...{ resourceType: 'Composition', id: 'maria-lopez-summary', status: 'final', title: 'Summary' },
       ...{ type: { text: 'summary' }, date: '2026-01-01', author: [{ display: 'Clinic' }] },

@@ -6,10 +6,11 @@ import { pino } from 'pino';
 import request, { type Test } from 'supertest';
 import { type App, openApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
-import { cloneDatabase } from '../support/database.ts';
+import { cloneDatabase, type TestDatabase } from '../support/database.ts';
 
 export interface TestApp {
   readonly app: App;
+  readonly database: TestDatabase;
   /** where it listens */
   readonly url: string;
   /** an access token for everything */
@@ -20,8 +21,6 @@ export interface TestApp {
   readonly log: string[];
   /** the FHIR base as links are made from it */
   readonly base: string;
-  /** URL of its database */
-  readonly database: string;
   /** A request to a path under the FHIR base, with the token. */
   send(method: 'get' | 'head' | 'post' | 'put' | 'patch' | 'delete' | 'options', path: string): Test;
   close(): Promise<void>;
@@ -29,8 +28,12 @@ export interface TestApp {
   drop(): Promise<void>;
 }
 
-export async function startApp(settings: Record<string, string> = {}): Promise<TestApp> {
-  const database = await cloneDatabase();
+/** @param database of another server, beside which this one runs */
+export async function startApp(
+  settings: Record<string, string> = {},
+  database?: TestDatabase,
+): Promise<TestApp> {
+  database ??= await cloneDatabase();
   const dataDir = await mkdtemp(join(tmpdir(), 'consilium-http-'));
   const config = readConfig({
     PORT: '0',
@@ -46,6 +49,7 @@ export async function startApp(settings: Record<string, string> = {}): Promise<T
   const url = `http://127.0.0.1:${port}`;
   return {
     app,
+    database,
     url,
     token,
     databaseUrl: database.url,
@@ -54,7 +58,6 @@ export async function startApp(settings: Record<string, string> = {}): Promise<T
     send: (method, path) =>
       request(url)[method](`/fhir${path}`).set('Authorization', `Bearer ${token}`).buffer(true),
     drop: database.drop,
-    database: database.url,
     async close() {
       await app.close();
       await database.drop();

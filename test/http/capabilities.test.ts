@@ -122,6 +122,9 @@ test('each that is not listed is 400', async () => {
   expect(await notAnswered(paths, 400)).toEqual([]);
 }, 120_000);
 
+/** Types whose resources may be part of others. */
+const PARTS = ['CarePlan', 'Encounter', 'Location', 'Organization', 'ResearchStudy', 'Task'];
+
 test('each modifier that its documentation tells is taken, and others are 400', async () => {
   const told = types
     .filter((_, i) => i % 12 === 0)
@@ -137,6 +140,11 @@ test('each modifier that its documentation tells is taken, and others are 400', 
   const taken = told.flatMap(({ type, one, modifiers }) =>
     modifiers.map((modifier) => {
       const target = app.app.definitions.searchParameters(type).find(({ code }) => code === one.name)?.target;
+      // Any reference may be a canonical, with versions below it.
+      if (one.type === 'reference' && modifier === 'below')
+        return query(type, `${one.name}:below`, 'http://a/x|1');
+      if (one.type === 'reference' && modifier === 'above')
+        return query(type, `${one.name}:above`, `${target?.find((each) => PARTS.includes(each))}/x`);
       if (modifier === '[type]') return query(type, `${one.name}:${target?.[0] ?? 'Patient'}`, 'x');
       const value = modifier === 'missing' || one.type === 'token' ? MODIFIER_VALUES[modifier] : undefined;
       return query(
@@ -181,12 +189,11 @@ test('what is listed for all types is taken by a search of the system', async ()
     _elements: 'id',
     _total: 'none',
     _contained: 'false',
+    _containedType: 'container',
     _include: 'Observation:subject',
     _revinclude: 'Observation:subject',
   };
   const paths = listed
-    // It says how contained resources are shown, which are not searched for.
-    .filter(({ name }) => name !== '_containedType')
     .map((one) => {
       const name = one.name === '_has' ? '_has:Observation:subject:_id' : one.name;
       return `/?${name}=${encodeURIComponent(values[one.name] ?? (one.name === '_has' ? 'x' : valueFor('Patient', one)))}`;
@@ -255,6 +262,7 @@ describe('R4 search.html#errors: handling=lenient', () => {
 test('an empty value asks for nothing, strictly as well', async () => {
   const { body } = await app.send('get', '/Patient?name=&identifier=,,&_count=7').expect(200);
   expect(body.link[0].url).toBe(`${app.base}/Patient?_count=7`);
+  await app.send('get', '/?_type=,').expect(400);
   // A condition of nothing would be met by everything.
   await app.send('delete', '/Patient?name=').expect(400);
   await app.send('delete', '/Patient?name=,').expect(400);

@@ -70,3 +70,23 @@ test('an entry of a batch searches in a compartment as well', async () => {
     .expect(200);
   expect(body.entry[0].resource.total).toBe(2);
 });
+
+test('R4 http.html#vsearch: by POST, with pages that GET follows', async () => {
+  const { body } = await app
+    .send('post', '/Encounter/visit/Observation/_search?_count=1')
+    .type('form')
+    .send({ code: 'c' })
+    .expect(200);
+  expect(body.entry).toHaveLength(1);
+  const next = body.link.find(({ relation }: { relation: string }) => relation === 'next').url;
+  expect(next).toMatch(/\/Encounter\/visit\/Observation\?/);
+  const { body: second } = await app.send('get', next.slice(app.base.length)).expect(200);
+  expect(second.entry[0].resource.id).toBe('read');
+});
+
+test('what looks like a compartment in a filter finds all the same', async () => {
+  const types = 'Observation,Encounter,Condition,Procedure,CarePlan';
+  const filter = encodeURIComponent('subject re Patient/cid or subject re Group/g');
+  const { body } = await app.send('get', `/?_type=${types}&_filter=${filter}`).expect(200);
+  expect(body.entry).toHaveLength(4);
+});

@@ -130,6 +130,51 @@ describe('R4 search.html#chaining: a chain that leads to more than are searched 
   });
 });
 
+describe('R4 search.html#sort: a walk that is given up after so many rows', () => {
+  const dated = (code: string, subject: string, effectiveDateTime: string) =>
+    observation(
+      { coding: [{ system: 'http://walked', code }] },
+      { subject: { reference: `Patient/${subject}` }, effectiveDateTime },
+    );
+
+  beforeAll(async () => {
+    const generalPractitioner = [{ reference: 'Practitioner/walked' }];
+    await put('Practitioner', 'walked', {});
+    for (let i = 0; i < 30; i++) await put('Patient', `walked-${i}`, { generalPractitioner });
+    await it.records.transaction(
+      it.operator,
+      Array.from({ length: 2001 }, (_, i) => ({
+        method: 'PUT' as const,
+        type: 'Observation',
+        id: `between-${i}`,
+        body: JSON.stringify({
+          resourceType: 'Observation',
+          id: `between-${i}`,
+          ...dated('many', 'somebody', '2024-01-01'),
+        }),
+      })),
+    );
+    await put('Observation', 'behind', dated('many', 'walked-3', '2023-01-01'));
+    for (const id of ['old-1', 'old-2']) await put('Observation', id, dated('few', 'walked-4', '2020-01-01'));
+  });
+
+  test.each([
+    'code=http://walked|many,http://walked|few&patient.general-practitioner=Practitioner/walked',
+    `code=http://walked|many,http://walked|few&patient=${Array.from({ length: 30 }, (_, i) => `walked-${i}`)}`,
+  ])('of several codes takes none before what is newer: %#', async (query) => {
+    const found = await pages('Observation', `${query}&_count=1`);
+    expect(found.flat().map(({ id }) => id)).toEqual(['behind', 'old-2', 'old-1']);
+  });
+
+  test('of many patients, one of whom comes second', async () => {
+    const subject = { reference: 'Patient/somebody' };
+    const member = [subject, { reference: 'Patient/walked-7' }].map((entity) => ({ entity }));
+    await put('Group', 'second', { type: 'person', actual: true, member });
+    const patients = Array.from({ length: 30 }, (_, i) => `Patient/walked-${i}`);
+    expect(await set('Group', `member=${patients}`)).toEqual(['second']);
+  });
+});
+
 describe('decision 8: a token revoked while its search is under way', () => {
   beforeAll(() => put('Observation', 'kept', observation({ text: 'kept' })));
 

@@ -378,9 +378,10 @@ function modified({
 }: SearchParameter): fc.Arbitrary<readonly [string, string]> | undefined {
   // Combinations have no modifiers.
   if (name === '_id' || name === '_lastUpdated' || type === 'composite') return undefined;
-  const own = Object.entries(MODIFIED[type] ?? {}).map(([modifier, value]) =>
-    several(value).map((values) => [`${name}:${modifier}`, values] as const),
-  );
+  const own = Object.entries(MODIFIED[type] ?? {})
+    // Identifiers have types of their own.
+    .filter(([modifier]) => modifier !== 'of-type' || name.endsWith('identifier'))
+    .map(([modifier, value]) => several(value).map((values) => [`${name}:${modifier}`, values] as const));
   const missing = fc.constantFrom('true', 'false').map((value) => [`${name}:missing`, value] as const);
   return fc.oneof(missing, ...own);
 }

@@ -48,6 +48,9 @@ export function compileExpression<T>(
   return [{ place: to, type: 'boolean' }];
 }
 
+/** A choice of types within a choice of types, and so on, comes to thousands. */
+const MOST_PLACES = 500;
+
 const SCALAR_FUNCTIONS = new Set(['exists', 'empty', 'not']);
 
 function isPath(expression: Expression): boolean {
@@ -68,6 +71,8 @@ function path<T>(definitions: Definitions, expression: Expression, focus: Focus<
         return isKindOf(definitions, focus.start.type, expression.name) ? [focus.start] : [];
       const from = expression.of ? path(definitions, expression.of, focus) : [focus.start];
       const to = from.flatMap((cursor) => member(definitions, cursor, expression.name));
+      if (to.length > MOST_PLACES)
+        throw new Unsupported(`${expression.name} comes to too many kinds of elements`);
       if (from.length > 0 && to.length === 0)
         throw new Unsupported(`${from.map(({ type }) => type).join(', ')} has no element ${expression.name}`);
       return to;

@@ -75,7 +75,7 @@ function typeInText(definitions: Definitions, text: string, resource: unknown): 
 function containedType(id: string, resource: unknown): string | undefined {
   type Contained = { id?: unknown; resourceType?: string } | null;
   const { resourceType, contained } = resource as { resourceType?: string; contained?: unknown };
-  if (id === '') return resourceType;
-  if (!Array.isArray(contained)) return undefined;
-  return contained.find((inner: Contained) => inner?.id === id)?.resourceType;
+  const inner = Array.isArray(contained) ? contained.find((one: Contained) => one?.id === id) : undefined;
+  // The container itself, which a contained resource has among the others (fhir/contained.ts).
+  return inner?.resourceType ?? (id === '' ? resourceType : undefined);
 }

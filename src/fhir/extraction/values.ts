@@ -50,6 +50,8 @@ export type Convert = (element: unknown, out: SearchValue[]) => void;
  */
 export function converterOf(parameter: SearchParameter, type: string): Convert | undefined {
   if (parameter.type === 'reference' && type === 'Resource') return referenceOfResource(parameter.target);
+  if (parameter.caseless) return caseless;
+  if (parameter.code === 'contenttype' && type === 'code') return mimeType;
   return CONVERTERS[parameter.type]?.[type];
 }
 
@@ -98,6 +100,18 @@ const contactPoint: Convert = (element, out) =>
 
 const code: Convert = (element, out) => {
   if (typeof element !== 'object') addToken(out, undefined, String(element), undefined);
+};
+
+const caseless: Convert = (element, out) => {
+  if (typeof element === 'string') addToken(out, undefined, element.toLowerCase(), undefined);
+};
+
+/** What it begins with stands where others have a system: `:below` finds it by this (R4 search.html#mimetype). */
+const mimeType: Convert = (element, out) => {
+  code(element, out);
+  const [kind, base] = /^([^/;\s]+)\/[^;\s]+/.exec(String(element))?.slice(0, 2).reverse() ?? [];
+  addToken(out, kind, undefined, undefined);
+  addToken(out, base, undefined, undefined);
 };
 
 const string: Convert = (element, out) => {

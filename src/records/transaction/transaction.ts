@@ -19,6 +19,7 @@ import { type Decisions, decide } from './decide.ts';
 import { look } from './look.ts';
 import { checkFullUrls, linksOf, makeValuesOf, namesOf, patchedLinks } from './names.ts';
 import type { Plan } from './plan.ts';
+import { postingsOf } from './postings.ts';
 import { type Decision, demandSteps, inTurns, type Step, stepsOf } from './steps.ts';
 import { Again, findExisting, writeAll } from './write.ts';
 
@@ -98,7 +99,19 @@ async function attemptOnce(setting: Setting, caller: Caller, plan: Plan): Promis
   ]);
   const names = namesOf(setting, decisions, links, found, valuesOf);
   await inTurns(steps, (step) => makeDraft(setting, step, decisions.get(step) as Decision, names));
-  return writeAll(setting, caller, { ...plan, links, conditions }, decisions, found);
+  const postings = postingsOf(setting, caller, decisions);
+  const outcomes = await writeAll(
+    setting,
+    caller,
+    { ...plan, links, conditions, postings },
+    decisions,
+    found,
+  );
+  if (postings) {
+    await setting.store.parameters.refresh();
+    setting.reindexing.wake();
+  }
+  return outcomes;
 }
 
 async function makeDraft(

@@ -17,6 +17,7 @@ import { deletion, otherVersion, removedOf, translated, withLabels, writtenOf } 
 import type { Decisions } from './decide.ts';
 import { look, lookInside } from './look.ts';
 import type { Plan } from './plan.ts';
+import { notePostings } from './postings.ts';
 import { CHUNK, type Decision, inEntry, inTurns, type Step } from './steps.ts';
 
 /** Thrown where what was looked up has changed before it was written: the attempt is made again. */
@@ -60,7 +61,7 @@ export async function writeAll(
   resolution: Resolution,
 ): Promise<Outcome[]> {
   const { store } = setting;
-  const { entries, steps, conditions } = plan;
+  const { entries, steps, conditions, postings } = plan;
   const fresh = await giveNumbers(setting, decisions);
   const placesOf = await placesFor(setting, decisions);
   const { creates, changes } = await batchOf(setting, caller, steps, decisions, fresh, placesOf);
@@ -83,6 +84,7 @@ export async function writeAll(
     },
     after: async (executor: Executor): Promise<void> => {
       if (reads) await lookInside(setting, caller, entries, executor, written, found);
+      if (postings) await notePostings(setting, caller, postings, executor);
       await note(caller, executor, 'done');
     },
   };
@@ -93,11 +95,16 @@ export async function writeAll(
           store.writer.together(
             creates.map(({ write }) => write),
             changes.map(({ change }) => change),
-            conditions.length > 0 || reads || caller.job ? around : undefined,
+            conditions.length > 0 || reads || caller.job || postings ? around : undefined,
           ),
         ).catch((fault) => {
           throw danglingIn(steps, decisions, placesOf, fault) ?? fault;
         });
+  // The labels of all, before the first stops the attempt: the next attempt keeps every one.
+  for (const [i, { step }] of changes.entries()) {
+    const { status, labels } = done.changed[i] as Changed;
+    if (status === 'labels') step.labels = labels as string;
+  }
   for (const [i, { step, change }] of changes.entries())
     checkChanged(step, decisions, change, done.changed[i] as Changed);
   await inTurns([...fresh], (step) => {
@@ -260,12 +267,9 @@ function checkChanged(
   step: Step,
   decisions: Decisions,
   change: Change,
-  { status, version, existed, labels }: Changed,
+  { status, version, existed }: Changed,
 ): void {
-  if (status === 'labels') {
-    step.labels = labels as string;
-    throw new Again();
-  }
+  if (status === 'labels') throw new Again();
   if (status !== 'other version') return;
   const { type, id, fresh, revives } = decisions.get(step) as Decision;
   if (fresh || revives !== undefined || wasLookedUp(step)) throw new Again();

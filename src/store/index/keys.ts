@@ -1,5 +1,5 @@
 /** The 64-bit keys of index rows: keyed hashes of (type, parameter, value) (ARCHITECTURE.md, "Keys"). */
-import type { SearchParameter } from '../../fhir/definitions.ts';
+import { nameOf, type SearchParameter } from '../../fhir/definitions.ts';
 import type { Unit } from '../../search/units.ts';
 import { hash, type Key } from '../hash.ts';
 
@@ -13,7 +13,6 @@ const TOKEN = 3;
 const CODE = 4;
 const SYSTEM = 5;
 const URI = 6;
-const IDENTIFIER = 7;
 const UNIT = 8;
 const PAIR = 9;
 const OF_TYPE = 10;
@@ -34,7 +33,7 @@ export interface Keys {
 /** Makes the keys under a database's secret; those of parameters are made once. */
 export function makeKeys(secret: Key): Keys {
   const types = new Map<string, Key>();
-  const parameters = new Map<SearchParameter, Map<string, Key>>();
+  const parameters = new WeakMap<SearchParameter, Map<string, Key>>();
   return {
     units: hash(secret, UNIT, ''),
     type(type) {
@@ -53,7 +52,7 @@ export function makeKeys(secret: Key): Keys {
       }
       let key = byType.get(type);
       if (!key) {
-        key = hash(secret, PARAMETER, type, parameter.code);
+        key = hash(secret, PARAMETER, type, nameOf(parameter));
         byType.set(type, key);
       }
       return key;
@@ -62,8 +61,8 @@ export function makeKeys(secret: Key): Keys {
 }
 
 /** Whether the tokens of a parameter have timeline rows: what is walked newest first. */
-export const isWalked = ({ type, code }: SearchParameter): boolean =>
-  type === 'token' && (code === 'code' || code === 'category');
+export const isWalked = ({ type, code, posted }: SearchParameter): boolean =>
+  type === 'token' && (code === 'code' || code === 'category') && posted === undefined;
 
 /** `system|code`; the system '' stands for a token without one. */
 export const tokenKey = (parameter: Key, system: string, code: string): Key =>
@@ -86,10 +85,6 @@ export const versionOf = (id: string, version: string): string => `${id}/_histor
 
 /** All resources of a type in the compartment of a patient. */
 export const compartmentKey = (type: Key, patientId: string): Key => hash(type, COMPARTMENT, patientId);
-
-/** A reference by identifier. */
-export const identifierKey = (parameter: Key, system: string, value: string): Key =>
-  hash(parameter, IDENTIFIER, system, value);
 
 /** `:of-type`: value of an identifier with a coding of its type. */
 export const ofTypeKey = (parameter: Key, system: string, code: string, value: string): Key =>

@@ -1,15 +1,18 @@
 /** The index rows of one resource, made from its search values and edges. */
 import type { Resource } from 'fhir/r4.js';
 import { clinicalDate } from '../../fhir/clinical-date.ts';
-import type { Definitions, SearchParameter } from '../../fhir/definitions.ts';
+import { amongOthers, type Contained, containedIn } from '../../fhir/contained.ts';
+import { type Definitions, nameOf, type SearchParameter } from '../../fhir/definitions.ts';
 import { compileEdges, type Edge } from '../../fhir/edges.ts';
-import { compileExtractor, type Extracted } from '../../fhir/extract.ts';
+import { compileExtractor, EXTRACTOR_VERSION, type Extracted } from '../../fhir/extract.ts';
 import { patientParameters } from '../../fhir/patient-parameters.ts';
 import { parseReference, withoutVersion } from '../../fhir/reference.ts';
+import { ownEdges } from '../../fhir/reference-paths.ts';
 import { isWhole } from '../../search/composites.ts';
 import type { Unit } from '../../search/units.ts';
 import type { Catalog } from '../catalog.ts';
 import type { Key } from '../hash.ts';
+import { addContained } from './contained.ts';
 import { compartmentKey, isWalked, type Keys, localKey, versionOf } from './keys.ts';
 import { addValue, type IndexRow, type Making, push, walkedToken } from './values.ts';
 
@@ -18,7 +21,21 @@ export interface Analysis {
   readonly resource: Resource;
   readonly extracted: readonly Extracted[];
   readonly edges: readonly Edge[];
+  /** by which it is indexed: definitions may change before its row is made */
+  readonly plan: TypePlan;
+  /** what it contains, with its search values */
+  readonly contained: readonly Inner[];
 }
+
+export interface Inner extends Contained {
+  readonly extracted: readonly Extracted[];
+}
+
+/** So many sets of posted parameters a database may have, one after the other. */
+export const MOST_SETS = 2 ** 20;
+
+/** What an index row says it was made by: the version of the extractors, then that of what was posted. */
+export const madeBy = (parameters: number): number => EXTRACTOR_VERSION * MOST_SETS + parameters;
 
 export interface Indexer {
   analyse(resource: Resource, baseUrl: string): Analysis;
@@ -47,21 +64,27 @@ export function makeIndexer(
   const plans = new Map<string, TypePlan>();
   const planOf = (type: string): TypePlan => {
     let plan = plans.get(type);
-    if (!plan) {
+    if (!plan || plan.version !== definitions.posted.version) {
       plan = planFor(definitions, catalog, type);
       plans.set(type, plan);
     }
     return plan;
   };
   return {
-    analyse: (resource, baseUrl) => ({
-      resource,
-      extracted: extractor.extract(resource),
-      edges: edges(resource, baseUrl),
-    }),
+    analyse(resource, baseUrl) {
+      const plan = planOf(resource.resourceType);
+      const extracted = extractor.extract(resource);
+      const found = edges(resource, baseUrl);
+      if (plan.edges.size > 0) addEdges(found, plan, extracted, baseUrl, definitions);
+      const contained = containedIn(resource, definitions.isResourceType).map((inner) => ({
+        ...inner,
+        extracted: extractor.extract(amongOthers(inner, resource)),
+      }));
+      return { resource, extracted, edges: found, plan, contained };
+    },
     row(analysis, rid, targets, paths, baseUrl) {
       const { resourceType } = analysis.resource;
-      const plan = planOf(resourceType);
+      const { plan } = analysis;
       const own = keys.type(resourceType);
       const made = {
         timeline: [own.high, own.low],
@@ -77,7 +100,7 @@ export function makeIndexer(
         strings: { keys: [], values: [], wholes: [] },
         dates: { keys: [], low: [], high: [] },
       } satisfies Making;
-      const { extracted, edges } = analysis;
+      const { extracted, edges, contained } = analysis;
       const present = new Uint8Array(plan.bytes);
       const concerned = new Map<number, string>();
       const edgeOf = makeEdgeOf(edges);
@@ -101,19 +124,22 @@ export function makeIndexer(
       };
       for (let i = 0; i < extracted.length; i++) {
         const { parameter, value } = extracted[i]!;
-        const bit = plan.bits.get(parameter.code)!;
+        const name = nameOf(parameter);
+        const bit = plan.bits.get(name)!;
         present[bit >> 3]! |= 128 >> (bit & 7);
-        if (plan.left.has(parameter.code)) continue;
+        if (plan.left.has(name)) continue;
         const key = keys.parameter(resourceType, parameter);
         if (value.kind === 'date' && parameter === plan.clinical && made.at === null) {
           made.at = value.low;
           made.until = value.high;
-        } else if (value.kind === 'token' && plan.walked.has(parameter.code)) walkedToken(made, key, value);
+        } else if (value.kind === 'token' && plan.walked.has(name)) walkedToken(made, key, value);
         else addValue(made, key, value, parameter.code === '_profile');
         if (value.kind === 'reference') addLocal(parameter, key, value.reference);
       }
       for (const [patient, id] of concerned)
         if (!made.patients.includes(patient)) push(made.others, compartmentKey(own, id));
+      const parsed = (reference: string) => parseReference(reference, baseUrl, definitions.isResourceType);
+      for (const inner of contained) addContained(made, keys, resourceType, inner, parsed);
       // What no parameter finds is found by its number.
       for (const target of targets) {
         if (found.has(target)) continue;
@@ -121,6 +147,7 @@ export function makeIndexer(
         made.others.push(Math.floor(target / 4294967296), target | 0);
       }
       return {
+        parameters: plan.version,
         patients: made.patients,
         at: made.at,
         until: made.until,
@@ -140,7 +167,9 @@ export function makeIndexer(
 }
 
 /** How the parameters of a type are indexed. */
-interface TypePlan {
+export interface TypePlan {
+  /** of the posted parameters */
+  readonly version: number;
   readonly clinical: SearchParameter | undefined;
   /** parameters whose tokens have timeline rows */
   readonly walked: ReadonlySet<string>;
@@ -150,6 +179,8 @@ interface TypePlan {
   readonly compartment: ReadonlySet<string>;
   /** parameters without rows: a search for them is one for others (search/expand) */
   readonly left: ReadonlySet<string>;
+  /** paths of parameters that have edges of their own */
+  readonly edges: ReadonlyMap<SearchParameter, string>;
   /** of each parameter, its place in `present` */
   readonly bits: ReadonlyMap<string, number>;
   /** so many bytes hold these */
@@ -161,11 +192,12 @@ function planFor(
   { parameterBit }: Pick<Catalog, 'parameterBit'>,
   type: string,
 ): TypePlan {
-  const parameters = definitions.searchParameters(type);
-  const bits = new Map(parameters.map(({ code }) => [code, parameterBit(type, code)]));
+  const parameters = definitions.indexedBy(type);
+  const bits = new Map(parameters.map(nameOf).map((name) => [name, parameterBit(type, name)]));
   return {
+    version: definitions.posted.version,
     clinical: clinicalDate(definitions, type),
-    walked: new Set(parameters.filter(isWalked).map(({ code }) => code)),
+    walked: new Set(parameters.filter(isWalked).map(nameOf)),
     patient: patientParameters(definitions, type),
     compartment: new Set(definitions.compartment('Patient', type)),
     // A btree row is what costs: combo-x is x or component-x, and a composite over the whole resource is both
@@ -174,14 +206,38 @@ function planFor(
       parameters
         .filter(
           (parameter) =>
-            (type === 'Observation' && parameter.code.startsWith('combo-')) ||
+            (type === 'Observation' &&
+              parameter.posted === undefined &&
+              parameter.code.startsWith('combo-')) ||
             (parameter.type === 'composite' && isWhole(parameter)),
         )
         .map(({ code }) => code),
     ),
+    edges: new Map(
+      parameters.flatMap((parameter) => {
+        const path = ownEdges(definitions, type, parameter);
+        return path === undefined ? [] : [[parameter, path]];
+      }),
+    ),
     bits,
     bytes: 1 + (Math.max(0, ...bits.values()) >> 3),
   };
+}
+
+/** The edges of what posted parameters find among the references at a path. */
+function addEdges(
+  edges: Edge[],
+  plan: TypePlan,
+  extracted: readonly Extracted[],
+  baseUrl: string,
+  { isResourceType }: Definitions,
+): void {
+  for (const { parameter, value } of extracted) {
+    const path = plan.edges.get(parameter);
+    if (path === undefined || value.kind !== 'reference' || value.reference === undefined) continue;
+    const parsed = parseReference(value.reference, baseUrl, isResourceType);
+    if (parsed.kind === 'local') edges.push({ path, type: parsed.type, id: parsed.id });
+  }
 }
 
 /** Without bytes of nothing at the end, so that rows do not change with the number of parameters. */

@@ -5,10 +5,12 @@ import { type Refusal, refusal } from '../../fhir/outcome.ts';
 import { withoutVersion } from '../../fhir/reference.ts';
 import type { Unit } from '../../search/units.ts';
 import type { Key } from '../hash.ts';
-import { codeKey, identifierKey, ofTypeKey, pairKey, systemKey, tokenKey, unitKey, uriKey } from './keys.ts';
+import { codeKey, ofTypeKey, pairKey, systemKey, tokenKey, unitKey, uriKey } from './keys.ts';
 
 /** The rows of one resource. Keys are flat: high and low halves by turns. */
 export interface IndexRow {
+  /** of what it was indexed by: `PostedSet.version` */
+  readonly parameters: number;
   /** numbers of the patients of its parameter `patient`, the first of which leads; of a Patient its own */
   readonly patients: readonly number[];
   /** milliseconds; null without a clinical date */
@@ -116,7 +118,7 @@ export function addValue(made: Making, parameter: Key, value: SearchValue, whole
       addString(made, parameter, value.text, fold(value.text));
       return;
     case 'uri':
-      push(others, uriKey(parameter, value.uri));
+      addUri(others, parameter, value.uri);
       if (!whole) addString(made, parameter, value.uri, value.uri);
       return;
     case 'number':
@@ -199,17 +201,23 @@ function addDate({ dates }: Making, key: Key, value: Value<'date'>): void {
   dates.high.push(value.high);
 }
 
+/** A canonical is found without its version, too. */
+function addUri(others: number[], parameter: Key, uri: string): void {
+  push(others, uriKey(parameter, uri));
+  const bare = withoutVersion(uri);
+  if (bare !== uri) push(others, uriKey(parameter, bare));
+}
+
 /** Local targets are found by their number; here is what cannot be: foreign urls, canonicals, identifiers. */
-function addReference({ others }: Making, parameter: Key, value: Value<'reference'>): void {
+function addReference(made: Making, parameter: Key, value: Value<'reference'>): void {
+  const { others } = made;
   const { reference, identifier } = value;
   if (reference !== undefined && /^[a-z][a-z0-9+.-]*:/i.test(reference)) {
-    push(others, uriKey(parameter, reference));
-    const bare = withoutVersion(reference);
-    if (bare !== reference) push(others, uriKey(parameter, bare));
+    addUri(others, parameter, reference);
   }
   if (identifier) {
-    const { system = '', value: code = '' } = identifier;
-    push(others, identifierKey(parameter, system, code));
+    const { system, value: code } = identifier;
+    addValue(made, parameter, { kind: 'token', system, code }, true);
   }
 }
 

@@ -98,8 +98,8 @@ const MEMBERS = {
   },
 };
 
-/** Nothing that is about another patient, or about nobody and refers to another. */
-const ownAlone = (t: string): string => `${t}.patients <@ (select patients from own)
+/** Nothing that is about another patient than those of `own`, or about nobody and refers to another. */
+export const ownAlone = (t: string): string => `${t}.patients <@ (select patients from own)
   and (${t}.patients <> '{}' or not exists (
     select from unnest(${t}.targets) e (target) join resource q on q.rid = e.target
     where q.type = $patient and q.rid <> all ((select patients from own)::bigint[])))`;

@@ -2,6 +2,7 @@
 import type { Filter } from '../../search/request.ts';
 import { keyText, uriKey } from '../index/keys.ts';
 import { combined } from './combined.ts';
+import { containsCondition } from './contained.ts';
 import { dateCondition } from './dates.ts';
 import {
   chainCondition,
@@ -15,7 +16,7 @@ import { referenceCondition, referenceIdentifierCondition } from './references.t
 import { hasOneOf, type Judged, or, type Setting } from './setting.ts';
 import type { Sql } from './sql.ts';
 import { ofTypeCondition, tokenCondition } from './tokens.ts';
-import { compositeCondition, valueCondition } from './value-rows.ts';
+import { compositeCondition, valueCondition, valuedCondition } from './value-rows.ts';
 import { stringCondition, uriCondition } from './values.ts';
 import { indexedWordsCondition, wordsCondition } from './words.ts';
 
@@ -35,6 +36,8 @@ export function condition(sql: Sql, filter: Judged, setting: Setting): string {
       return indexedWordsCondition(sql, filter, setting);
     case 'rids':
       return `${row}.rid = any (${sql.bind(filter.rids)}::bigint[])`;
+    case 'valued':
+      return valuedCondition(sql, filter.filter, setting);
     case 'id':
       return `${row}.rid in (select rid from resource where type = ${sql.bind(setting.typeNumber(type))} and id = any (${sql.bind(filter.ids)}))`;
     case 'updated': {
@@ -53,7 +56,7 @@ export function condition(sql: Sql, filter: Judged, setting: Setting): string {
       const key = keyText(keys.parameter(type, filter.parameter));
       const v = sql.alias();
       const either = or(filter.values.map((value) => dateCondition(sql, value, `${v}.low`, `${v}.high`)));
-      return `${row}.rid in (select ${v}.rid from value_date ${v} where ${v}.key = ${sql.bind(key)} and ${either})`;
+      return `exists (select from value_date ${v} where ${v}.rid = ${row}.rid and ${v}.key = ${sql.bind(key)} and ${either})`;
     }
     case 'number':
     case 'quantity':
@@ -90,6 +93,8 @@ export function condition(sql: Sql, filter: Judged, setting: Setting): string {
       return hasCondition(sql, filter, setting, condition);
     case 'list':
       return listCondition(sql, filter, setting);
+    case 'contains':
+      return containsCondition(sql, filter, setting);
     case 'compartment':
       return compartmentCondition(sql, filter, setting);
     case 'not':
@@ -100,7 +105,13 @@ export function condition(sql: Sql, filter: Judged, setting: Setting): string {
         ? 'true'
         : `(${filter.filters.map((one) => condition(sql, one, setting)).join(' and ')})`;
     case 'any':
-      return or(filter.filters.map((one) => condition(sql, one, setting)));
+      return or(
+        filter.filters.map((one) =>
+          one.kind === 'reference'
+            ? referenceCondition(sql, one.parameter, one.values, setting, filter.filters.length === 1)
+            : condition(sql, one, setting),
+        ),
+      );
     default:
       throw new Error(`${filter.kind} is judged on values, and has no condition (search/widen.ts)`);
   }

@@ -20,14 +20,14 @@ export interface Including {
 export const MOST_INCLUDED = 1000;
 const MOST_BYTES = 32 * 2 ** 20;
 
-// Of each resource the current targets of its edges, at these paths and of this type, where these are given.
+// Of each resource the current targets of its edges at these paths, of this type, where it is given.
 const FORWARD = {
   name: 'include',
   text: `select distinct e.target
          from resource_index s cross join unnest(s.targets, s.paths) e (target, path)
          join resource_index t on t.rid = e.target
          where s.rid = any ($1::bigint[]) and ($2::smallint is null or s.type = $2)
-           and ($3::text[] is null or e.path = any (array(select code from path where name = any ($3))))
+           and e.path = any (array(select code from path where name = any ($3::text[])))
            and ($4::smallint is null or t.type = $4)
          limit $5`,
 };
@@ -53,18 +53,20 @@ const CONTENTS = {
 };
 
 /** A resource from which references are followed. */
-type From = Pick<Included, 'rid' | 'type' | 'id' | 'content'>;
+export type From = Pick<Included, 'rid' | 'type' | 'id' | 'content'>;
 
 export interface Includer {
   /**
    * Follows includes from a page's matches, and those that iterate from what they lead to.
    *
    * @param mayRead types of which the caller may be shown resources
+   * @param byUrl   gives the numbers of what canonicals lead to, or of what leads to some by these; so many at most
    */
   include(
     matches: readonly From[],
     includes: readonly Include[],
     mayRead: (type: string) => boolean,
+    byUrl: (from: readonly From[], include: Include, most: number) => Promise<readonly number[]>,
   ): Promise<Including>;
 }
 
@@ -77,18 +79,25 @@ export function makeIncluder(
   const numberOf = (type: string | undefined): number | null =>
     type === undefined || type === '*' ? null : catalog.typeNumber(type);
 
+  const referencesOf = (type: string) =>
+    definitions.searchParameters(type).filter((one) => one.type === 'reference');
+
   async function forward(from: readonly From[], { source, parameter, target }: Include, most: number) {
-    const paths = parameter ? referencePaths(definitions, source, parameter) : null;
+    const types = source === '*' ? new Set(from.map(({ type }) => type)) : [source];
+    const paths = [...types].flatMap((type) =>
+      (parameter ? [parameter] : referencesOf(type)).flatMap(
+        (one) => referencePaths(definitions, type, one) ?? [],
+      ),
+    );
+    if (paths.length === 0) return [];
     const rids = int8Array(from.map(({ rid }) => rid));
     return run(executor, FORWARD, [rids, numberOf(source), paths, numberOf(target), most]);
   }
 
   async function backward(from: readonly From[], { source, parameter, target }: Include, most: number) {
-    const parameters = parameter
-      ? [parameter]
-      : definitions
-          .searchParameters(source)
-          .filter((one) => one.type === 'reference' && referencePaths(definitions, source, one));
+    const parameters = (parameter ? [parameter] : referencesOf(source)).filter((one) =>
+      referencePaths(definitions, source, one),
+    );
     const aimed = target === undefined ? from : from.filter(({ type }) => type === target);
     const rows: unknown[][] = [];
     const wanted: Key[] = [];
@@ -117,7 +126,7 @@ export function makeIncluder(
   }
 
   return {
-    async include(matches, includes, mayRead) {
+    async include(matches, includes, mayRead, byUrl) {
       const known = new Set(matches.map(({ rid }) => rid));
       const included: Included[] = [];
       let from: readonly From[] = matches;
@@ -127,10 +136,9 @@ export function makeIncluder(
         const fresh: number[] = [];
         for (const one of round) {
           const most = MOST_INCLUDED - included.length - fresh.length + 1;
-          const rows = await (one.reverse
-            ? backward(from, one, most + known.size)
-            : forward(from, one, most + known.size));
-          for (const [rid] of rows as [number][]) {
+          const rows = (await (one.reverse ? backward : forward)(from, one, most + known.size)) as [number][];
+          const led = await byUrl(from, one, most + known.size);
+          for (const rid of [...rows.map(([rid]) => rid), ...led]) {
             if (known.has(rid)) continue;
             if (included.length + fresh.length >= MOST_INCLUDED) {
               more = true;

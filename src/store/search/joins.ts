@@ -17,8 +17,9 @@ export function chainCondition(
   return or(
     targets.map(({ type, filter }) => {
       const t = sql.alias();
-      // Looked up by its number, and judged then: coalesced, as an index would be asked anew for each row.
-      const passes = `${t}.type = ${sql.bind(setting.typeNumber(type))} and coalesce(${condition(sql, filter, setting.of(type, t))}, false)`;
+      const one = condition(sql, filter, setting.of(type, t));
+      // Looked up by its number, and judged then: coalesced, as the index of keys would be asked anew for each row.
+      const passes = `${t}.type = ${sql.bind(setting.typeNumber(type))} and ${KEYED.has(filter.kind) ? `coalesce(${one}, false)` : one}`;
       if (type === 'Patient' && setting.patient.has(parameter.code))
         return `exists (select from resource_index ${t} where ${t}.rid = any (${setting.row}.patients) and ${passes})`;
       const e = sql.alias();
@@ -27,6 +28,9 @@ export function chainCondition(
     }),
   );
 }
+
+/** What is judged by keys. */
+const KEYED = new Set<Filter['kind']>(['token', 'uri', 'of-type', 'reference', 'reference-identifier']);
 
 /** The row refers, by the parameter, to one of some resources: their numbers become a hash table, where they are many. */
 export function refersCondition(

@@ -1,6 +1,6 @@
 /** What is found out before a search: the stretch of the timeline that holds all matches, and what is left to be judged. */
 import { clinicalDate } from '../../fhir/clinical-date.ts';
-import type { Definitions } from '../../fhir/definitions.ts';
+import { type Definitions, nameOf } from '../../fhir/definitions.ts';
 import { patientParameters } from '../../fhir/patient-parameters.ts';
 import { referencePaths } from '../../fhir/reference-paths.ts';
 import type { Filter } from '../../search/request.ts';
@@ -14,7 +14,7 @@ import { boundsOf } from './dates.ts';
 import { withUnits } from './numbers.ts';
 import type { Judged, Setting } from './setting.ts';
 import { sql } from './sql.ts';
-import { stretchesOfRows } from './value-rows.ts';
+import { isAllOf, stretchesOfRows } from './value-rows.ts';
 import { fromWords } from './words.ts';
 
 export interface Walk {
@@ -76,7 +76,7 @@ export function makePlans(
     clinical: clinicalDate(definitions, type)?.code,
     patient: patientParameters(definitions, type),
     typeNumber: catalog.typeNumber,
-    bitOf: ({ code }) => catalog.parameterBit(type, code),
+    bitOf: (parameter) => catalog.parameterBit(type, nameOf(parameter)),
     pathsOf: (parameter) => referencePaths(definitions, type, parameter) ?? [],
     of: settingOf,
   });
@@ -99,8 +99,7 @@ export function makePlans(
     };
     for (const given of (await withUnits(executor, keys.units, filters)).flatMap(allOf)) {
       const isLeft = open && leadsToMany(given);
-      const filter =
-        given.kind === 'chain' && !isLeft ? await fromTargets(given, setting, open ? FEW : MANY) : given;
+      const filter = isLeft ? given : await withTargets(given, setting, open ? FEW : MANY);
       if (filter.kind === 'chain') {
         walk.open = true;
         rest.push(filter);
@@ -141,7 +140,9 @@ export function makePlans(
     // One patient's stretch is short; of all the others it is better known beforehand whether few pass.
     if (!walk.patients && !walk.selective) {
       const { few, asked } = await fewOf(rest, setting);
-      if (few) rest.push(few);
+      // What is found from all of a filter's values passes it.
+      if (few?.kind === 'valued' && isAllOf(few.filter)) rest.splice(rest.indexOf(few.filter), 1, few);
+      else if (few) rest.push(few);
       walk.selective = few !== undefined;
       walk.sparse = asked;
     }
@@ -159,11 +160,13 @@ export function makePlans(
       const stretches = stretchesOfRows(s, filter as Filter, setting);
       if (!stretches) continue;
       asked = true;
-      if (stretches.length === 0) return { few: { kind: 'rids', rids: [] }, asked };
-      const text = `select rid from (${stretches.join(' union all ')}) v (rid) limit ${FEW_VALUES + 1}`;
+      if (stretches.length === 0) return { few: NONE, asked };
+      // Counted there: thousands of numbers would take longer to come here than to be found once more.
+      const text = `select count(*) from (select from (${stretches.join(' union all ')}) v limit ${FEW_VALUES + 1}) w`;
       const { rows } = await executor.query({ text, values: s.values, rowMode: 'array' });
-      if (rows.length > FEW_VALUES) continue;
-      return { few: { kind: 'rids', rids: [...new Set(rows.map(([rid]) => rid as number))] }, asked };
+      const found = rows[0]?.[0] as number;
+      if (found === 0) return { few: NONE, asked };
+      if (found <= FEW_VALUES) return { few: { kind: 'valued', filter: filter as Filter }, asked };
     }
     return { asked };
   }
@@ -180,6 +183,15 @@ export function makePlans(
     if (halves.length > 0)
       for (const [key] of await run(executor, KEYS_OF_CODE, [halves])) full.push(key as string);
     return [...new Set(full)];
+  }
+
+  /** Chains by what they lead to, also where they are one of several conditions. */
+  async function withTargets(filter: Filter, own: Setting, most: number): Promise<Judged> {
+    if (filter.kind === 'chain') return fromTargets(filter, own, most);
+    if (filter.kind !== 'any' || !filter.filters.some(({ kind }) => kind === 'chain')) return filter;
+    const filters: Judged[] = [];
+    for (const one of filter.filters) filters.push(await withTargets(one, own, most));
+    return { kind: 'any', filters: filters as Filter[] };
   }
 
   /** A chain as a search for those it leads to, where these are few, or by their numbers, where they are many. */
@@ -228,16 +240,20 @@ export function makePlans(
          select t.patient from timeline t where t.key = any (${s.bind(found)}::bigint[]) and not t.lead`
       : `select ${patients ? 'unnest(s.patients)' : 'unnest(s.targets)'} as target from resource_index s
          where s.type = ${s.bind(catalog.typeNumber(has.type))} and ${condition(s, filter, source)}`;
-    const text = `select target from (${rows}) found limit ${FEW + 1}`;
-    const { rows: targets } = await executor.query({ text, values: s.values, rowMode: 'array' });
-    if (targets.length > FEW) return [walked ? { kind: 'has-keys', keys: found } : has];
-    const few: Judged = { kind: 'rids', rids: [...new Set(targets.map(([target]) => target as number))] };
+    const text = `select case when count(*) <= ${FEW} then coalesce(array_agg(target), '{}')::text[] end
+      from (select target from (${rows}) found limit ${FEW + 1}) few`;
+    const { rows: one } = await executor.query({ text, values: s.values, rowMode: 'array' });
+    const targets = one[0]?.[0] as string[] | null;
+    if (!targets) return [walked ? { kind: 'has-keys', keys: found } : has];
+    const few: Judged = { kind: 'rids', rids: [...new Set(targets)].map(Number) };
     // Of other references than patients these are candidates: the condition tells by which they are referred to.
     return patients ? [few] : [few, has];
   }
 
   return { settingOf, walkOf };
 }
+
+const NONE: Judged = { kind: 'rids', rids: [] };
 
 /** Whether a chain goes on by a reference, as to all patients of a practitioner. */
 const leadsToMany = (filter: Filter): boolean =>
@@ -257,6 +273,7 @@ function isSelective(filter: Judged): boolean {
     case 'uri':
     case 'of-type':
     case 'list':
+    case 'contains':
     case 'compartment':
     case 'near':
       return true;

@@ -1,16 +1,22 @@
 /** Conditions of references (R4 search.html#reference). */
 import type { SearchParameter } from '../../fhir/definitions.ts';
 import type { Filter, ReferenceValue } from '../../search/request.ts';
-import { identifierKey, keyText, localKey, uriKey, versionOf } from '../index/keys.ts';
+import { keyText, localKey, uriKey, versionOf } from '../index/keys.ts';
 import { hasOneOf, or, type Setting } from './setting.ts';
 import type { Sql } from './sql.ts';
+import { tokenValueKeys } from './tokens.ts';
 
-/** Patients are found by their numbers, other local targets by key and number, what is elsewhere by key. */
+/**
+ * Patients are found by their numbers, other local targets by key and number, what is elsewhere by key.
+ *
+ * @param alone whether nothing else will do: then what else must hold finds the rows, or patients have (plans.ts)
+ */
 export function referenceCondition(
   sql: Sql,
   parameter: SearchParameter,
   values: readonly ReferenceValue[],
   { type, keys, patient, typeNumber, row }: Setting,
+  alone = true,
 ): string {
   const own = keys.parameter(type, parameter);
   const patients: string[] = [];
@@ -42,22 +48,20 @@ export function referenceCondition(
   if (urls.length > 0) found.push(hasOneOf(sql, at, urls));
   if (patients.length === 0) return or(found);
   const numbers = `array(select rid from resource where type = ${sql.bind(typeNumber('Patient'))} and id = any (${sql.bind(patients)}::text[]))`;
-  if (!both) return `${row}.patients && ${numbers}`;
+  if (!both && alone) return `${row}.patients && ${numbers}`;
+  const ofPatients = `select t.rid from timeline t where t.patient = any (${numbers}) and t.key = ${sql.bind(keyText(keys.type(type)))}`;
+  if (!both) return `${row}.rid in (${ofPatients})`;
   return `${row}.rid in (
-    select t.rid from timeline t where t.patient = any (${numbers}) and t.key = ${sql.bind(keyText(keys.type(type)))}
+    ${ofPatients}
     union all select ${at}.rid from resource_index ${at} where ${or(found)})`;
 }
 
-/** `:identifier` (R4 search.html#reference): a logical reference, as its system and value have one key together. */
+/** `:identifier` (R4 search.html#reference): a logical reference is found as a token. */
 export function referenceIdentifierCondition(
   sql: Sql,
   { parameter, values }: Extract<Filter, { readonly kind: 'reference-identifier' }>,
   { type, keys, row }: Setting,
 ): string {
   const own = keys.parameter(type, parameter);
-  return hasOneOf(
-    sql,
-    row,
-    values.map(({ system = '', code = '' }) => keyText(identifierKey(own, system, code))),
-  );
+  return hasOneOf(sql, row, values.flatMap((value) => tokenValueKeys(own, value)).map(keyText));
 }

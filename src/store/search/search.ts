@@ -11,14 +11,14 @@ import { type Keys, keyText } from '../index/keys.ts';
 import type { WordIndex } from '../index/words.ts';
 import type { Numbers } from '../numbers.ts';
 import { type Executor, type Row, run } from '../pool.ts';
-import { timestampText } from '../read/history.ts';
 import { contentColumns, type PageRow } from '../read/page.ts';
 import { condition } from './conditions.ts';
 import { withUnits } from './numbers.ts';
-import { MOST_STRETCHES, makePlans, type Walk } from './plans.ts';
+import { makePlans, type Walk } from './plans.ts';
 import { isOfRow, type Setting } from './setting.ts';
 import { SNAPSHOT } from './snapshot.ts';
 import { type Sql, sql } from './sql.ts';
+import { boundsIn, findsNothing, isOfMany, isOne, type Stretch, stretchesOf } from './stretches.ts';
 
 /** A match, as a row of `resource`, and the epoch that was read along with it. */
 export interface Match extends PageRow {
@@ -46,7 +46,12 @@ export interface Sought {
   readonly type: string;
   /** all of them must hold */
   readonly filters: readonly Filter[];
-  readonly sort: { readonly by: 'date' | '_lastUpdated'; readonly descending: boolean };
+  readonly sort: {
+    readonly by: 'date' | '_lastUpdated';
+    readonly descending: boolean;
+    /** where those stand that have no date; else where the index has them, as the earliest of all */
+    readonly undated?: 'first' | 'last';
+  };
   /** matches on a page */
   readonly count: number;
 }
@@ -64,6 +69,9 @@ const MOST_NAMES = 200;
 
 /** So many rows of a timeline are walked before the other plan is tried. */
 const PATIENCE = 2000;
+
+/** And of many patients' rows so many, as each is looked at in the index alone. */
+const PATIENCE_OF_MANY = 5000;
 
 /**
  * Makes the searches of this process, or of one transaction.
@@ -83,6 +91,17 @@ export function makeSearcher(
   const { settingOf, walkOf } = plans;
 
   async function find(request: Sought, after?: After): Promise<Match[]> {
+    const { sort, count } = request;
+    if (isAsIndexed(sort)) return findAmong(request, after);
+    const [first, second]: Dated[] = sort.descending ? ['undated', 'dated'] : ['dated', 'undated'];
+    const begun: Dated = after?.at === UNDATED ? 'undated' : 'dated';
+    if (after && begun === second) return findAmong(request, after, second);
+    const found = await findAmong(request, after, first);
+    if (found.length > count) return found;
+    return [...found, ...(await findAmong({ ...request, count: count - found.length }, undefined, second))];
+  }
+
+  async function findAmong(request: Sought, after?: After, among?: Dated): Promise<Match[]> {
     const limit = request.count + 1;
     const setting = settingOf(request.type);
     const byDate = request.sort.by === 'date';
@@ -96,6 +115,10 @@ export function makeSearcher(
     }
     const walk = first.open ? await walkOf(request) : first;
     if (findsNothing(walk)) return [];
+    if (byDate && !walk.selective && isOfMany(walk)) {
+      const tried = await query(walkOfMany(walk, after, limit));
+      if (tried.length >= limit) return matches(tried);
+    }
     if (byDate && !walk.selective) {
       // Without conditions of its own, or within one patient's or code's stretch, the walk is the plan.
       if (walk.rest.length === 0 || (narrow && !walk.sparse))
@@ -117,9 +140,10 @@ export function makeSearcher(
     }
 
     function beyond(sql: Sql, column: string, rid: string, from: After | undefined): string {
-      if (!from) return 'true';
+      const dated = among === undefined ? '' : `${column} ${among === 'dated' ? '>' : '='} '${UNDATED}' and `;
+      if (!from) return `${dated}true`;
       const comparison = request.sort.descending ? '<' : '>';
-      return `(${column}, ${rid}) ${comparison} (${sql.bind(from.at)}, ${sql.bind(from.rid)})`;
+      return `${dated}(${column}, ${rid}) ${comparison} (${sql.bind(from.at)}, ${sql.bind(from.rid)})`;
     }
 
     /** Rides on timeline_patient or timeline_key, backwards or forwards. */
@@ -130,20 +154,32 @@ export function makeSearcher(
       // One text for all stretches: bound once, however many there are.
       const conditions = judged(s, walk, setting, true);
       const limit = s.bind(most);
-      const walked = patience === undefined ? '' : ` limit ${s.bind(patience)}`;
-      const inner = stretches.map(({ where, distinct, many }) => {
-        // Of each patient a page is enough, and is read off its own stretch.
-        if (many && walk.rest.length === 0)
-          return `(select distinct l.at, l.rid from unnest(${many.patients}::bigint[]) p (patient)
-                   cross join unnest(${many.keys}::bigint[]) k (key) cross join lateral (
-                     select t.at, t.rid from timeline t where t.patient = p.patient and t.key = k.key and ${page}
-                     order by ${order('t.at', 't.rid')} limit ${limit}) l)`;
-        const rows = `select ${distinct} t.at, t.rid from timeline t where ${where} and ${page} order by ${order('t.at', 't.rid')}`;
-        if (walk.rest.length === 0) return `(${rows} limit ${limit})`;
-        return `(select w.at, w.rid from (${rows}${walked}) w join resource_index i on i.rid = w.rid
-                 where true${conditions} order by ${order('w.at', 'w.rid')} limit ${limit})`;
-      });
+      const rowsOf = ({ where, distinct }: Stretch): string =>
+        `select ${distinct} t.at, t.rid from timeline t where ${where} and ${page}`;
       // One resource may stand in several stretches.
+      const merged = patience !== undefined && stretches.length > 1 ? 'distinct' : '';
+      const judgedOf = (rows: string): string =>
+        `(select ${merged} w.at, w.rid from (${rows}) w${joined(conditions, 'w')} where true${conditions}
+          order by ${order('w.at', 'w.rid')} limit ${limit})`;
+      const inner =
+        patience === undefined
+          ? stretches.map((stretch) => {
+              const { many } = stretch;
+              // Of each patient a page is enough, and is read off its own stretch.
+              if (many && walk.rest.length === 0)
+                return `(select distinct l.at, l.rid from unnest(${many.patients}::bigint[]) p (patient)
+                         cross join unnest(${many.keys}::bigint[]) k (key) cross join lateral (
+                           select t.at, t.rid from timeline t where t.patient = p.patient and t.key = k.key and ${page}
+                           order by ${order('t.at', 't.rid')} limit ${limit}) l)`;
+              const rows = `${rowsOf(stretch)} order by ${order('t.at', 't.rid')}`;
+              return walk.rest.length === 0 ? `(${rows} limit ${limit})` : judgedOf(rows);
+            })
+          : // In one order: what comes after the last row of one stretch may come before those of another.
+            [
+              judgedOf(
+                `${stretches.map(rowsOf).join(' union all ')} order by ${order('at', 'rid')} limit ${s.bind(patience)}`,
+              ),
+            ];
       const all =
         inner.length === 1 ? inner[0] : `(select distinct at, rid from (${inner.join(' union all ')}) u)`;
       return {
@@ -154,6 +190,36 @@ export function makeSearcher(
         ),
         values: s.values,
         name: isOne(stretches) && walk.rest.every((filter) => isOfRow(filter, setting)),
+      };
+    }
+
+    /**
+     * Of many patients: rides on timeline_key, which tells of each row who its first patient is. Finds nothing where one of
+     * them is another patient of something.
+     */
+    function walkOfMany(walk: Walk, from: After | undefined, most: number): Statement {
+      const s = sql();
+      const named = walk.keys ?? [keyText(keys.type(request.type))];
+      const [patients, every] = [s.bind(walk.patients), s.bind(named)];
+      const page = `${beyond(s, 't.at', 't.rid', from)}${boundsIn(s, walk)}`;
+      const conditions = judged(s, walk, setting, true);
+      const [limit, patience] = [s.bind(most), s.bind(PATIENCE_OF_MANY)];
+      const rows = named.map(
+        (key) =>
+          `select t.at, t.rid, t.patient from timeline t where t.key = ${s.bind(key)} and t.lead and ${page}`,
+      );
+      return {
+        text: pageOf(
+          `select ${named.length === 1 ? '' : 'distinct'} w.at, w.rid
+           from (${rows.join(' union all ')} order by ${order('at', 'rid')} limit ${patience}) w${joined(conditions, 'w')}
+           where w.patient = any (${patients}::bigint[])${conditions}
+             and not exists (select from timeline n
+               where n.key = any (${every}::bigint[]) and not n.lead and n.patient = any (${patients}::bigint[]))
+           order by ${order('w.at', 'w.rid')} limit ${limit}`,
+          order('p.at', 'p.rid'),
+          limit,
+        ),
+        values: s.values,
       };
     }
 
@@ -245,43 +311,26 @@ export function makeSearcher(
   return { find, count, among };
 }
 
+/** The rows of `resource_index` that conditions look at, or what stands for them where their numbers are enough. */
+const joined = (conditions: string, walked: string): string =>
+  /\bi\.(?!rid\b)/.test(conditions)
+    ? ` join resource_index i on i.rid = ${walked}.rid`
+    : ` cross join lateral (select ${walked}.rid) i`;
+
+/** What the index has as the date of what has none. */
+export const UNDATED = '-infinity';
+type Dated = 'dated' | 'undated';
+
+/** Whether those without date stand where the index has them. */
+export const isAsIndexed = ({ by, descending, undated }: Sought['sort']): boolean =>
+  by !== 'date' || undated === undefined || (undated === 'last') === descending;
+
 interface Statement {
   readonly text: string;
   readonly values: unknown[];
   /** whether its shape is one of few, worth preparing */
   readonly name?: boolean;
 }
-
-/** Rows of the timeline, in its order; `distinct` where a resource may come more than once. */
-interface Stretch {
-  readonly where: string;
-  readonly distinct: '' | 'distinct';
-  /** of many patients: parameters that hold them and the keys */
-  readonly many?: { readonly patients: string; readonly keys: string };
-}
-
-/** Where in the timeline: one stretch for each patient and key, or all in one where these would be too many. */
-function stretchesOf(sql: Sql, walk: Walk, type: string, keys: Keys): Stretch[] {
-  const { patients, keys: named = [keyText(keys.type(type))] } = walk;
-  if (!patients) return named.map((key) => ({ where: `t.key = ${sql.bind(key)} and t.lead`, distinct: '' }));
-  if (patients.length * named.length > MOST_STRETCHES) {
-    const many = { patients: sql.bind(patients), keys: sql.bind(named) };
-    const where = `t.patient = any (${many.patients}::bigint[]) and t.key = any (${many.keys}::bigint[])`;
-    return [{ where, distinct: 'distinct', many }];
-  }
-  return patients.flatMap((patient) =>
-    named.map((key): Stretch => {
-      const where = `t.patient = ${sql.bind(patient)} and t.key = ${sql.bind(key)}`;
-      return { where, distinct: '' };
-    }),
-  );
-}
-
-/** Whether something was asked for that nothing here has. */
-const findsNothing = ({ patients, keys, rest }: Walk): boolean =>
-  patients?.length === 0 ||
-  keys?.length === 0 ||
-  rest.some((filter) => filter.kind === 'rids' && filter.rids.length === 0);
 
 /**
  * What the stretches do not say, as conditions on `resource_index i`.
@@ -295,14 +344,6 @@ function judged(sql: Sql, { rest }: Walk, setting: Setting, walking = false): st
       return walking && isOfRow(filter, setting) ? ` and coalesce(${one}, false)` : ` and ${one}`;
     })
     .join('');
-}
-
-const isOne = (stretches: readonly Stretch[]): boolean =>
-  stretches.length === 1 && stretches[0]?.distinct === '';
-
-function boundsIn(sql: Sql, { from, to }: Walk): string {
-  const low = from === Number.NEGATIVE_INFINITY ? '' : ` and t.at >= ${sql.bind(timestampText(from))}`;
-  return to === Number.POSITIVE_INFINITY ? low : `${low} and t.at < ${sql.bind(timestampText(to))}`;
 }
 
 /** All conditions of a search on `resource_index i`, patients and timeline keys included. */

@@ -23,14 +23,15 @@ export interface Setting {
 }
 
 /**
- * What is left to be judged: a filter, codes and categories as the keys that these have, resources by number, a
- * patient who has something with one of these timeline keys, a reference by a parameter to one of some resources, or
+ * What is left to be judged: a filter, codes and categories as the keys that these have, resources by number, those
+ * that the values of a filter lead to, a patient who has something with one of these timeline keys, a reference by a parameter to one of some resources, or
  * what the index of words finds.
  */
 export type Judged =
   | Filter
   | { readonly kind: 'keys'; readonly keys: readonly string[] }
   | { readonly kind: 'rids'; readonly rids: readonly number[] }
+  | { readonly kind: 'valued'; readonly filter: Filter }
   | { readonly kind: 'has-keys'; readonly keys: readonly string[] }
   | { readonly kind: 'refers'; readonly parameter: SearchParameter; readonly rids: readonly number[] }
   | {

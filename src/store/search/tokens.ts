@@ -52,7 +52,7 @@ function tokensCondition(
 }
 
 /** The keys that a value of a token search looks for, any of them. */
-function tokenValueKeys(parameter: Key, { system, code }: TokenValue): Key[] {
+export function tokenValueKeys(parameter: Key, { system, code }: TokenValue): Key[] {
   if (code === undefined) return [systemKey(parameter, system ?? '')];
   if (system !== undefined) return [tokenKey(parameter, system, code)];
   return [codeKey(parameter, code), tokenKey(parameter, '', code)];

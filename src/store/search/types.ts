@@ -1,7 +1,8 @@
 /** Of which types there is anything: a search over many types asks only these. */
+import type { SearchParameter } from '../../fhir/definitions.ts';
 import { keyArray } from '../arrays.ts';
 import type { Catalog } from '../catalog.ts';
-import { compartmentKey, type Keys } from '../index/keys.ts';
+import { compartmentKey, type Keys, localKey } from '../index/keys.ts';
 import { type Executor, run } from '../pool.ts';
 
 // From each type to the next in resource_updated, passing over all rows between.
@@ -25,6 +26,14 @@ const IN_COMPARTMENT = {
                        where t.patient = (select rid from resource where type = $1 and id = $2) and t.key = e.key)
          union
          select x.type from resource_index x where x.keys && $5::bigint[]`,
+};
+
+// Of many that refer to one, as to a practitioner, this many tell enough.
+const MOST_REFERRING = 10_000;
+const REFERRING = {
+  name: 'referring_types',
+  text: `select type, count(*)::int from (
+           select type from resource_index where keys && $1::bigint[] limit ${MOST_REFERRING}) r group by type`,
 };
 
 /** Where types are looked for. */
@@ -54,5 +63,29 @@ export async function typesInCompartment(
     keyArray(own.flatMap(({ high, low }) => [high, low])),
     keyArray(own.map((key) => compartmentKey(key, id)).flatMap(({ high, low }) => [high, low])),
   ]);
+  return new Set(rows.map(([number]) => catalog.typeName(number as number)));
+}
+
+/** References of resources of a type, by a parameter, to one resource. */
+export interface Referring {
+  readonly type: string;
+  readonly parameter: SearchParameter;
+  readonly to: { readonly type: string; readonly id: string };
+}
+
+/**
+ * Of which types there is something that refers to others than patients.
+ *
+ * @returns undefined where that is so much that only a part was looked at
+ */
+export async function typesReferring(
+  { pool, catalog, keys }: Types,
+  references: readonly Referring[],
+): Promise<ReadonlySet<string> | undefined> {
+  const wanted = references.map(({ type, parameter, to }) =>
+    localKey(keys.parameter(type, parameter), to.type, to.id),
+  );
+  const rows = await run(pool, REFERRING, [keyArray(wanted.flatMap(({ high, low }) => [high, low]))]);
+  if (rows.reduce((sum, [, count]) => sum + (count as number), 0) >= MOST_REFERRING) return undefined;
   return new Set(rows.map(([number]) => catalog.typeName(number as number)));
 }

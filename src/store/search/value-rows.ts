@@ -85,6 +85,16 @@ function saysWhere(filter: Filter): boolean {
   }
 }
 
+/** Whether what stretchesOfRows finds passes the filter, all of it. */
+export const isAllOf = (filter: Filter): boolean =>
+  filter.kind === 'any' ? filter.filters.every(isAllOf) : filter.kind !== 'all' && saysWhere(filter);
+
+/** What is found from the values of a filter: asked once for all rows, as these are few. */
+export function valuedCondition(sql: Sql, filter: Filter, setting: Setting): string {
+  const stretches = stretchesOfRows(sql, filter, setting) ?? [];
+  return `${setting.row}.rid = any (array(${stretches.join(' union all ')}))`;
+}
+
 function candidatesOf(sql: Sql, filter: Filter, setting: Setting): readonly Rows[] {
   // Of several filters that must all hold, one is enough.
   if (filter.kind === 'all') return candidatesOf(sql, filter.filters.find(saysWhere) as Filter, setting);

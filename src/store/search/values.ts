@@ -43,7 +43,7 @@ export function stringCondition(
       }
     }),
   );
-  return `${row}.rid in (select ${v}.rid from value_string ${v} where ${keyed} and ${either})`;
+  return `exists (select from value_string ${v} where ${v}.rid = ${row}.rid and ${keyed} and ${either})`;
 }
 
 /** What is compared with is shorter than the beginning that a row has: there it is decided (search/values.ts). */
@@ -71,5 +71,5 @@ export function uriCondition(
       return `(${v}.value >= ${sql.bind(from)} and ${v}.value <= ${sql.bind(`${from}\u{10ffff}`)} and starts_with(${whole}, ${given}))`;
     }),
   );
-  return `${row}.rid in (select ${v}.rid from value_string ${v} where ${v}.key = ${key} and ${either})`;
+  return `exists (select from value_string ${v} where ${v}.rid = ${row}.rid and ${v}.key = ${key} and ${either})`;
 }

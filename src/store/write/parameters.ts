@@ -2,7 +2,6 @@
  * Resources as parameters: many go in one statement, and what belongs to them comes as parallel arrays, ragged ones
  * (keys, targets) as one flat array and, for each resource, where its slice ends.
  */
-import { EXTRACTOR_VERSION } from '../../fhir/extract.ts';
 import {
   boolArray,
   float8Array,
@@ -16,6 +15,7 @@ import {
   varbitArray,
 } from '../arrays.ts';
 import type { Catalog } from '../catalog.ts';
+import { madeBy } from '../index/row.ts';
 import { type Change, tablesOf, type Write } from './batch.ts';
 import type { Parameters } from './statement.ts';
 
@@ -98,7 +98,8 @@ export function parametersOf(catalog: Catalog, writes: readonly (Write & Partial
   return {
     epoch: () => epochOf(writes),
     base: () => catalog.feedBase,
-    extractor: () => EXTRACTOR_VERSION,
+    extractor: () => madeBy(setOf(writes)),
+    parameters: () => setOf(writes),
     expected: () => int4Array(writes.map(({ expected = null }) => expected)),
     labels: () => textArray(writes.map(({ labels = null }) => labels)),
     rid: () => int8Array(writes.map(({ rid }) => rid)),
@@ -154,6 +155,15 @@ const NOTHING = new Uint8Array();
 function epochOf(writes: readonly Write[]): number {
   const { epoch } = writes[0] as Write;
   return writes.every((write) => write.epoch === epoch) ? epoch : -1;
+}
+
+/**
+ * Which posted parameters all were indexed by: what changes these raises the epoch, so that where two of one epoch
+ * differ, that epoch has passed, and nothing is written.
+ */
+function setOf(writes: readonly Write[]): number {
+  for (const { row } of writes) if (row) return row.parameters;
+  return 0;
 }
 
 /** `push(...many)` would put all on the stack. */

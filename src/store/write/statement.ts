@@ -4,7 +4,8 @@ import type { Statement } from '../pool.ts';
 const TYPES = {
   epoch: 'bigint',
   base: 'bigint',
-  extractor: 'smallint',
+  extractor: 'integer',
+  parameters: 'integer',
   expected: 'integer[]',
   labels: 'text[]',
   rid: 'bigint[]',

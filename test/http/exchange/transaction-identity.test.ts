@@ -215,3 +215,14 @@ describe('R4 bundle.html#bundle-unique', () => {
     expect(await it.count(where(value))).toBe(0);
   });
 });
+
+test('R4 resource.html#Meta: security labels stay, in however many entries of one Bundle', async () => {
+  const ids = Array.from({ length: 15 }, (_, i) => `labelled-${i}`);
+  const label = { system: 'urn:s', code: 'secret' };
+  const put = (meta: object) =>
+    it.done(ids.map((id) => putting({ resourceType: 'Patient', id, ...meta }, { url: `Patient/${id}` })));
+  await put({ meta: { security: [label] } });
+  const entries = await put({});
+  expect(new Set(statusesOf(entries))).toEqual(new Set(['200']));
+  for (const id of ids) expect((await app.send('get', `/Patient/${id}`)).body.meta.security).toEqual([label]);
+});

@@ -30,7 +30,23 @@ beforeAll(async () => {
   await put('Patient', 'ann', { name: [{ family: 'Ann' }] });
   await put('Patient', 'bob', {});
   await put('Practitioner', 'doc', { name: [{ family: 'Doc' }] });
-  await put('Organization', 'clinic', { name: 'Clinic' });
+  await put('Organization', 'whole', { name: 'Hospital' });
+  await put('Organization', 'clinic', { name: 'Clinic', partOf: { reference: 'Organization/whole' } });
+  const about = (patient: string) => ({
+    ...{ status: 'final', code: { text: 'x' }, subject: { reference: `Patient/${patient}` } },
+  });
+  await put('Observation', 'sodium', { ...about('ann'), performer: [{ reference: 'Practitioner/nobody' }] });
+  await put('Observation', 'bobs', about('bob'));
+  await put('Observation', 'panel', {
+    ...about('ann'),
+    hasMember: [{ reference: 'Observation/sodium' }, { reference: 'Observation/bobs' }],
+  });
+  const bytes = app.send('put', '/Binary/scan').set('Content-Type', 'image/png');
+  await bytes.send(Buffer.from('a picture')).expect(201);
+  await put('DocumentReference', 'letter-of-ann', {
+    ...{ status: 'current', subject: { reference: 'Patient/ann' } },
+    content: [{ attachment: { url: 'Binary/scan', contentType: 'image/png' } }],
+  });
   await put('Observation', 'pulse', {
     status: 'final',
     code: { text: 'pulse' },
@@ -46,7 +62,16 @@ beforeAll(async () => {
       section: [
         {
           entry: [{ reference: 'Observation/pulse' }, { reference: 'https://other.org/Observation/1' }],
-          section: [{ entry: [{ reference: `${app.base}/Observation/pulse` }] }],
+          section: [
+            {
+              entry: [
+                { reference: `${app.base}/Observation/pulse` },
+                { reference: 'Observation/panel' },
+                { reference: 'DocumentReference/letter-of-ann' },
+                { reference: 'Composition/note' },
+              ],
+            },
+          ],
         },
       ],
     }),
@@ -57,17 +82,19 @@ afterAll(() => app.close());
 
 describe('Composition/$document', () => {
   const all = [
-    'Composition/note',
-    'Patient/ann',
-    'Practitioner/doc',
-    'Organization/clinic',
-    'Observation/pulse',
+    ...['Composition/note', 'Patient/ann', 'Practitioner/doc', 'Organization/clinic', 'Observation/pulse'],
+    ...['Observation/panel', 'DocumentReference/letter-of-ann'],
+    // what these refer to in turn
+    ...['Organization/whole', 'Observation/sodium', 'Binary/scan'],
   ];
 
-  test('R4 documents.html: the composition first, then what it refers to, each once, and not the documents before it', async () => {
+  test('R4 documents.html: the composition first, then what it refers to, then what that does, each once, of nobody else, and not the documents before it', async () => {
     const answer = await app.send('get', '/Composition/note/$document').expect(200);
     expect(names(answer)[0]).toBe('Composition/note');
+    expect(names(answer).slice(1, 7).sort()).toEqual(all.slice(1, 7).sort());
     expect(names(answer).sort()).toEqual([...all].sort());
+    const scan = answer.body.entry.find(({ resource }: Entry) => resource.id === 'scan');
+    expect(Buffer.from(scan.resource.data, 'base64').toString()).toBe('a picture');
     expect(answer.body).toMatchObject({ resourceType: 'Bundle', type: 'document' });
     expect(answer.body.identifier).toEqual({
       system: 'urn:ietf:rfc:3986',
@@ -89,6 +116,7 @@ describe('Composition/$document', () => {
 
   test('persist=true stores the Bundle as it is answered', async () => {
     const { body, headers } = await app.send('get', '/Composition/note/$document?persist=true').expect(201);
+    expect(names({ body }).sort()).toEqual([...all].sort());
     expect(headers.location).toBe(`${app.base}/Bundle/${body.id}/_history/1`);
     expect((await app.send('get', `/Bundle/${body.id}`).expect(200)).body).toEqual(body);
   });
@@ -98,6 +126,7 @@ describe('Composition/$document', () => {
     ['/Composition/lacking/$document', 422, /Encounter\/nowhere/],
     ['/Composition/$document', 400, /parameter id/],
     ['/Composition/$document?id=Patient/ann', 400, /Composition of this server/],
+    ['/Composition/note/$document?id=note', 400, /leave the parameter id out/],
     ['/Composition/note/$document?graph=http://g', 400, /graph/],
     ['/Composition/note/$document?persist=perhaps', 400, /boolean/],
     ['/Composition/note/$document?shoe=1', 400, /no parameter shoe/],
@@ -107,12 +136,40 @@ describe('Composition/$document', () => {
   });
 
   test('what the caller may not read is in no document', async () => {
-    const token = await app.app.issueToken({
-      scope: 'system/Composition.r system/Patient.r system/Practitioner.r system/Organization.r',
-      client: 'test',
-      minutes: 5,
-    });
-    await app.send('get', '/Composition/note/$document').set('Authorization', `Bearer ${token}`).expect(403);
+    const read = async (types: string[], path: string) => {
+      const scope = types.map((type) => `system/${type}.r`).join(' ');
+      const token = await app.app.issueToken({ scope, client: 'test', minutes: 5 });
+      return app.send('get', path).set('Authorization', `Bearer ${token}`);
+    };
+    const direct = ['Composition', 'Patient', 'Practitioner', 'Organization'];
+    expect((await read(direct, '/Composition/note/$document')).status).toBe(403);
+    const answer = await read([...direct, 'Observation', 'DocumentReference'], '/Composition/note/$document');
+    expect(names(answer).sort()).toEqual(all.filter((name) => name !== 'Binary/scan').sort());
+  });
+
+  test('one of more than 1,000 resources is refused, as is storing one that is larger than a resource may be', async () => {
+    const own = await startApp({ MAX_BODY: '200000' });
+    const write = (type: string, id: string, body: object) =>
+      own
+        .send('put', `/${type}/${id}`)
+        .type(FHIR)
+        .send({ resourceType: type, id, ...body })
+        .expect(201);
+    const entry: object[] = [];
+    for (let n = 0; n < 3; n++) {
+      await write('Basic', `b${n}`, { code: { text: 'x'.repeat(100_000) } });
+      entry.push({ reference: `Basic/b${n}` });
+    }
+    const base = { ...composition({}), subject: undefined, author: [{ display: 'x' }] };
+    await write('Composition', 'large', { ...base, section: [{ entry }] });
+    expect(names(await own.send('get', '/Composition/large/$document').expect(200))).toHaveLength(4);
+    const stored = await own.send('get', '/Composition/large/$document?persist=true').expect(422);
+    expect(stored.body.issue[0].diagnostics).toMatch(/larger than the 200000 bytes/);
+    const many = Array.from({ length: 1001 }, (_, n) => ({ reference: `Basic/none-${n}` }));
+    await write('Composition', 'many', { ...base, section: [{ entry: many }] });
+    const { body } = await own.send('get', '/Composition/many/$document').expect(422);
+    expect(body.issue[0]).toMatchObject({ code: 'too-costly' });
+    await own.close();
   });
 });
 
@@ -153,7 +210,9 @@ describe('DocumentReference/$docref', () => {
   test.each<[string, string[]]>([
     ['patient=ann', ['new']],
     ['patient=bob', ['bobs']],
-    ['patient=ann&on-demand=true', ['new']],
+    ['patient=ann&on-demand=false', ['new']],
+    // none is made on demand, and only such are asked for
+    ['patient=ann&on-demand=true', []],
     ['patient=ann&start=2019-01-01&end=2020-12-31', ['old']],
     ['patient=ann&start=2000', ['new', 'old']],
     ['patient=ann&end=2018', []],

@@ -208,6 +208,83 @@ describe('R4 patient-operation-everything', () => {
     await app.send('post', '/Patient/posted/$everything').expect(200);
   });
 
+  test('R4 http.html#paging: pages are linked by sealed links, good for one access token and one place', async () => {
+    await chart('sealed');
+    const path = '/Patient/sealed/$everything';
+    const first = await get(`${path}?_count=2&_type=Observation`);
+    const relations = ({ link }: Answer) => link.map(({ relation }) => relation);
+    expect(relations(first)).toEqual(['self', 'first', 'next']);
+    expect(next(first)).toMatch(/^\/Patient\/sealed\/\$everything\?_page=[\w-]+$/);
+    const second = await get(next(first) as string);
+    expect(relations(second)).toEqual(['self', 'first']);
+    expect(second.link[1]?.url).toBe(`${app.base}${path}?_count=2&_type=Observation`);
+    expect(names(await get(second.link[0]?.url.slice(app.base.length) as string))).toEqual(names(second));
+    const token = await app.app.issueToken({ scope: 'system/*.rs', client: 'test', minutes: 5 });
+    const link = next(first) as string;
+    await app.send('get', link).set('Authorization', `Bearer ${token}`).expect(403);
+    await app.send('get', link.replace('sealed', 'maria-lopez')).expect(400);
+    await app.send('get', `${link}&_count=1`).expect(400);
+  });
+
+  test('has no cap and no duplicate with more than 5,000 resources, in one Bundle and by pages', async () => {
+    const subject = { reference: 'Patient/many' };
+    await put({ resourceType: 'Patient', id: 'many' });
+    await put({ resourceType: 'Organization', id: 'many-lab' });
+    for (let from = 0; from < 5200; from += 1300) {
+      const entry = Array.from({ length: 1300 }, (_, n) => ({
+        resource: {
+          ...{ resourceType: 'Observation', id: `many-${from + n}`, status: 'final', subject },
+          ...{ code: { text: 'x' }, performer: [{ reference: 'Organization/many-lab' }] },
+        },
+        request: { method: 'PUT', url: `Observation/many-${from + n}` },
+      }));
+      await app
+        .send('post', '/')
+        .type(FHIR)
+        .send({ resourceType: 'Bundle', type: 'transaction', entry })
+        .expect(200);
+    }
+    const all = names(await get('/Patient/many/$everything'));
+    expect(new Set(all).size).toBe(5202);
+    expect(all).toHaveLength(5202);
+    const seen: string[] = [];
+    for (let path: string | undefined = '/Patient/many/$everything?_count=2000'; path; ) {
+      const page: Answer = await get(path);
+      seen.push(...names(page));
+      path = next(page);
+    }
+    expect(seen.sort()).toEqual(all);
+  });
+
+  test('nobody is shown what is deleted', async () => {
+    await chart('less');
+    await app.send('delete', '/Observation/less-new').expect(204);
+    await app.send('delete', '/Organization/less-part').expect(204);
+    const all = await get('/Patient/less/$everything');
+    expect(names(all)).not.toContain('Observation/less-new');
+    expect(names(all, 'include')).toEqual([]);
+  });
+
+  test('cannot be an entry of a Bundle, which is told', async () => {
+    const entry = [
+      { request: { method: 'GET', url: 'Patient/maria-lopez/$everything' } },
+      { request: { method: 'POST', url: 'Patient/maria-lopez/$everything' } },
+      { request: { method: 'GET', url: 'Patient/maria-lopez' } },
+    ];
+    const send = (type: string, entries: object[]) =>
+      app.send('post', '/').type(FHIR).send({ resourceType: 'Bundle', type, entry: entries });
+    const { body } = await send('batch', entry).expect(200);
+    const [first, second, third] = body.entry;
+    for (const { response } of [first, second]) {
+      expect(response.status).toMatch(/^400/);
+      expect(response.outcome.issue[0].diagnostics).toMatch(
+        /\$everything is called by itself, not in a Bundle/,
+      );
+    }
+    expect(third.response.status).toMatch(/^200/);
+    await send('transaction', entry).expect(400);
+  });
+
   test('of all patients, where none is named', async () => {
     await chart('all');
     const all = names(await get('/Patient/$everything'));
@@ -234,6 +311,8 @@ describe('R4 patient-operation-everything', () => {
     ['/Patient/maria-lopez/$everything?_page=x', 400],
     ['/Observation/1/$everything', 404],
     ['/Patient/maria-lopez/$nonsense', 404],
+    ['/Patient/maria-lopez/$everything?end=2020-13', 400],
+    ['/Patient/maria-lopez/$everything?_count=many', 400],
     ['/Patient/$match', 404],
     ['/$everything', 404],
   ])('%s is %i', async (path, status) => {
@@ -257,6 +336,14 @@ describe('R4 patient-operation-everything', () => {
     expect(new Set(names(body).map((name) => name.split('/')[0]))).toEqual(
       new Set(['Patient', 'Observation']),
     );
+    // What is only referred to need not be searched, but read.
+    const referred = 'system/Patient.rs system/Observation.rs system/Organization.';
+    const whole = await read(`${referred}r`, '/Patient/little/$everything');
+    expect(names(whole.body, 'include')).toEqual(['Organization/little-part', 'Organization/little-whole']);
+    const searched = await read(`${referred}s`, '/Patient/little/$everything');
+    expect(names(searched.body, 'include')).toEqual([]);
+    const visit = await read('system/Encounter.rs', '/Encounter/little-visit/$everything');
+    expect(names(visit.body)).toEqual(['Encounter/little-visit']);
     await read('system/Observation.rs', '/Patient/little/$everything', 403);
     await read('system/Patient.rs', '/Patient/little/$everything?_type=Observation', 403);
     await read('system/Patient.r', '/Patient/$everything', 403);

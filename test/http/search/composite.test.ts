@@ -1,6 +1,6 @@
 /** Composites (R4 search.html#composite): values that belong together, within one element or one resource. */
-import { observation } from '../support/searching.ts';
-import { openTestServer, searchingByHttp, type TestServer } from '../support/server.ts';
+import { observation } from '../../support/searching.ts';
+import { openTestServer, searchingByHttp, type TestServer } from '../../support/server.ts';
 
 let it: TestServer;
 const { put, set, ids, count } = searchingByHttp(() => it);

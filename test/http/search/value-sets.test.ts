@@ -1,6 +1,6 @@
 /** `:in`, `:not-in`, `:above`, `:below` of tokens (R4 search.html#modifiers), by value sets of the standard and held here. */
-import { observation } from '../support/searching.ts';
-import { openTestServer, searchingByHttp, type TestServer } from '../support/server.ts';
+import { observation } from '../../support/searching.ts';
+import { openTestServer, searchingByHttp, type TestServer } from '../../support/server.ts';
 
 let it: TestServer;
 const { put, set, count } = searchingByHttp(() => it);

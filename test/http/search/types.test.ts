@@ -1,6 +1,6 @@
 /** Searches over several types and of whole compartments (R4 http.html#vsearch, search.html#all-types). */
 import type { Bundle } from 'fhir/r4.js';
-import { startApp, type TestApp } from './app.ts';
+import { startApp, type TestApp } from '../app.ts';
 
 let app: TestApp;
 const put = (type: string, id: string, rest: object) =>

@@ -1,5 +1,5 @@
 /** `_include` and `_revinclude` (R4 search.html#include), over records and HTTP. */
-import { startApp, type TestApp } from '../http/app.ts';
+import { startApp, type TestApp } from '../app.ts';
 
 let app: TestApp;
 const FHIR = 'application/fhir+json';
@@ -192,7 +192,7 @@ test.each([
   ['Observation?_revinclude=*', /name the parameters/],
   ['Observation?_revinclude=Patient:organization', /finds nothing for Observation/],
   ['Observation?_include=Observation:patient&_summary=text', /cannot be text/],
-  ['PlanDefinition?_include=PlanDefinition:depends-on', /canonicals/],
+  ['Bundle?_include=Bundle:composition', /part of the references/],
 ])('%s is 400', async (query, says) => {
   const { body } = await app.send('get', `/${query}`).expect(400);
   expect(body.issue[0].diagnostics).toMatch(says);

@@ -1,8 +1,8 @@
 /** Links between pages (R4 http.html#paging, search.html#count): sealed, and good for who asked. */
 import { randomBytes } from 'node:crypto';
 import type { Bundle } from 'fhir/r4.js';
-import { makeSeal } from '../../src/http/sealed.ts';
-import { startApp, type TestApp } from './app.ts';
+import { makeSeal } from '../../../src/http/sealed.ts';
+import { startApp, type TestApp } from '../app.ts';
 
 let app: TestApp;
 const FHIR = 'application/fhir+json';
