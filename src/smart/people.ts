@@ -76,11 +76,14 @@ export async function showAccount(context: SmartContext, visit: Visit, done?: st
     stamp: stampOf(context.keys().stamps, uid),
     account,
     apps: await Promise.all(apps),
-    sessions: sessions.map(({ id, since }) => ({
-      id,
-      since: `${new Date(since * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`,
-      current: id === session,
-    })),
+    // this one first
+    sessions: sessions
+      .map(({ id, since }) => ({
+        id,
+        since: `${new Date(since * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`,
+        current: id === session,
+      }))
+      .sort((one, other) => Number(other.current) - Number(one.current)),
     passkeys: passkeys.map(({ id, created, used }) => ({
       id,
       says: `since ${created.slice(0, 10)}${used ? `, last used ${used.slice(0, 10)}` : ''}`,
