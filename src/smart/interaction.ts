@@ -104,6 +104,7 @@ async function showSignIn(
 ): Promise<void> {
   const path = pathOf(context, details);
   const hint = details.params.login_hint;
+  const there = details.session && (await context.accounts.find(details.session.accountId));
   const text = signInPage({
     root: context.root,
     action: `${path}/login`,
@@ -112,6 +113,7 @@ async function showSignIn(
     app: await nameOf(context, details),
     username: failed.username ?? (typeof hint === 'string' ? hint : undefined),
     fault: failed.fault,
+    ...(there ? { already: { person: there.name, action: `${path}/switch` } } : {}),
   });
   sendPage(response, failed.status ?? 200, text, details.params.redirect_uri as string);
 }
@@ -132,7 +134,7 @@ async function signIn(
   // Somebody was signed in already, and the app wants to be sure that it is they.
   if (details.session?.accountId !== undefined && details.session.accountId !== id)
     return showSignIn(context, visit, details, {
-      fault: 'Somebody else is signed in here. They have to sign out first.',
+      fault: 'Somebody else is signed in here. If that is not you, say so below.',
       status: 409,
     });
   context.log.info({ event: 'signed in', account: id }, 'sign-in');

@@ -247,6 +247,22 @@ describe('forms', () => {
     expect(new URL(back.url).searchParams.get('code')).not.toBeNull();
   });
 
+  test('prompt=login: the same person signs in once more, another has to say so', async () => {
+    const { browser } = await launch(server, { scope: SCOPE });
+    const asked = { scope: SCOPE, more: { prompt: 'login' } };
+    const { url } = await requestOf(server, await configure(server), asked);
+    const page = await browser.open(url.href);
+    const other = await browser.submit(page, '/login', { username: 'patient', password: PASSWORD });
+    expect([other.status, other.text]).toEqual([409, expect.stringContaining('Not you?')]);
+    const picker = await browser.submit(page, '/login', { username: 'doctor', password: PASSWORD });
+    expect(picker.text).toContain('<h1>Choose a patient</h1>');
+    const again = await browser.open((await requestOf(server, await configure(server), asked)).url.href);
+    const anew = await browser.submit(again, '/switch');
+    expect(
+      (await browser.submit(anew, '/login', { username: 'patient', password: PASSWORD })).text,
+    ).toContain('<h1>Allow');
+  });
+
   test('a lost page says so', async () => {
     const page = await server.browser().open('/auth/interaction/abcdefghijklmnopqrstu');
     expect([page.status, page.text]).toEqual([400, expect.stringContaining('too old')]);

@@ -13,9 +13,20 @@ export interface SignInForm {
   readonly fault?: string;
   /** where to give up goes */
   readonly cancel?: string;
+  /** who is signed in already, and where to say that it is somebody else */
+  readonly already?: { readonly person: string; readonly action: string };
 }
 
-export function signInPage({ root, action, stamp, app, username, fault, cancel }: SignInForm): string {
+export function signInPage({
+  root,
+  action,
+  stamp,
+  app,
+  username,
+  fault,
+  cancel,
+  already,
+}: SignInForm): string {
   return page(
     root,
     'Sign in',
@@ -37,6 +48,9 @@ export function signInPage({ root, action, stamp, app, username, fault, cancel }
     cancel &&
       html`<form method="post" action="${cancel}"><input type="hidden" name="stamp" value="${stamp}">
 <button>Cancel</button></form>`,
+    already &&
+      html`<form method="post" action="${already.action}" class="foot"><input type="hidden" name="stamp" value="${stamp}">
+<p>Signed in as ${already.person}. <button class="link">Not you?</button></p></form>`,
   );
 }
 
