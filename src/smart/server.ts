@@ -137,7 +137,8 @@ function sendFault(
   sendJson(response, statusCode, { error, error_description }, { ...OPEN, Pragma: 'no-cache', ...bearer });
 }
 
-function routesOf(context: SmartContext): Route[] {
+/** What is routed: requests and openapi.yaml's test read it. */
+export function routesOf(context: SmartContext): readonly Route[] {
   const { endpoints, root, config, respond: hand } = context;
   const configuration = discovery(endpoints);
   const json =
@@ -261,8 +262,11 @@ function routesOf(context: SmartContext): Route[] {
       (visit, _query, part) => admin(context, visit, part),
       open,
     ),
+    post(/^\/admin\/(clients|users)$/, '/admin/:what', (visit, _query, part) => admin(context, visit, part), {
+      api: true,
+    }),
     post(
-      /^\/admin\/((?:clients|users)(?:\/[^/]+\/[a-z]+)?)$/,
+      /^\/admin\/((?:clients|users)\/[^/]+\/[a-z]+)$/,
       '/admin/:what/:id/:action',
       (visit, _query, part) => admin(context, visit, part),
       { api: true },
