@@ -239,6 +239,7 @@ export function routesOf(context: SmartContext): readonly Route[] {
       people.showSignIn(context, visit, query.get('to') ?? ''),
     ),
     post(/^\/sign-in$/, '/sign-in', (visit, query) => people.signIn(context, visit, query.get('to') ?? '')),
+    get(/^\/$/, '/', ({ response }) => redirect(response, `${root}/account`), { reads: true }),
     get(/^\/account$/, '/account', (visit) => people.showAccount(context, visit)),
     post(
       /^\/account\/(revoke|sign-out|passkey|remove-passkey)$/,

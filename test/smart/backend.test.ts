@@ -1,6 +1,12 @@
 /** Backend services (SMART App Launch 2.2, backend-services.html; rows E of the test kits, and what they leave out). */
 import { createHmac, generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto';
+import { mkdtemp } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { openApp } from '../../src/app.ts';
+import { readConfig } from '../../src/config.ts';
 import { type SmartServer, startSmart } from './server.ts';
 
 interface Pair {
@@ -243,6 +249,30 @@ test('a disabled client gets no token, and what it has is ended', async () => {
   expect((await ask()).status).toBe(401);
   await clients.enable('lab');
   expect((await ask()).status).toBe(200);
+});
+
+test('another process on the same database knows the token, and its end, at once', async () => {
+  const env = {
+    DATABASE_URL: server.database.url,
+    BASE_URL: server.url,
+    PORT: '0',
+    DATA_DIR: await mkdtemp(join(tmpdir(), 'smart-')),
+  };
+  const second = await openApp(readConfig(env), pino({ level: 'silent' }));
+  const { port } = await second.listen();
+  const there = async (token: unknown) =>
+    (
+      await fetch(`http://127.0.0.1:${port}/fhir/Patient/ines`, {
+        headers: { authorization: `Bearer ${token}` },
+      })
+    ).status;
+  const { body } = await ask();
+  expect(await there(body.access_token)).toBe(200);
+  await server.app.smart.clients.disable('lab');
+  expect(await there(body.access_token)).toBe(401);
+  await second.smart.clients.enable('lab');
+  expect((await ask()).status).toBe(200);
+  await second.close();
 });
 
 describe('keys by URL', () => {
