@@ -13,6 +13,8 @@ export interface Account {
   readonly name: string;
   /** `Type/id` */
   readonly fhirUser: string;
+  /** without one, by passkey alone, or not yet */
+  readonly hasPassword: boolean;
   readonly disabled?: string;
 }
 
@@ -53,6 +55,8 @@ export interface Accounts {
    * @returns what is wrong with the password or the link; undefined where it was done
    */
   choose(secret: string, password: string): Promise<string | undefined>;
+  /** From now on the person signs in by passkey alone, where there is one; false where there is none. */
+  forgetPassword(id: string): Promise<boolean>;
   /** Lets the person in no more, and ends all sessions and grants. */
   disable(id: string): Promise<void>;
   enable(id: string): Promise<void>;
@@ -66,7 +70,7 @@ export const FHIR_USERS = ['Practitioner', 'Patient', 'RelatedPerson', 'Person']
 
 const DAYS = 3;
 
-const COLUMNS = 'id, username, name, fhir_user, disabled';
+const COLUMNS = 'id, username, name, fhir_user, password is not null, disabled';
 const BY_ID = { name: 'smart_account', text: `select ${COLUMNS} from account where id = $1` };
 const BY_NAME = {
   name: 'smart_account_named',
@@ -74,7 +78,7 @@ const BY_NAME = {
 };
 const OF_LINK = {
   name: 'smart_account_of_link',
-  text: `select a.id, a.username, a.name, a.fhir_user, a.disabled from account_link l join account a on a.id = l.account
+  text: `select a.id, a.username, a.name, a.fhir_user, a.password is not null, a.disabled from account_link l join account a on a.id = l.account
          where l.hash = $1 and l.used is null and l.expires > now() and a.disabled is null`,
 };
 const USE_LINK = {
@@ -129,7 +133,7 @@ export function makeAccounts(pool: pg.Pool, transacting: pg.Pool): Accounts {
       if (wait > 0) return { wait };
       const [row] = await run(pool, BY_NAME, [username]);
       const account = accountOf(row);
-      const isRight = await isPassword(password, (row?.[5] as string | null | undefined) ?? undefined);
+      const isRight = await isPassword(password, (row?.[6] as string | null | undefined) ?? undefined);
       if (!isRight || !account || account.disabled) return { wait: 0 };
       await forgiveAttempt(pool, username, address);
       return { account };
@@ -167,6 +171,14 @@ export function makeAccounts(pool: pg.Pool, transacting: pg.Pool): Accounts {
         result = gone;
       });
       return result;
+    },
+    async forgetPassword(id) {
+      const { rowCount } = await pool.query({
+        text: `update account set password = null
+               where id = $1 and exists (select from passkey where account = $1)`,
+        values: [id],
+      });
+      return rowCount === 1;
     },
     async disable(id) {
       await endGrants(transacting, { account: id }, async (executor) => {
@@ -209,6 +221,6 @@ const folded = (username: string): string => username.trim().normalize('NFKC').t
 
 function accountOf(row: readonly unknown[] | undefined): Account | undefined {
   if (!row) return undefined;
-  const [id, username, name, fhirUser, disabled] = row;
-  return { id, username, name, fhirUser, ...(disabled ? { disabled } : {}) } as Account;
+  const [id, username, name, fhirUser, hasPassword, disabled] = row;
+  return { id, username, name, fhirUser, hasPassword, ...(disabled ? { disabled } : {}) } as Account;
 }

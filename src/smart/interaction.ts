@@ -247,7 +247,6 @@ async function next(
     choices: choicesOf(context, scopes),
     offline: scopes[offline] === 'offline_access' ? offline : undefined,
     identity: scopes.includes('openid'),
-    ofPerson: scopes.some((one) => readScopeOf(context, one)?.level === 'user'),
   });
   sendPage(visit.response, 200, text, target);
 }

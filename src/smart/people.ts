@@ -148,9 +148,21 @@ const CHANGES: Readonly<Record<string, Change>> = {
         throw new errors.InvalidRequest('this passkey could not be checked: try again');
     },
   },
+  'only-passkeys': {
+    fresh: true,
+    async make({ accounts }, { account }) {
+      if (!(await accounts.forgetPassword(account.id)))
+        throw new errors.InvalidRequest('there is no passkey to sign in with');
+    },
+  },
   'remove-passkey': {
     fresh: true,
-    make: ({ passkeys }, { account }, form) => passkeys.remove(account.id, named(form)),
+    async make({ passkeys }, { account }, form) {
+      // Who has neither could not sign in again.
+      if (!account.hasPassword && (await passkeys.list(account.id)).length === 1)
+        throw new errors.InvalidRequest('this is the only way left to sign in: add another passkey first');
+      await passkeys.remove(account.id, named(form));
+    },
   },
 };
 

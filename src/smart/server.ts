@@ -242,7 +242,7 @@ export function routesOf(context: SmartContext): readonly Route[] {
     get(/^\/$/, '/', ({ response }) => redirect(response, `${root}/account`), { reads: true }),
     get(/^\/account$/, '/account', (visit) => people.showAccount(context, visit)),
     post(
-      /^\/account\/(revoke|sign-out|passkey|remove-passkey)$/,
+      /^\/account\/(revoke|sign-out|passkey|remove-passkey|only-passkeys)$/,
       '/account/:action',
       (visit, _query, action) => people.change(context, visit, action),
     ),

@@ -138,5 +138,18 @@ withChromium('a passkey: made at the account, and used to sign in', async () => 
   await page.click('button:text("Sign in with a passkey")');
   await page.waitForSelector('h1:text("Your account")');
   expect(await page.textContent('main')).toContain('last used');
+
+  await page.click('button:text("Sign in by passkey alone")');
+  await page.waitForSelector('text=you sign in by passkey alone');
+  await page.click('button:text("Remove")');
+  await page.waitForSelector('text=the only way left');
+  await page.goto(`${server.issuer}/account`);
+  await page.click('button:text("Sign out")');
+  await page.fill('[name=username]', 'patient');
+  await page.fill('[name=password]', PASSWORD);
+  await page.click('button.primary');
+  await page.waitForSelector('text=User name or password is wrong');
+  await page.click('button:text("Sign in with a passkey")');
+  await page.waitForSelector('h1:text("Your account")');
   await context.close();
 });

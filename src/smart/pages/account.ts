@@ -1,4 +1,5 @@
 /** A person's own page: apps, sessions; and the launch page for who makes apps. */
+import type { Account } from '../accounts.ts';
 import type { PatientView } from '../patients.ts';
 import { type Html, html } from './html.ts';
 import { alert, page } from './layout.ts';
@@ -6,7 +7,7 @@ import { alert, page } from './layout.ts';
 export interface AccountPage {
   readonly root: string;
   readonly stamp: string;
-  readonly account: { readonly id: string; readonly name: string; readonly username: string };
+  readonly account: Account;
   readonly apps: readonly {
     readonly id: string;
     readonly name: string;
@@ -55,6 +56,7 @@ ${passkeys.length === 0 && html`<p>None. With one you sign in by a finger or a P
 <input type="hidden" name="stamp" value="${stamp}"><input type="hidden" name="passkey">
 <button>Add a passkey of this device</button>
 </form>
+${passkeys.length > 0 && (account.hasPassword ? form('only-passkeys', '', 'Sign in by passkey alone') : html`<p>Your password was taken away: you sign in by passkey alone.</p>`)}
 <script type="module" src="${root}/passkey.js"></script>`,
   );
 }

@@ -61,8 +61,6 @@ export interface ConsentForm extends LaunchPage {
   readonly offline?: number;
   /** the app learns who the person is */
   readonly identity: boolean;
-  /** whose data scopes for a person are about */
-  readonly ofPerson: boolean;
 }
 
 export function consentPage(form: ConsentForm): string {
