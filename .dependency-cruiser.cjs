@@ -12,6 +12,7 @@ const rooms = {
   http: ['records'],
   rest: ['http', 'records'],
   operations: ['http', 'records', 'jobs'],
+  smart: ['access', 'store', 'records', 'http'],
 };
 rooms.app = Object.keys(rooms);
 rooms.cli = Object.keys(rooms);

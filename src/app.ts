@@ -17,6 +17,8 @@ import { makeOperations } from './operations/table.ts';
 import { openRecords } from './records/open.ts';
 import type { Records } from './records/records.ts';
 import { makeRoutes } from './rest/routes.ts';
+import { openSmart, type Smart } from './smart/open.ts';
+import { wellKnown } from './smart/well-known.ts';
 import { openBlobs } from './store/blobs/open.ts';
 import { sweepBlobs } from './store/bytes.ts';
 import { keepWords } from './store/index/words.ts';
@@ -37,6 +39,8 @@ export interface App {
   readonly records: Records;
   readonly store: Store;
   readonly pool: pg.Pool;
+  /** the authorization server */
+  readonly smart: Smart;
   /** Listens; answers with the port, which PORT=0 leaves to the system. */
   listen(): Promise<{ readonly port: number }>;
   issueToken(grant: {
@@ -77,9 +81,16 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     const records = openRecords(store, definitions, validator, options, jobs, reindexing);
     const seal = makeSeal(store.catalog.linkKey);
     const context = { config, definitions, records, log, seal, version };
-    const routes = makeRoutes(context, makeOperations(context));
+    const smart = await openSmart({ config, definitions, records, pools, log });
+    const routes = makeRoutes(context, makeOperations(context), wellKnown(smart.configuration));
     const ready = () => pool.query('select 1');
-    const { server, perform, close } = createServer({ ...context, routes, log, ready });
+    const { server, perform, close } = createServer({
+      ...context,
+      routes,
+      log,
+      ready,
+      auth: smart.handle,
+    });
     const sweeping = setInterval(() => {
       if (config.readOnly) return;
       sweepBlobs(pool, blobs).catch((fault) => log.warn({ code: fault.code }, 'could not sweep the blobs'));
@@ -95,6 +106,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       records,
       store,
       pool,
+      smart,
       async listen() {
         server.listen(config.port, config.host);
         await once(server, 'listening');
@@ -111,6 +123,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
           .empty,
       async close() {
         clearInterval(sweeping);
+        smart.close();
         await Promise.all([close(), jobs.close(), reindexing.close(), stopKeeping?.()]);
         await pools.end();
       },

@@ -145,6 +145,28 @@ export const settings = {
     'true is for maintenance: reads go on, all that writes is answered with 503',
     (given) => oneOf<'true' | 'false'>('false', 'true', 'false')(given) === 'true',
   ),
+  secretKey: setting(
+    'SECRET_KEY',
+    'none',
+    'a secret of 32 characters or more under which signing keys are kept in the database; without it they are kept as they are',
+    (given): string | undefined => {
+      if (given !== undefined && given.length < 32)
+        throw new Error('expected 32 characters or more, such as those of: openssl rand -base64 32');
+      return given;
+    },
+  ),
+  trustProxy: setting(
+    'TRUST_PROXY',
+    '0',
+    'proxies before this server that add to X-Forwarded-For: so many addresses from its end on are believed',
+    whole(0, 0, 10),
+  ),
+  registration: setting(
+    'REGISTRATION',
+    'off',
+    'whether apps may register themselves: off, token (with one of `consilium client invite`), or open, where each waits for `consilium client enable`',
+    oneOf<'off' | 'token' | 'open'>('off', 'off', 'token', 'open'),
+  ),
   references: setting(
     'REFERENCES',
     'accept',

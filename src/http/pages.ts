@@ -1,5 +1,5 @@
 /** All that is not FHIR: health, metrics, documentation (Express; errors as RFC 9457 problem details). */
-import { STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import express, { type ErrorRequestHandler, type Express, type Request } from 'express';
 import type { Logger } from 'pino';
 import { docs } from './docs.ts';
@@ -11,10 +11,12 @@ export interface PageOptions {
   readonly meters: Meters;
   /** resolves where requests can be served: the database answers */
   readonly ready: () => Promise<unknown>;
+  /** answers what comes under /auth, whatever goes wrong */
+  readonly auth?: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 }
 
 /** Makes the application that answers outside of /fhir. */
-export function makePages({ log, meters, ready }: PageOptions): Express {
+export function makePages({ log, meters, ready, auth }: PageOptions): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -47,6 +49,7 @@ export function makePages({ log, meters, ready }: PageOptions): Express {
     response.type('text/plain; version=0.0.4').send(meters.text());
   });
   app.use(docs());
+  if (auth) app.use('/auth', (request, response) => auth(request, response));
 
   app.use((_request, response) =>
     problem(response, 404, 'Nothing is here: the FHIR API is at /fhir, its description at /docs'),

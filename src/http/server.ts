@@ -1,5 +1,12 @@
 /** The HTTP server: /fhir is answered before Express is entered, which alone costs a tenth of the rate of reads. */
-import { createServer as createHttpServer, maxHeaderSize, type Server, STATUS_CODES } from 'node:http';
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  maxHeaderSize,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { error, type IssueType, operationOutcome } from '../fhir/outcome.ts';
@@ -20,6 +27,8 @@ export interface ServerOptions extends Context {
   readonly log: Logger;
   /** resolves where the database answers */
   readonly ready: () => Promise<unknown>;
+  /** answers what comes under /auth */
+  readonly auth?: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 }
 
 export interface RunningServer {
@@ -34,9 +43,9 @@ export interface RunningServer {
 const SECOND = 1000;
 
 /** Makes the server; who calls it lets it listen. */
-export function createServer({ routes, log, ready, ...context }: ServerOptions): RunningServer {
+export function createServer({ routes, log, ready, auth, ...context }: ServerOptions): RunningServer {
   const meters = makeMeters();
-  const pages = makePages({ log, meters, ready });
+  const pages = makePages({ log, meters, ready, auth });
   const fhir = makeFhir({ ...context, routes, log, meters });
   const { config, records } = context;
   const quota = config.quota > 0 ? makeQuota(config.quota) : undefined;

@@ -2,7 +2,7 @@
  * Who is asking, remembered for as long as nothing that decides about access has changed: whatever is read or
  * written reads the epoch along, and a caller of an older one is judged anew.
  */
-import { type Access, readScopes } from '../access/access.ts';
+import { type Access, accessOf } from '../access/access.ts';
 import { Refusal, refusal } from '../fhir/outcome.ts';
 import type { Claim } from '../jobs/job.ts';
 import { cache } from '../store/cache.ts';
@@ -59,7 +59,7 @@ export function makeCallers(
     }
     const { number, scope, expires, epoch } = row;
     await upTo(epoch);
-    const caller = { agent: number, access: readScopes(scope, isResourceType), epoch };
+    const caller = { agent: number, access: accessOf(scope, isResourceType), epoch };
     byToken.set(token, { caller, token, expires });
     tokens.set(caller, token);
     return caller;
@@ -79,7 +79,7 @@ export function makeCallers(
   async function ofJob(job: Claim | undefined, agent: number): Promise<Caller | undefined> {
     const row = await lookUpTokenNumber(executor, agent);
     if (row) await upTo(row.epoch);
-    return row && { agent, access: readScopes(row.scope, isResourceType), epoch: row.epoch, job };
+    return row && { agent, access: accessOf(row.scope, isResourceType), epoch: row.epoch, job };
   }
 
   async function present(): Promise<number> {

@@ -2,12 +2,14 @@
 import type {
   CapabilityStatement,
   CapabilityStatementRestResource,
+  CapabilityStatementRestSecurity,
   TerminologyCapabilities,
 } from 'fhir/r4.js';
 import type { Operation } from '../fhir/definitions.ts';
 import { invalid } from '../fhir/outcome.ts';
 import { answerJson } from '../http/answer.ts';
 import { type Context, fhirBase, type Routes, type Visit } from '../http/exchange.ts';
+import { endpointsOf } from '../http/issuer.ts';
 import { once } from '../http/parameters.ts';
 import { ofAllTypes, searchOf } from './searchable.ts';
 
@@ -82,10 +84,7 @@ function statement(
     rest: [
       {
         mode: 'server',
-        security: {
-          cors: true,
-          description: 'Every interaction but this one needs an access token: Authorization: Bearer TOKEN',
-        },
+        security: securityOf(context),
         resource: types.map((type) => ({
           ...resourceOf(context, type, names),
           ...operationsOf(context, routes, type),
@@ -102,6 +101,34 @@ function statement(
 /** The standard's CompartmentDefinition of a type. */
 const compartmentUrl = (type: string): string =>
   `http://hl7.org/fhir/CompartmentDefinition/${type.charAt(0).toLowerCase()}${type.slice(1)}`;
+
+/** SMART App Launch 1.0.0, conformance: the endpoints of smart-configuration once more. */
+function securityOf(context: Context): CapabilityStatementRestSecurity {
+  const { authorize, token, introspect, manage, register, revoke } = endpointsOf(context);
+  const uris = { authorize, token, introspect, manage, register, revoke };
+  return {
+    extension: [
+      {
+        url: 'http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris',
+        extension: Object.entries(uris).flatMap(([url, valueUri]) => (valueUri ? [{ url, valueUri }] : [])),
+      },
+    ],
+    cors: true,
+    service: [
+      {
+        coding: [
+          {
+            system: 'http://terminology.hl7.org/CodeSystem/restful-security-service',
+            code: 'SMART-on-FHIR',
+            display: 'SMART-on-FHIR',
+          },
+        ],
+        text: 'OAuth 2.0 by SMART App Launch (http://smarthealthit.org)',
+      },
+    ],
+    description: 'Every interaction but this one needs an access token: Authorization: Bearer TOKEN',
+  };
+}
 
 const SYSTEM = ['transaction', 'batch', 'search-system', 'history-system'] as const;
 const TYPE = [

@@ -8,10 +8,13 @@ import { parseDocument } from 'yaml';
 import { readConfig } from '../../src/config.ts';
 import { type Definitions, loadDefinitions } from '../../src/fhir/definitions.ts';
 import { loadValidator, type Validator } from '../../src/fhir/validate.ts';
+import { endpointsOf } from '../../src/http/issuer.ts';
 import { makeMeters } from '../../src/http/meters.ts';
 import { makePages } from '../../src/http/pages.ts';
 import { makeOperations } from '../../src/operations/table.ts';
 import { makeRoutes } from '../../src/rest/routes.ts';
+import type { SmartContext } from '../../src/smart/context.ts';
+import { routesOf } from '../../src/smart/server.ts';
 import { startApp, type TestApp } from '../http/app.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -69,7 +72,7 @@ function fhirRoutes(): string[] {
     log,
     version: '0',
   };
-  return Object.entries(makeRoutes(context, makeOperations(context))).flatMap(([pattern, methods]) =>
+  return Object.entries(makeRoutes(context, makeOperations(context), nothing)).flatMap(([pattern, methods]) =>
     Object.keys(methods).map((method) => `${method} ${written(`/fhir${pattern === '/' ? '' : pattern}`)}`),
   );
 }
@@ -90,6 +93,17 @@ function pageRoutes(): string[] {
   };
   look((pages as Express & { router: { stack: Layer[] } }).router);
   return [...found];
+}
+
+/** What programs ask of the authorization server; pages and files are for people. */
+function authRoutes(): string[] {
+  const config = readConfig({ REGISTRATION: 'token' });
+  const context = { config, endpoints: endpointsOf({ config }), root: '/auth' } as SmartContext;
+  const own = routesOf(context)
+    .filter(({ api, name }) => api && !/\.(?:css|js|json)$|^\/passkey$/.test(name))
+    .map(({ method, name }) => `${method} ${written(`/auth${name}`)}`);
+  // a page, but where a program sends people; and what oidc-provider routes by itself
+  return [...new Set([...own, 'GET /auth/authorize', 'GET /auth/jwks'])];
 }
 
 interface Layer {
@@ -128,13 +142,13 @@ describe('openapi.yaml', () => {
 
   test('describes all that is routed, under /fhir and beside it', () => {
     const known = new Set(described());
-    const missing = [...fhirRoutes(), ...pageRoutes()].filter((route) => !known.has(route));
+    const missing = [...fhirRoutes(), ...pageRoutes(), ...authRoutes()].filter((route) => !known.has(route));
     // one of the files at /docs/{file} has a route of its own
     expect(missing).toEqual(['GET /docs/start.js']);
   });
 
   test('describes nothing that is not routed', () => {
-    const routed = new Set([...fhirRoutes(), ...pageRoutes()]);
+    const routed = new Set([...fhirRoutes(), ...pageRoutes(), ...authRoutes()]);
     for (const route of [...routed]) {
       const [method, path] = route.split(' ') as [string, string];
       if (method === 'GET') routed.add(`HEAD ${path}`);
@@ -243,7 +257,8 @@ describe('the examples', () => {
     .flatMap(([path, operations]) => METHODS.map((method) => ({ path, method, operations })))
     .filter(({ method, operations }) => operations[method])
     // what can be named only after it was asked for has no example
-    .filter(({ path }) => path !== '/fhir/_async/{id}')
+    // nor have those that take what came of others: test/smart/
+    .filter(({ path }) => path !== '/fhir/_async/{id}' && !path.startsWith('/auth/'))
     .sort((a, b) => Number(a.method === 'delete') - Number(b.method === 'delete'));
 
   test.each(order)('$method $path works as it stands', async ({ path, method, operations }) => {

@@ -1,0 +1,193 @@
+/**
+ * Whose records a person may open in an app: a patient their own, a related person those of whom they stand for, a
+ * practitioner those of the patients they or their organization treat.
+ */
+import type {
+  Encounter,
+  HumanName,
+  Patient,
+  Period,
+  Person,
+  PractitionerRole,
+  RelatedPerson,
+  Resource,
+} from 'fhir/r4.js';
+import { Refusal } from '../fhir/outcome.ts';
+import type { Records } from '../records/records.ts';
+import { readFilter } from '../search/filter.ts';
+import type { Grammar } from '../search/parameters.ts';
+import { parseSearch } from '../search/parse.ts';
+import type { Filter } from '../search/request.ts';
+
+/** What a page shows of a patient, so that they are not mistaken for another. */
+export interface PatientView {
+  readonly id: string;
+  readonly name: string;
+  readonly birthDate?: string;
+  readonly gender?: string;
+}
+
+export interface EncounterView {
+  readonly id: string;
+  readonly says: string;
+}
+
+export interface Patients {
+  /** The one whom a person is or stands for, where it is just one. */
+  only(fhirUser: string): Promise<PatientView | undefined>;
+  /**
+   * Those whose records a person may open, in the order of their names; 20 at most.
+   *
+   * @param name the beginning of a name; '' all
+   */
+  search(fhirUser: string, name: string): Promise<readonly PatientView[]>;
+  /** A patient whose records the person may open. */
+  find(fhirUser: string, id: string): Promise<PatientView | undefined>;
+  /** The newest encounters of a patient. */
+  encounters(patient: string): Promise<readonly EncounterView[]>;
+  /** What a person is called in the records; undefined where there is no such resource. */
+  nameOf(fhirUser: string): Promise<string | undefined>;
+}
+
+const PAGE = 20;
+
+export function makePatients(records: Records, grammar: Grammar): Patients {
+  async function read<T extends Resource>(reference: string): Promise<T | undefined> {
+    const [type = '', id = ''] = reference.split('/');
+    try {
+      const { content } = await records.read(await records.operator(), type, id);
+      return { ...JSON.parse(content), id } as T;
+    } catch (fault) {
+      if (fault instanceof Refusal && (fault.status === 404 || fault.status === 410)) return undefined;
+      throw fault;
+    }
+  }
+
+  async function find<T extends Resource>(
+    type: string,
+    pairs: readonly (readonly [string, string])[],
+    more: readonly Filter[] = [],
+  ): Promise<T[]> {
+    const request = parseSearch(grammar.definitions, type, pairs, grammar.baseUrl);
+    const { entries } = await records.search(await records.operator(), {
+      ...request,
+      filters: [...request.filters, ...more],
+    });
+    return entries.map(({ id, content }) => ({ ...JSON.parse(content), id }) as T);
+  }
+
+  /** References to the patients whom somebody is or stands for, themselves. */
+  async function representedBy(fhirUser: string): Promise<readonly string[]> {
+    const [type] = fhirUser.split('/');
+    if (type === 'Patient') return [fhirUser];
+    if (type === 'RelatedPerson') {
+      const person = await read<RelatedPerson>(fhirUser);
+      return person && person.active !== false && isNow(person.period) && person.patient.reference
+        ? [person.patient.reference]
+        : [];
+    }
+    const person = await read<Person>(fhirUser);
+    if (person?.active === false) return [];
+    const targets = person?.link?.flatMap(({ target }) => target.reference ?? []) ?? [];
+    const each = targets
+      .filter((target) => /^(?:Patient|RelatedPerson)\//.test(target))
+      .map((target) => representedBy(target));
+    return (await Promise.all(each)).flat();
+  }
+
+  /** What is true of the patients whom a practitioner or their organizations treat. */
+  async function treatedBy(practitioner: string): Promise<Filter> {
+    const roles = await find<PractitionerRole>('PractitionerRole', [
+      ['practitioner', practitioner],
+      ['active', 'true'],
+      ['_count', '50'],
+    ]);
+    const organizations = roles
+      .filter(({ period }) => isNow(period))
+      .flatMap(({ organization }) => organization?.reference ?? []);
+    const team = [practitioner, ...organizations].join(',');
+    const filter = (name: string, value: string) => readFilter(grammar, 'Patient', name, value);
+    return {
+      kind: 'any',
+      filters: [
+        filter('general-practitioner', team),
+        ...(organizations.length > 0 ? [filter('organization', organizations.join(','))] : []),
+        filter('_has:CareTeam:patient:participant', practitioner),
+        filter('_has:Encounter:patient:participant', practitioner),
+      ],
+    };
+  }
+
+  async function those(fhirUser: string): Promise<Filter> {
+    if (fhirUser.startsWith('Practitioner/')) return treatedBy(fhirUser);
+    const references = await representedBy(fhirUser);
+    return { kind: 'id', ids: references.map((reference) => reference.split('/')[1] as string) };
+  }
+
+  return {
+    async only(fhirUser) {
+      if (fhirUser.startsWith('Practitioner/')) return undefined;
+      const [first, ...others] = await representedBy(fhirUser);
+      const patient = first && others.length === 0 ? await read<Patient>(first) : undefined;
+      return patient && viewOf(patient);
+    },
+    async search(fhirUser, name) {
+      const pairs = [
+        ...(name.trim() === '' ? [] : [['name', name.trim().replace(/[\\,|$]/g, '\\$&')] as const]),
+        ['_sort', 'family'] as const,
+        ['_count', String(PAGE)] as const,
+      ];
+      return (await find<Patient>('Patient', pairs, [await those(fhirUser)])).map(viewOf);
+    },
+    async find(fhirUser, id) {
+      if (!/^[A-Za-z0-9.-]{1,64}$/.test(id)) return undefined;
+      const [patient] = await find<Patient>('Patient', [['_id', id]], [await those(fhirUser)]);
+      return patient && viewOf(patient);
+    },
+    async encounters(patient) {
+      const found = await find<Encounter>('Encounter', [
+        ['patient', patient],
+        ['_sort', '-date'],
+        ['_count', String(PAGE)],
+      ]);
+      return found.map(({ id, period, type, class: kind, status }) => ({
+        id: id as string,
+        says: [
+          period?.start?.slice(0, 10),
+          type?.[0]?.text ?? type?.[0]?.coding?.[0]?.display ?? kind?.display ?? kind?.code,
+          status === 'in-progress' ? 'now' : undefined,
+        ]
+          .filter(Boolean)
+          .join(', '),
+      }));
+    },
+    async nameOf(fhirUser) {
+      const person = await read<Patient>(fhirUser);
+      return person && nameIn(person.name);
+    },
+  };
+}
+
+function viewOf({ id, name, birthDate, gender }: Patient): PatientView {
+  return {
+    id: id as string,
+    name: nameIn(name),
+    ...(birthDate ? { birthDate } : {}),
+    ...(gender ? { gender } : {}),
+  };
+}
+
+function nameIn(names: readonly HumanName[] = []): string {
+  const name = names.find(({ use }) => use === 'official') ?? names[0];
+  const parts = [...(name?.prefix ?? []), ...(name?.given ?? []), name?.family].filter(Boolean);
+  return name?.text ?? (parts.length > 0 ? parts.join(' ') : 'without a name');
+}
+
+/** Whether a period includes today. */
+function isNow({ start, end }: Period = {}): boolean {
+  const now = new Date().toISOString();
+  return (
+    (start === undefined || start.slice(0, 10) <= now.slice(0, 10)) &&
+    (end === undefined || end >= now.slice(0, end.length))
+  );
+}

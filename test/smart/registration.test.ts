@@ -1,0 +1,75 @@
+/** Dynamic registration by policy (RFC 7591; SMART App Launch 2.2, app-launch.html#register-app-with-ehr). */
+import { launch } from './launch.ts';
+import { CALLBACK, type SmartServer, startSmart } from './server.ts';
+
+const METADATA = {
+  client_name: 'New app',
+  redirect_uris: [CALLBACK],
+  token_endpoint_auth_method: 'none',
+  scope: 'launch/patient patient/*.rs',
+  software_id: 'left out',
+};
+
+function register(server: SmartServer, metadata: unknown, token?: string) {
+  return fetch(`${server.issuer}/register`, {
+    method: 'POST',
+    body: JSON.stringify(metadata),
+    headers: token ? { authorization: `Bearer ${token}` } : {},
+  });
+}
+
+test('off: there is no such endpoint, and nothing says so', async () => {
+  const server = await startSmart();
+  expect((await register(server, METADATA)).status).toBe(404);
+  await server.close();
+});
+
+describe('token', () => {
+  let server: SmartServer;
+  beforeAll(async () => {
+    server = await startSmart({ REGISTRATION: 'token' });
+  });
+  afterAll(() => server.close());
+
+  test('with an initial access token, once, also by eight at the same time', async () => {
+    const smart = await (await fetch(`${server.fhir}/.well-known/smart-configuration`)).json();
+    expect(smart).toMatchObject({ registration_endpoint: `${server.issuer}/register` });
+    expect((await register(server, METADATA)).status).toBe(401);
+    const token = await server.app.smart.invite();
+    const answers = await Promise.all(Array.from({ length: 8 }, () => register(server, METADATA, token)));
+    const made = answers.filter(({ status }) => status === 201);
+    expect([made.length, answers.filter(({ status }) => status === 401).length]).toEqual([1, 7]);
+    const told = (await made[0]?.json()) as Record<string, string>;
+    expect(told).toMatchObject({ client_name: 'New app', client_id: expect.any(String) });
+    expect(told).not.toHaveProperty('software_id');
+    const { tokens } = await launch(server, { client: told.client_id, scope: METADATA.scope });
+    expect(tokens.patient).toBe('ines');
+  });
+
+  test.each([
+    ['no redirect URI', { ...METADATA, redirect_uris: [] }],
+    ['a dangerous one', { ...METADATA, redirect_uris: ['javascript:alert(1)'] }],
+    ['redirect URIs that are no list', { ...METADATA, redirect_uris: CALLBACK }],
+    ['an unknown way to authenticate', { ...METADATA, token_endpoint_auth_method: 'tls_client_auth' }],
+    ['scopes of backend services for an app', { ...METADATA, scope: 'system/*.rs' }],
+    ['a backend service by a secret', { grant_types: ['client_credentials'], scope: 'system/*.rs' }],
+    ['no object', []],
+  ])('%s: invalid_client_metadata', async (_what, metadata) => {
+    const answer = await register(server, metadata, await server.app.smart.invite());
+    expect([answer.status, await answer.json()]).toEqual([
+      400,
+      expect.objectContaining({ error: expect.stringMatching(/^invalid_(?:client_metadata|redirect_uri)$/) }),
+    ]);
+  });
+});
+
+test('open: anybody, but each waits until it is enabled', async () => {
+  const server = await startSmart({ REGISTRATION: 'open' });
+  const answer = await register(server, { ...METADATA, token_endpoint_auth_method: 'client_secret_basic' });
+  const { client_id: client, client_secret: secret } = (await answer.json()) as Record<string, string>;
+  expect([answer.status, secret]).toEqual([201, expect.any(String)]);
+  await expect(launch(server, { client, scope: METADATA.scope })).rejects.toThrow(/not sent back/);
+  await server.app.smart.clients.enable(client as string);
+  expect((await server.app.smart.clients.find(client as string))?.disabled).toBeUndefined();
+  await server.close();
+});
