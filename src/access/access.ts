@@ -1,16 +1,25 @@
 /** Who may do what: the scopes of an access token (SMART App Launch 2.2, scopes-and-launch-context.html). */
 import { refusal } from '../fhir/outcome.ts';
+import type { Filter } from '../search/request.ts';
+import type { Whose } from './person.ts';
+import { either, type Grammar, type Rule, ruleOf } from './rules.ts';
 import { type Letter, readScope, type Scope } from './scopes.ts';
 
 export type { Letter } from './scopes.ts';
 
 export interface Access {
-  /** Whether this interaction is allowed on resources of this type. */
+  /** Whether this interaction is allowed on some resources of this type. */
   allows(type: string, letter: Letter): boolean;
+  /** What a resource has to pass so that it is allowed on it; nothing where it is on all of the type. */
+  within(type: string, letter: Letter): readonly Filter[];
+  /** Whether it leaves some resources of a type out. */
+  readonly limited: boolean;
+  /** What whoever it was given to could see with any scopes. */
+  readonly reach: Access;
+  /** the patient whom alone it is for, where all of its scopes say so */
+  readonly patient?: string;
   /** The scope text it was made from. */
   readonly scope: string;
-  /** a scope that cannot be applied yet, of an access token that has no other for resources: it gives nothing */
-  readonly unenforced?: string;
 }
 
 /** Of whoever runs the server: to register people and apps. It opens no records, and only the command line gives it. */
@@ -22,50 +31,66 @@ export const ADMIN = 'consilium/admin';
  *
  * @throws Error saying what is wrong with it
  */
-export function readScopes(scope: string, isResourceType: (type: string) => boolean): Access {
+export function readScopes(scope: string, isResourceType: (type: string) => boolean): void {
   const texts = scope.split(' ').filter(Boolean);
   for (const text of texts) {
     const one = readScope(text, isResourceType);
-    if (text !== ADMIN && !(one && isEnforced(one)))
+    if (text !== ADMIN && !(one && isWhole(one)))
       throw new Error(
         `"${text}" is no scope: write system/Type.letters, as in system/*.cruds or system/Patient.rs`,
       );
   }
   if (texts.length === 0) throw new Error('a scope is needed, such as system/*.cruds');
-  return accessOf(scope, isResourceType);
 }
 
 /**
- * What an access token may do, by its scopes; they were checked when it was made. Those for the records of one patient
- * or person, and those with a query, give nothing: what they leave out is not kept back yet.
+ * What an access token may do, by its scopes; they were checked when it was made.
+ *
+ * @param whose for whom it was given; of a system for nobody
  */
-export function accessOf(scope: string, isResourceType: (type: string) => boolean): Access {
-  const byType = new Map<string, Set<string>>();
-  const others: Scope[] = [];
-  for (const text of scope.split(' ')) {
-    const one = readScope(text, isResourceType);
-    if (!one) continue;
-    if (!isEnforced(one)) {
-      others.push(one);
-      continue;
+export function accessOf(scope: string, grammar: Grammar, whose: Whose = {}): Access {
+  const { isResourceType } = grammar.definitions;
+  const scopes = scope.split(' ').flatMap((text) => readScope(text, isResourceType) ?? []);
+  const rules = new Map<string, Rule>();
+  const ruleFor = (type: string, letter: Letter): Rule => {
+    const name = `${type}.${letter}`;
+    let rule = rules.get(name);
+    if (rule === undefined) {
+      const given = scopes.filter(
+        (one) => one.letters.has(letter) && (one.type === '*' || one.type === type),
+      );
+      rule = either(given.map((one) => ruleOf(grammar, whose, one, type, letter)));
+      rules.set(name, rule);
     }
-    const known = byType.get(one.type) ?? new Set();
-    for (const letter of one.letters) known.add(letter);
-    byType.set(one.type, known);
-  }
+    return rule;
+  };
   return {
     scope,
-    allows: (type, letter) => !!byType.get('*')?.has(letter) || !!byType.get(type)?.has(letter),
-    ...(byType.size === 0 && others[0] ? { unenforced: others[0].text } : {}),
+    allows: (type, letter) => ruleFor(type, letter) !== 'none',
+    within: (type, letter) => {
+      const rule = ruleFor(type, letter);
+      return rule === 'all' ? ALL : [rule === 'none' ? NOTHING : rule];
+    },
+    limited: !scopes.every(isWhole),
+    get reach() {
+      const levels = [...new Set(scopes.map(({ level }) => level))];
+      return accessOf(levels.map((level) => `${level}/*.rs`).join(' '), grammar, whose);
+    },
+    ...(whose.patient !== undefined && scopes.every(({ level }) => level === 'patient')
+      ? { patient: whose.patient }
+      : {}),
   };
 }
+
+const ALL: readonly Filter[] = [];
+const NOTHING: Filter = { kind: 'any', filters: [] };
 
 /** Whether it is a system's own, and no person's: all of its scopes are (SMART backend services). */
 export const isOfSystem = ({ scope }: Access): boolean =>
   scope.split(' ').every((one) => one.startsWith('system/'));
 
 /** Whether a scope allows all or nothing of a type. */
-const isEnforced = ({ level, query }: Scope): boolean => level === 'system' && query === undefined;
+const isWhole = ({ level, query }: Scope): boolean => level === 'system' && query === undefined;
 
 /**
  * Whether what he writes of SearchParameters may act, and he may have everything indexed anew. That changes what

@@ -1,6 +1,6 @@
 /** Who is asking: the one place where a request becomes a Caller. */
 import type { IncomingMessage } from 'node:http';
-import { error, Refusal, refusal } from '../fhir/outcome.ts';
+import { error, Refusal } from '../fhir/outcome.ts';
 import type { Caller, Records } from '../records/records.ts';
 import type { Quota } from './quota.ts';
 
@@ -10,8 +10,7 @@ export const CHALLENGE = 'Bearer realm="consilium"';
 /**
  * Finds the caller by the access token in the Authorization header (RFC 6750 §2.1).
  *
- * @throws Refusal 401 with WWW-Authenticate where there is no token, or it is none of ours, or has expired; 403 where what it
- *         allows cannot be held to; 429 where the quota is used up
+ * @throws Refusal 401 with WWW-Authenticate where there is no token, or it is none of ours, or has expired; 429 where the quota is used up
  */
 export async function enter(
   records: Pick<Records, 'authenticate'>,
@@ -29,23 +28,7 @@ export async function enter(
   if (caller) quota?.know(token);
   else quota?.blame(address);
   if (!caller) throw denied('This access token is unknown or has expired: get a new one', 'invalid_token');
-  return admitted(caller);
-}
-
-/**
- * Access tokens for the records of one patient or person are shown the door, as long as nothing holds them to those
- * records: no path may give more than a person has granted.
- *
- * @throws Refusal 403
- */
-function admitted(caller: Caller): Caller {
-  const { unenforced } = caller.access;
-  if (unenforced === undefined) return caller;
-  throw refusal(
-    403,
-    'forbidden',
-    `This server does not limit access to the records of one patient or person, or to some of a type, yet, so it refuses access tokens with scopes such as ${unenforced}; those with system/ scopes are taken`,
-  );
+  return caller;
 }
 
 /** The refusal of who is not let in. */

@@ -8,7 +8,9 @@ import { invalid, refusal } from '../fhir/outcome.ts';
 import { addBlob, findBlob } from '../store/bytes.ts';
 import { checkEpoch } from './callers.ts';
 import { checkId, judge } from './draft.ts';
+import { notFound } from './read.ts';
 import type { BlobContent, Bytes, Caller, Written } from './records.ts';
+import { newestSeen } from './seen.ts';
 import type { Setting } from './setting.ts';
 import { create, update } from './write.ts';
 
@@ -66,8 +68,9 @@ export async function writeBinary(
     securityContext: securityContext === undefined ? undefined : { reference: securityContext },
   };
   const incoming = readIncoming(JSON.stringify(resource));
-  await asOfNow(setting, caller, (current) => {
+  await asOfNow(setting, caller, async (current) => {
     demand(current.access, 'Binary', id === undefined ? 'c' : 'u');
+    if (id !== undefined) await demandThere(setting, current, id);
     const [issue] = setting.validator.validate(incoming.resource, 'Binary');
     if (issue)
       throw invalid('value', `Content-Type or X-Security-Context cannot be kept: ${issue.diagnostics}`);
@@ -76,11 +79,22 @@ export async function writeBinary(
 }
 
 /** Judges a caller as it is now, before bytes are taken. */
-function asOfNow({ callers }: Setting, caller: Caller, judged: (current: Caller) => void): Promise<void> {
+function asOfNow(
+  { callers }: Setting,
+  caller: Caller,
+  judged: (current: Caller) => void | Promise<void>,
+): Promise<void> {
   return callers.asOf(caller, async (current) => {
     checkEpoch(current, await callers.epoch());
-    judged(current);
+    await judged(current);
   });
+}
+
+/** @throws Refusal 404 where limited access does not reach it, whether or not it is there */
+async function demandThere(setting: Setting, caller: Caller, id: string): Promise<void> {
+  if (!caller.access.limited) return;
+  const there = await newestSeen(setting, caller, 'u', [{ type: 'Binary', id }]);
+  if (there.size === 0) throw notFound('Binary', id);
 }
 
 function write(

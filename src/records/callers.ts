@@ -2,13 +2,15 @@
  * Who is asking, remembered for as long as nothing that decides about access has changed: whatever is read or
  * written reads the epoch along, and a caller of an older one is judged anew.
  */
-import { type Access, accessOf } from '../access/access.ts';
+import { accessOf } from '../access/access.ts';
+import type { Person, Whose } from '../access/person.ts';
+import type { Grammar } from '../access/rules.ts';
 import { Refusal, refusal } from '../fhir/outcome.ts';
 import type { Claim } from '../jobs/job.ts';
 import { cache } from '../store/cache.ts';
 import { lane } from '../store/lane.ts';
 import type { Executor } from '../store/pool.ts';
-import { currentEpoch, lookUpToken, lookUpTokenNumber } from '../store/tokens.ts';
+import { currentEpoch, lookUpToken, lookUpTokenNumber, type TokenRow } from '../store/tokens.ts';
 import type { Caller } from './records.ts';
 
 export interface Callers {
@@ -35,8 +37,8 @@ export function checkEpoch(caller: Caller, epoch: number): void {
 }
 
 interface Remembered {
+  readonly row: TokenRow;
   readonly caller: Caller;
-  readonly token: string;
   /** milliseconds */
   readonly expires: number;
 }
@@ -44,12 +46,13 @@ interface Remembered {
 /** @param upTo makes the definitions those of an epoch, before anybody is let do anything in it */
 export function makeCallers(
   executor: Executor,
-  isResourceType: (name: string) => boolean,
+  grammar: Grammar,
+  personOf: (fhirUser: string) => Promise<Person>,
   upTo: (epoch: number) => Promise<void> | undefined,
 ): Callers {
   const byToken = cache<string, Remembered>(10_000);
   const tokens = new WeakMap<Caller, string>();
-  const everything: Access = { allows: () => true, scope: 'system/*.cruds' };
+  const everything = accessOf('system/*.cruds', grammar);
 
   async function look(token: string): Promise<Caller | undefined> {
     const row = await lookUpToken(executor, token);
@@ -57,12 +60,18 @@ export function makeCallers(
       byToken.delete(token);
       return undefined;
     }
-    const { number, scope, expires, epoch } = row;
-    await upTo(epoch);
-    const caller = { agent: number, access: accessOf(scope, isResourceType), epoch };
-    byToken.set(token, { caller, token, expires });
+    await upTo(row.epoch);
+    const caller = await callerOf(row);
+    byToken.set(token, { row, caller, expires: row.expires });
     tokens.set(caller, token);
     return caller;
+  }
+
+  async function callerOf(row: TokenRow, job?: Claim): Promise<Caller> {
+    const { number: agent, scope, epoch, payload } = row;
+    const { patient, fhirUser } = payload?.extra ?? {};
+    const whose: Whose = { patient, person: fhirUser === undefined ? undefined : await personOf(fhirUser) };
+    return { agent, access: accessOf(scope, grammar, whose), epoch, ...(job ? { job } : {}) };
   }
 
   // Searches and histories ask beside their own statement: those under way share the question.
@@ -79,7 +88,7 @@ export function makeCallers(
   async function ofJob(job: Claim | undefined, agent: number): Promise<Caller | undefined> {
     const row = await lookUpTokenNumber(executor, agent);
     if (row) await upTo(row.epoch);
-    return row && { agent, access: accessOf(row.scope, isResourceType), epoch: row.epoch, job };
+    return row && callerOf(row, job);
   }
 
   async function present(): Promise<number> {
@@ -100,8 +109,12 @@ export function makeCallers(
   return {
     async authenticate(token) {
       const known = byToken.get(token);
-      if (known && known.expires > Date.now()) return known.caller;
-      return look(token);
+      if (!known || known.expires <= Date.now()) return look(token);
+      // Whose records are a person's to see is asked for each request.
+      if (known.row.payload?.extra?.fhirUser === undefined) return known.caller;
+      const caller = await callerOf(known.row);
+      tokens.set(caller, token);
+      return caller;
     },
     ofJob,
     operator: async () => ({ agent: 0, access: everything, epoch: await present() }),

@@ -1,6 +1,7 @@
 /** A resource on its way in: read, judged, and made into what the store writes. */
 import type { Resource } from 'fhir/r4.js';
 import type { Incoming } from '../fhir/content.ts';
+import type { Edge } from '../fhir/edges.ts';
 import { error, invalid, Refusal } from '../fhir/outcome.ts';
 import type { Analysis } from '../store/index/row.ts';
 import { stripesOf } from '../store/locks.ts';
@@ -123,7 +124,10 @@ export async function placed(
 
 /** What is said of a local reference that leads nowhere (REFERENCES=check). */
 export function dangling({ analysis }: Draft, targets: readonly number[], rid: number): Refusal {
-  const edge = analysis.edges[targets.indexOf(rid)];
+  return absent(analysis.edges[targets.indexOf(rid)]);
+}
+
+export function absent(edge: Edge | undefined): Refusal {
   const what = edge ? `${edge.type}/${edge.id}` : 'A resource that is referred to';
   return new Refusal(422, [
     error('not-found', `${what} is not here: write it first, or leave the reference out`, edge?.path),

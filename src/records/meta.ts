@@ -16,7 +16,9 @@ import { checkEpoch } from './callers.ts';
 import { analysed, judge, placed, writeOf } from './draft.ts';
 import { gone, notFound } from './read.ts';
 import type { Caller, MetaEdit, Stored } from './records.ts';
+import { isSeen } from './seen.ts';
 import type { Setting } from './setting.ts';
+import { demandDraft, demandMatched } from './transaction/leave.ts';
 import { otherVersion, translated } from './write.ts';
 
 /** So often it is tried anew where others write the same resource. */
@@ -37,7 +39,9 @@ export async function changeMeta(
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const current = await store.read({ type: store.catalog.typeNumber(type), id });
     checkEpoch(caller, current.epoch);
-    if (current.version === 0) throw notFound(type, id);
+    if (current.version === 0 || !(await isSeen(setting, caller, 'r', { type, id, ...current })))
+      throw notFound(type, id);
+    await demandMatched(setting, caller, 'u', { type, id, ...current });
     if (current.deleted) throw gone(type, id, current);
     if (ifMatch !== undefined && ifMatch !== current.version)
       throw otherVersion(type, id, ifMatch, { version: current.version, existed: true });
@@ -70,6 +74,7 @@ async function write(
   const resource = JSON.parse(edited.content) as Resource;
   judge(setting, resource, type);
   const made = analysed(setting, { resource, ...edited }, blob);
+  await demandDraft(setting, caller, 'u', id, made);
   const [rid] = (await store.numbers.resolve([{ type, id }])) as [number];
   const { targets, paths } = await placed(setting, made);
   const change = {

@@ -18,6 +18,7 @@ import { explain } from './explain.ts';
 import { history } from './history.ts';
 import { makeIds } from './ids.ts';
 import { changeMeta } from './meta.ts';
+import { personOf } from './people.ts';
 import { read, vread } from './read.ts';
 import { readOnly } from './read-only.ts';
 import type { Caller, Entry, Outcome, Records, Stored, Written } from './records.ts';
@@ -33,11 +34,17 @@ export function openRecords(
   definitions: Definitions,
   validator: Validator,
   options: Pick<Setting, 'baseUrl' | 'checkReferences'> &
-    Partial<Pick<Setting, 'mostDeleted' | 'maxContent'>> & { readonly readOnly?: boolean },
+    Partial<Pick<Setting, 'mostDeleted' | 'maxContent'>> & {
+      readonly readOnly?: boolean;
+      /** ACCESS_POLICY: whose records a practitioner sees */
+      readonly policy?: 'treatment' | 'all';
+    },
   jobs: Jobs = openJobs(store.pool),
   reindexing: Pick<Reindexing, 'wake'> = openReindexing(store, options.baseUrl),
 ): Records {
-  const callers = makeCallers(store.pool, definitions.isResourceType, store.parameters.upTo);
+  const { baseUrl, policy = 'treatment' } = options;
+  const person = (fhirUser: string) => personOf({ store, definitions, baseUrl, policy }, fhirUser);
+  const callers = makeCallers(store.pool, { definitions, baseUrl }, person, store.parameters.upTo);
   let core: Promise<CoreTerminology> | undefined;
   const setting: Setting = {
     store,
@@ -74,11 +81,12 @@ export function openRecords(
   const records: Records = {
     authenticate: callers.authenticate,
     operator: callers.operator,
+    person,
     read: (caller, type, id) => asOf(caller, (current) => read(setting, current, type, id)),
     vread: (caller, type, id, version) =>
       asOf(caller, (current) => vread(setting, current, type, id, version)),
     async create(caller, type, body, ifNoneExist) {
-      if (ifNoneExist || caller.job || type === PARAMETERS)
+      if (ifNoneExist || goesTogether(caller, type))
         return writtenOf(await alone(caller, { method: 'POST', type, body, ifNoneExist }));
       const incoming = readIncoming(body);
       if (type === 'Binary') return writeBinaryResource(setting, caller, undefined, incoming);
@@ -86,7 +94,7 @@ export function openRecords(
     },
     async update(caller, target, body, provided = {}) {
       const { type, id, where } = target;
-      if (where || provided.ifNew || caller.job || type === PARAMETERS) {
+      if (where || provided.ifNew || goesTogether(caller, type)) {
         const outcome = await alone(caller, { method: 'PUT', ...target, ...provided, body });
         if (provided.ifNew && outcome.kind === 'unchanged') throw alreadyThere(outcome.resource);
         return writtenOf(outcome);
@@ -98,7 +106,7 @@ export function openRecords(
     patch: async (caller, target, patch, provided = {}) =>
       writtenOf(await alone(caller, { method: 'PATCH', ...target, ...provided, patch })),
     async remove(caller, target, provided = {}) {
-      if (target.where || caller.job || target.type === PARAMETERS) {
+      if (target.where || goesTogether(caller, target.type)) {
         const outcome = await alone(caller, { method: 'DELETE', ...target, ...provided });
         return outcome.kind === 'removed' ? outcome.removed : { existed: false };
       }
@@ -150,6 +158,10 @@ export function openRecords(
 
 /** Those that act are more than resources: what else changes with them belongs to one transaction (postings.ts). */
 const PARAMETERS = 'SearchParameter';
+
+/** Whether a write is done as a transaction of one: something has to be looked at, or noted, along with it. */
+const goesTogether = ({ job, access }: Caller, type: string): boolean =>
+  job !== undefined || type === PARAMETERS || access.limited;
 
 function writtenOf(outcome: Outcome): Written {
   if (outcome.kind === 'written') return outcome.resource;

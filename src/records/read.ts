@@ -7,36 +7,38 @@ import type { Current } from '../store/read/current.ts';
 import { readVersion } from '../store/read/version.ts';
 import { checkEpoch } from './callers.ts';
 import type { Caller, Stored } from './records.ts';
+import { isSeen, newestSeen } from './seen.ts';
 import type { ReadSetting } from './setting.ts';
 
 /** @throws Refusal 404, 410 */
-export async function read(
-  { store }: ReadSetting,
-  caller: Caller,
-  type: string,
-  id: string,
-): Promise<Stored> {
+export async function read(setting: ReadSetting, caller: Caller, type: string, id: string): Promise<Stored> {
+  const { store } = setting;
   demand(caller.access, type, 'r');
   const current = await store.read({ type: store.catalog.typeNumber(type), id });
   checkEpoch(caller, current.epoch);
-  if (current.version === 0) throw notFound(type, id);
+  if (current.version === 0 || !(await isSeenNow(setting, caller, type, id, current)))
+    throw notFound(type, id);
   if (current.deleted) throw gone(type, id, current);
   return storedOf(type, id, current);
 }
 
 /** @throws Refusal 404; 410 where the version is a deletion */
 export async function vread(
-  { store }: ReadSetting,
+  setting: ReadSetting,
   caller: Caller,
   type: string,
   id: string,
   version: string,
 ): Promise<Stored> {
+  const { store } = setting;
   demand(caller.access, type, 'r');
   const number = /^[1-9]\d{0,8}$/.test(version) ? Number(version) : 0;
   const found = await readVersion(store.pool, { type: store.catalog.typeNumber(type), id, version: number });
   checkEpoch(caller, found.epoch);
-  if (found.version === 0)
+  // The version's own values decide, and those of the newest.
+  const isSeenThen = found.deleted || (await isSeen(setting, caller, 'r', { type, id, ...found }));
+  const newest = { updated: found.updated, content: null };
+  if (found.version === 0 || !isSeenThen || !(await isSeenNow(setting, caller, type, id, newest)))
     throw refusal(
       404,
       'not-found',
@@ -44,6 +46,18 @@ export async function vread(
     );
   if (found.deleted) throw gone(type, id, found);
   return storedOf(type, id, found);
+}
+
+/** Whether the caller may see it as it is, or was before it was deleted. */
+async function isSeenNow(
+  setting: ReadSetting,
+  caller: Caller,
+  type: string,
+  id: string,
+  { updated, content }: Pick<Current, 'updated' | 'content'>,
+): Promise<boolean> {
+  if (content !== null) return isSeen(setting, caller, 'r', { type, id, updated, content });
+  return !caller.access.limited || (await newestSeen(setting, caller, 'r', [{ type, id }])).size === 1;
 }
 
 export function notFound(type: string, id: string): Refusal {

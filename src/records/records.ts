@@ -4,6 +4,7 @@
  */
 import type { Readable } from 'node:stream';
 import type { Access } from '../access/access.ts';
+import type { Person } from '../access/person.ts';
 import type { Range } from '../fhir/date.ts';
 import type { Meta } from '../fhir/meta.ts';
 import type { Patch } from '../fhir/patch/patch.ts';
@@ -194,6 +195,12 @@ export interface Records {
   authenticate(token: string): Promise<Caller | undefined>;
   /** The caller that the command line is: everything is allowed. */
   operator(): Promise<Caller>;
+  /**
+   * Who somebody is, and whose records are theirs to see.
+   *
+   * @param fhirUser `Type/id` of a Practitioner, Patient, RelatedPerson or Person
+   */
+  person(fhirUser: string): Promise<Person>;
 
   /** @throws Refusal 404, 410 */
   read(caller: Caller, type: string, id: string): Promise<Stored>;

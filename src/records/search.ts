@@ -1,9 +1,9 @@
 /** search of a type, of several, of a compartment (R4 http.html#search). */
-import { demand } from '../access/access.ts';
+import { type Access, demand } from '../access/access.ts';
 import { parseKeepingNumbers } from '../fhir/json.ts';
 import { refusal } from '../fhir/outcome.ts';
 import { postedIn } from '../search/posted.ts';
-import type { SearchRequest } from '../search/request.ts';
+import type { Filter, SearchRequest } from '../search/request.ts';
 import { widened } from '../search/widen.ts';
 import { instantOf } from '../store/pool.ts';
 import { cutPage } from '../store/read/page.ts';
@@ -28,6 +28,7 @@ import {
   writePosition,
 } from './position.ts';
 import type { Caller, SearchPage, Stored } from './records.ts';
+import { seenAmong } from './seen.ts';
 import type { ReadSetting } from './setting.ts';
 import { takeSorted } from './sorted.ts';
 import { withCodes } from './terminology.ts';
@@ -72,6 +73,7 @@ type Shown = Found & { readonly content: string };
 /** @throws Refusal 403 unless the caller may search them; of all types, one */
 async function partsOf(setting: ReadSetting, caller: Caller, request: SearchRequest): Promise<Part[]> {
   const { access } = caller;
+  const { definitions } = setting;
   const { each = [request], ofAllTypes } = request;
   const allowed = ofAllTypes ? each.filter(({ types: [type = ''] }) => access.allows(type, 's')) : each;
   if (allowed.length === 0)
@@ -87,12 +89,14 @@ async function partsOf(setting: ReadSetting, caller: Caller, request: SearchRequ
       demand(access, type, 's');
       const coded = await codes(
         type,
-        filters.map((filter) => permitted(access, filter)),
+        filters.map((filter) => permitted({ definitions, access }, filter)),
       );
+      const limits = access.within(type, 's');
+      demandOwnPatient(access, filters);
       const within: Part = { type, filters: [], judged: [], sort };
       const asked = { filters: coded, ends: farEnds.ends, shown: request.containedType ?? 'container' };
       if (request.contained === 'true') return [await partWithin(setting, caller, within, asked)];
-      const own = await farEnds.resolved(type, coded);
+      const own = await farEnds.resolved(type, [...coded, ...limits]);
       const part = { type, ...widened(setting.definitions, type, own), sort };
       if (request.contained === undefined) return [part];
       return [part, await partWithin(setting, caller, within, { ...asked, beside: part })];
@@ -101,16 +105,49 @@ async function partsOf(setting: ReadSetting, caller: Caller, request: SearchRequ
   return parts.flat();
 }
 
+/**
+ * A search in the records of one patient that asks for another's is refused, and not just answered with nothing.
+ *
+ * @throws Refusal 403, whether or not there is such a patient
+ */
+function demandOwnPatient({ patient }: Access, filters: readonly Filter[]): void {
+  if (patient === undefined) return;
+  const isAnothers = (filter: Filter): boolean => {
+    switch (filter.kind) {
+      case 'compartment':
+        return filter.id !== patient;
+      case 'reference':
+        return (
+          filter.values.length > 0 &&
+          filter.values.every(
+            (value) =>
+              value.kind === 'local' &&
+              value.id !== patient &&
+              (value.type === 'Patient' || (value.type === undefined && filter.parameter.code === 'patient')),
+          )
+        );
+      default:
+        return false;
+    }
+  };
+  if (filters.some(isAnothers))
+    throw refusal(
+      403,
+      'forbidden',
+      `This access token is for the records of Patient/${patient} alone: search for these, or launch the app for the other patient`,
+    );
+}
+
 /** The part of contained resources, in what the caller may search. */
 async function partWithin(
   { store, definitions }: ReadSetting,
   { access }: Caller,
   part: Part,
-  within: Omit<PartWithin, 'containers'>,
+  within: Omit<PartWithin, 'containers' | 'limits'>,
 ): Promise<Part> {
   const types = await containerTypes(store, [part.type], definitions.resourceTypes);
   const containers = [...(types.get(part.type) ?? [])].filter((type) => access.allows(type, 's'));
-  return { ...part, within: { ...within, containers } };
+  return { ...part, within: { ...within, containers, limits: (type) => access.within(type, 's') } };
 }
 
 /** A page of matches, as long as they stay as they are. */
@@ -205,17 +242,15 @@ function storedOf({ type, id, version, updated, content, blob }: Included): Stor
 /** What a page brings along. */
 async function include(
   setting: ReadSetting,
-  { access }: Caller,
+  caller: Caller,
   { includes }: SearchRequest,
   rows: readonly Shown[],
 ): Promise<Pick<SearchPage, 'included' | 'cut'>> {
   if (includes.length === 0 || rows.length === 0) return { included: [], cut: false };
-  const mayRead = (type: string): boolean => access.allows(type, 'r');
-  const { included, more } = await setting.store.includer.include(
-    rows,
-    includes,
-    mayRead,
-    followByUrl(setting),
-  );
+  const { included, more } = await setting.store.includer.include(rows, includes, {
+    mayRead: (type) => caller.access.allows(type, 'r'),
+    seen: (found) => seenAmong(setting, caller, 'r', found),
+    byUrl: followByUrl(setting),
+  });
   return { included: included.map(storedOf), cut: more };
 }

@@ -11,6 +11,7 @@ import { checkEpoch, Stale } from './callers.ts';
 import { checkId, type Draft, dangling, draft, placed, writeOf } from './draft.ts';
 import type { Caller, Removed, Stored, Written } from './records.ts';
 import type { Setting } from './setting.ts';
+import { demandDraft } from './transaction/leave.ts';
 
 /** Creates under an id of the server's. */
 export async function create(
@@ -24,6 +25,8 @@ export async function create(
   const { store } = setting;
   const made = draft(setting, incoming, type, blob);
   const id = setting.nextId();
+  // Of limited access only the bytes of a Binary come this way: the others go together with what they are judged on.
+  if (caller.access.limited) await demandDraft(setting, caller, 'c', id, made);
   const next = store.numbers.next();
   const rid = typeof next === 'number' ? next : await next;
   const { targets, paths } = await placed(setting, made);
@@ -48,6 +51,7 @@ export async function update(
   demand(caller.access, type, 'u');
   const made = draft(setting, incoming, type, blob);
   checkId(made.resource, id);
+  if (caller.access.limited) await demandDraft(setting, caller, 'u', id, made);
   if (!caller.access.allows(type, 'c')) await demandExisting(setting, caller, type, id);
   const [rid] = (await store.numbers.resolve([{ type, id }])) as [number];
   const { targets, paths } = await placed(setting, made);

@@ -115,10 +115,13 @@ function passes(filter: Filter, facts: Facts): boolean {
       return filter.filters.every((one) => passes(one, facts));
     case 'any':
       return filter.filters.some((one) => passes(one, facts));
+    case 'compartment':
+      return isAbout(filter.by, facts, (id) => id === filter.id);
+    case 'patients':
+      return isAbout(filter.by, facts, (id) => filter.patients.ids.has(id));
     case 'chain':
     case 'has':
     case 'list':
-    case 'compartment':
       if (!facts.joined) throw new Error(`${filter.kind} is not judged on one resource alone`);
       return facts.joined(filter);
     case 'reference': {
@@ -132,6 +135,21 @@ function passes(filter: Filter, facts: Facts): boolean {
       throw new Error(`${filter.kind} is not judged on one resource alone`);
   }
 }
+
+/** Whether a resource refers to such a patient by one of the parameters, or is one. */
+function isAbout(by: readonly SearchParameter[], facts: Facts, is: (patient: string) => boolean): boolean {
+  if (facts.type === 'Patient' && is(facts.id)) return true;
+  const { baseUrl, isResourceType } = facts;
+  return by.some((parameter) =>
+    some(facts, parameter, 'reference', PATIENT, (_, { reference = '', canonical }) => {
+      const literal = canonical ? withoutVersion(reference) : reference;
+      const parsed = parseReference(literal, baseUrl, isResourceType);
+      return parsed.kind === 'local' && parsed.type === 'Patient' && is(parsed.id);
+    }),
+  );
+}
+
+const PATIENT = ['Patient'] as const;
 
 type Value<Kind extends SearchValue['kind']> = Extract<SearchValue, { readonly kind: Kind }>;
 

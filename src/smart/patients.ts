@@ -2,19 +2,10 @@
  * Whose records a person may open in an app: a patient their own, a related person those of whom they stand for, a
  * practitioner those of the patients they or their organization treat.
  */
-import type {
-  Encounter,
-  HumanName,
-  Patient,
-  Period,
-  Person,
-  PractitionerRole,
-  RelatedPerson,
-  Resource,
-} from 'fhir/r4.js';
+import type { Encounter, HumanName, Patient, Resource } from 'fhir/r4.js';
 import { Refusal } from '../fhir/outcome.ts';
 import type { Records } from '../records/records.ts';
-import { readFilter } from '../search/filter.ts';
+import { about } from '../search/compartment.ts';
 import type { Grammar } from '../search/parameters.ts';
 import { parseSearch } from '../search/parse.ts';
 import type { Filter } from '../search/request.ts';
@@ -76,59 +67,16 @@ export function makePatients(records: Records, grammar: Grammar): Patients {
     return entries.map(({ id, content }) => ({ ...JSON.parse(content), id }) as T);
   }
 
-  /** References to the patients whom somebody is or stands for, themselves. */
-  async function representedBy(fhirUser: string): Promise<readonly string[]> {
-    const [type] = fhirUser.split('/');
-    if (type === 'Patient') return [fhirUser];
-    if (type === 'RelatedPerson') {
-      const person = await read<RelatedPerson>(fhirUser);
-      return person && person.active !== false && isNow(person.period) && person.patient.reference
-        ? [person.patient.reference]
-        : [];
-    }
-    const person = await read<Person>(fhirUser);
-    if (person?.active === false) return [];
-    const targets = person?.link?.flatMap(({ target }) => target.reference ?? []) ?? [];
-    const each = targets
-      .filter((target) => /^(?:Patient|RelatedPerson)\//.test(target))
-      .map((target) => representedBy(target));
-    return (await Promise.all(each)).flat();
-  }
-
-  /** What is true of the patients whom a practitioner or their organizations treat. */
-  async function treatedBy(practitioner: string): Promise<Filter> {
-    const roles = await find<PractitionerRole>('PractitionerRole', [
-      ['practitioner', practitioner],
-      ['active', 'true'],
-      ['_count', '50'],
-    ]);
-    const organizations = roles
-      .filter(({ period }) => isNow(period))
-      .flatMap(({ organization }) => organization?.reference ?? []);
-    const team = [practitioner, ...organizations].join(',');
-    const filter = (name: string, value: string) => readFilter(grammar, 'Patient', name, value);
-    return {
-      kind: 'any',
-      filters: [
-        filter('general-practitioner', team),
-        ...(organizations.length > 0 ? [filter('organization', organizations.join(','))] : []),
-        filter('_has:CareTeam:patient:participant', practitioner),
-        filter('_has:Encounter:patient:participant', practitioner),
-      ],
-    };
-  }
-
   async function those(fhirUser: string): Promise<Filter> {
-    if (fhirUser.startsWith('Practitioner/')) return treatedBy(fhirUser);
-    const references = await representedBy(fhirUser);
-    return { kind: 'id', ids: references.map((reference) => reference.split('/')[1] as string) };
+    const { patients } = await records.person(fhirUser);
+    return { kind: 'patients', patients, by: about(grammar.definitions, 'Patient') };
   }
 
   return {
     async only(fhirUser) {
       if (fhirUser.startsWith('Practitioner/')) return undefined;
-      const [first, ...others] = await representedBy(fhirUser);
-      const patient = first && others.length === 0 ? await read<Patient>(first) : undefined;
+      const [first, ...others] = (await records.person(fhirUser)).patients.ids;
+      const patient = first && others.length === 0 ? await read<Patient>(`Patient/${first}`) : undefined;
       return patient && viewOf(patient);
     },
     async search(fhirUser, name) {
@@ -181,13 +129,4 @@ function nameIn(names: readonly HumanName[] = []): string {
   const name = names.find(({ use }) => use === 'official') ?? names[0];
   const parts = [...(name?.prefix ?? []), ...(name?.given ?? []), name?.family].filter(Boolean);
   return name?.text ?? (parts.length > 0 ? parts.join(' ') : 'without a name');
-}
-
-/** Whether a period includes today. */
-function isNow({ start, end }: Period = {}): boolean {
-  const now = new Date().toISOString();
-  return (
-    (start === undefined || start.slice(0, 10) <= now.slice(0, 10)) &&
-    (end === undefined || end >= now.slice(0, end.length))
-  );
 }

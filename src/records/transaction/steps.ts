@@ -48,6 +48,8 @@ export interface Decision {
   readonly patched?: { readonly text: string };
   /** whether nothing may be there yet */
   readonly fresh?: boolean;
+  /** whether `expected` is the version on which it was judged that the caller may do this */
+  readonly judged?: boolean;
   made?: Draft;
   rid?: number;
 }

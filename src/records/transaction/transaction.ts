@@ -16,6 +16,7 @@ import { analysed, checkId, judge } from '../draft.ts';
 import type { Caller, Entry, Outcome } from '../records.ts';
 import type { Setting } from '../setting.ts';
 import { type Decisions, decide } from './decide.ts';
+import { demandBrought, findNamed } from './leave.ts';
 import { look } from './look.ts';
 import { checkFullUrls, linksOf, makeValuesOf, namesOf, patchedLinks } from './names.ts';
 import type { Plan } from './plan.ts';
@@ -81,11 +82,12 @@ function overtaken(): Refusal {
 
 async function attemptOnce(setting: Setting, caller: Caller, plan: Plan): Promise<Outcome[]> {
   const { steps } = plan;
-  const resolution = await resolve(setting, plan.conditions);
+  const resolution = await resolve(setting, caller, plan.conditions);
+  const named = await findNamed(setting, caller, steps);
   const existing = await findExisting(setting, steps);
   let decisions: Decisions = new Map();
   const valuesOf = makeValuesOf(setting, () => decisions);
-  decisions = await decide(setting, caller, steps, resolution, { valuesOf, existing });
+  decisions = await decide(setting, caller, steps, resolution, { valuesOf, existing, named });
   // What patches bring is known only now.
   const brought = steps[0]?.index === undefined ? [] : patchedLinks(setting, caller, decisions);
   const links = [...plan.links, ...brought];
@@ -94,11 +96,13 @@ async function attemptOnce(setting: Setting, caller: Caller, plan: Plan): Promis
     ...resolution,
     ...(await resolve(
       setting,
+      caller,
       brought.map(({ condition }) => condition),
     )),
   ]);
   const names = namesOf(setting, decisions, links, found, valuesOf);
   await inTurns(steps, (step) => makeDraft(setting, step, decisions.get(step) as Decision, names));
+  await demandBrought(setting, caller, decisions);
   const postings = postingsOf(setting, caller, decisions);
   const outcomes = await writeAll(
     setting,

@@ -12,6 +12,7 @@ import { holdsOf, type Resolution, resolve } from '../conditions.ts';
 import { note } from '../deferred.ts';
 import { type Draft, dangling, writeOf } from '../draft.ts';
 import type { Caller, Outcome, Written } from '../records.ts';
+import { isSeen } from '../seen.ts';
 import type { Setting } from '../setting.ts';
 import { deletion, otherVersion, removedOf, translated, withLabels, writtenOf } from '../write.ts';
 import type { Decisions } from './decide.ts';
@@ -80,7 +81,7 @@ export async function writeAll(
     holds: holdsOf(setting, conditions),
     before: async (executor: Executor): Promise<void> => {
       if (conditions.length === 0) return;
-      if (!isSame(resolution, await resolve(setting, conditions, executor))) throw new Again();
+      if (!isSame(resolution, await resolve(setting, caller, conditions, executor))) throw new Again();
     },
     after: async (executor: Executor): Promise<void> => {
       if (reads) await lookInside(setting, caller, entries, executor, written, found);
@@ -125,11 +126,11 @@ export async function writeAll(
     results.set(step, changedTo(step, decisions, change, done.changed[i] as Changed));
   });
   let at = 0;
-  entries.forEach((entry, i) => {
-    if (entry.method === 'GET') return;
+  for (const [i, entry] of entries.entries()) {
+    if (entry.method === 'GET') continue;
     const step = steps[at++] as Step;
-    outcomes[i] = outcomeOf(caller, step, decisions, results);
-  });
+    outcomes[i] = await outcomeOf(setting, caller, step, decisions, results);
+  }
   return outcomes;
 }
 
@@ -254,9 +255,10 @@ async function placesFor({ store }: Setting, decisions: Decisions): Promise<Plac
 }
 
 /** Whether the version that an entry's change expects was looked up, and not named by the client. */
-function wasLookedUp({ entry }: Step): boolean {
+function wasLookedUp({ entry }: Step, { judged }: Decision): boolean {
   if (entry.method === 'POST') return true;
-  return entry.where !== undefined || (entry.method === 'PATCH' && entry.ifMatch === undefined);
+  if (entry.where !== undefined) return true;
+  return (judged === true || entry.method === 'PATCH') && entry.ifMatch === undefined;
 }
 
 /**
@@ -271,8 +273,9 @@ function checkChanged(
 ): void {
   if (status === 'labels') throw new Again();
   if (status !== 'other version') return;
-  const { type, id, fresh, revives } = decisions.get(step) as Decision;
-  if (fresh || revives !== undefined || wasLookedUp(step)) throw new Again();
+  const decision = decisions.get(step) as Decision;
+  const { type, id, fresh, revives } = decision;
+  if (fresh || revives !== undefined || wasLookedUp(step, decision)) throw new Again();
   throw inEntry(otherVersion(type, id, change.expected ?? undefined, { version, existed }), step);
 }
 
@@ -287,12 +290,13 @@ function changedTo(step: Step, decisions: Decisions, change: Change, changed: Ch
   };
 }
 
-function outcomeOf(
-  { access }: Caller,
+async function outcomeOf(
+  setting: Setting,
+  caller: Caller,
   step: Step,
   decisions: Decisions,
   results: ReadonlyMap<Step, Outcome>,
-): Outcome {
+): Promise<Outcome> {
   const done = results.get(step);
   if (done) return done;
   const { type, id, matched, as } = decisions.get(step) as Decision;
@@ -302,7 +306,9 @@ function outcomeOf(
   }
   if (!matched) return { kind: 'removed', removed: { existed: false } };
   // Who may not read it is told that it is there, not what it holds.
-  const content = access.allows(type, 'r') ? matched.content : '';
+  const isShown =
+    caller.access.allows(type, 'r') && (await isSeen(setting, caller, 'r', { type, ...matched, id }));
+  const content = isShown ? matched.content : '';
   const kept = { content, blob: content === '' ? null : matched.blob };
   return { kind: 'unchanged', resource: writtenOf(type, id, kept, matched.version, matched.updated, false) };
 }

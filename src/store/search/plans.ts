@@ -134,6 +134,10 @@ export function makePlans(
           continue;
         }
       }
+      if (filter.kind === 'patients' && !walk.patients) {
+        walk.patients = [...filter.patients.rids];
+        continue;
+      }
       if (filter.kind === 'token' && isWalked(filter.parameter)) {
         const found = await walkedKeys(filter, type);
         if (!walk.keys && found.length <= MOST_STRETCHES) walk.keys = found;

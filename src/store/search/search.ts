@@ -65,6 +65,8 @@ export interface Searcher {
   count(request: Pick<Sought, 'type' | 'filters'>): Promise<number>;
   /** Which of some resources of a type pass a filter, by their numbers. */
   among(type: string, filter: Filter, rids: readonly number[]): Promise<ReadonlySet<number>>;
+  /** All patients whom resources of a type are about that pass a filter. */
+  patientsOf(type: string, filter: Filter): Promise<readonly { readonly rid: number; readonly id: string }[]>;
 }
 
 /** So many statements are prepared: of the shapes that they have most are never seen. */
@@ -317,7 +319,19 @@ export function makeSearcher(
     return run(executor, { name: known, text }, values);
   }
 
-  return { find, count, among };
+  async function patientsOf(type: string, filter: Filter): Promise<{ rid: number; id: string }[]> {
+    const s = sql();
+    const text = `select r.rid, r.id from (
+        select distinct unnest(i.patients) as rid from resource_index i
+        where i.type = ${s.bind(catalog.typeNumber(type))} and ${condition(s, filter, settingOf(type))}) p
+      join resource r on r.rid = p.rid where r.version > 0 and not r.deleted`;
+    return (await query({ text, values: s.values })).map(([rid, id]) => ({
+      rid: rid as number,
+      id: id as string,
+    }));
+  }
+
+  return { find, count, among, patientsOf };
 }
 
 /** The rows of `resource_index` that conditions look at, or what stands for them where their numbers are enough. */
