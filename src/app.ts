@@ -77,6 +77,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       mostDeleted: config.deleteMatches,
       maxContent: config.maxBody,
       readOnly: config.readOnly,
+      policy: config.accessPolicy,
     };
     const records = openRecords(store, definitions, validator, options, jobs, reindexing);
     const seal = makeSeal(store.catalog.linkKey);

@@ -173,6 +173,12 @@ export const settings = {
     'check refuses a write whose local references lead nowhere; accept stores it',
     oneOf<'accept' | 'check'>('accept', 'accept', 'check'),
   ),
+  accessPolicy: setting(
+    'ACCESS_POLICY',
+    'treatment',
+    'whose records a practitioner sees: treatment, of the patients whom they or an organization that they work for treat; all, of all patients',
+    oneOf<'treatment' | 'all'>('treatment', 'treatment', 'all'),
+  ),
 } as const;
 
 export type Config = { readonly [K in keyof typeof settings]: ReturnType<(typeof settings)[K]['read']> };

@@ -14,6 +14,8 @@ export interface Access {
   within(type: string, letter: Letter): readonly Filter[];
   /** Whether it leaves some resources of a type out. */
   readonly limited: boolean;
+  /** Whether what is written may be about this patient; undefined: about anybody. */
+  readonly mayConcern?: ((patient: string) => boolean) | undefined;
   /** What whoever it was given to could see with any scopes. */
   readonly reach: Access;
   /** the patient whom alone it is for, where all of its scopes say so */
@@ -72,6 +74,7 @@ export function accessOf(scope: string, grammar: Grammar, whose: Whose = {}): Ac
       return rule === 'all' ? ALL : [rule === 'none' ? NOTHING : rule];
     },
     limited: !scopes.every(isWhole),
+    mayConcern: scopes.every(({ level }) => level === 'system') ? undefined : concerning(scopes, whose),
     get reach() {
       const levels = [...new Set(scopes.map(({ level }) => level))];
       return accessOf(levels.map((level) => `${level}/*.rs`).join(' '), grammar, whose);
@@ -81,6 +84,13 @@ export function accessOf(scope: string, grammar: Grammar, whose: Whose = {}): Ac
       : {}),
   };
 }
+
+const concerning =
+  (scopes: readonly Scope[], { patient, person }: Whose) =>
+  (id: string): boolean =>
+    scopes.some(({ level }) =>
+      level === 'user' ? person?.patients.ids.has(id) : level === 'patient' && patient === id,
+    );
 
 const ALL: readonly Filter[] = [];
 const NOTHING: Filter = { kind: 'any', filters: [] };

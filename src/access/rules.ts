@@ -49,12 +49,12 @@ function ofPerson(
   if (DIRECTORY.has(type)) return letter === 'r' || letter === 's' ? 'all' : 'none';
   if (level === 'user')
     return person
-      ? anyOf([...ofPatients(grammar, person, type), ...own(grammar, person, type, letter)])
+      ? oneOf([...ofPatients(grammar, person, type), ...own(grammar, person, type, letter)])
       : 'none';
   // A person who treats the patient no more, or stands for them no more, is out, whatever was granted.
   if (patient === undefined || (person && !person.patients.ids.has(patient))) return 'none';
   const self = person && type === person.type && letter === 'r' ? [isThis(person.id)] : [];
-  return anyOf([inCompartment(grammar, patient, type), ...self]);
+  return oneOf([inCompartment(grammar, patient, type), ...self]);
 }
 
 function ofPatients({ definitions }: Grammar, person: Person, type: string): readonly Filter[] {
@@ -77,7 +77,7 @@ function own({ definitions }: Grammar, person: Person, type: string, letter: Let
   const filters: Filter[] = [];
   if (type === person.type && letter === 'r') filters.push(isThis(person.id));
   if (person.sees === 'compartments') return filters;
-  const codes = [...(ADDRESSED[type] ?? []), ...(type === 'Patient' && letter !== 's' ? TREATED : [])];
+  const codes = [...(ADDRESSED[type] ?? []), ...(type === 'Patient' && letter === 'c' ? TREATED : [])];
   for (const code of codes) {
     const parameter = definitions.searchParameters(type).find((one) => one.code === code);
     if (parameter) filters.push(refersTo(parameter, person));
@@ -106,13 +106,13 @@ export function both(one: Rule, other: Rule): Rule {
 /** One of them is enough. */
 export function either(rules: readonly Rule[]): Rule {
   if (rules.includes('all')) return 'all';
-  return anyOf(rules.filter((rule) => rule !== 'none') as Filter[]);
+  const filters = rules.filter((rule) => rule !== 'none') as Filter[];
+  return filters.length === 0 ? 'none' : oneOf(filters);
 }
 
 const allOf = (filters: readonly Filter[]): Filter =>
   filters.length === 1 ? (filters[0] as Filter) : { kind: 'all', filters };
 
-const anyOf = (filters: readonly Filter[]): Rule => {
-  if (filters.length === 0) return 'none';
-  return filters.length === 1 ? (filters[0] as Filter) : { kind: 'any', filters };
-};
+/** Nothing passes where there are none. */
+const oneOf = (filters: readonly Filter[]): Filter =>
+  filters.length === 1 ? (filters[0] as Filter) : { kind: 'any', filters };

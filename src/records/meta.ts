@@ -67,14 +67,15 @@ async function write(
   setting: Setting,
   caller: Caller,
   { type, id }: { readonly type: string; readonly id: string },
-  { version, blob }: Current,
+  current: Current,
   edited: ReturnType<typeof contentOf>,
 ): Promise<Changed> {
   const { store } = setting;
+  const { version, blob } = current;
   const resource = JSON.parse(edited.content) as Resource;
   judge(setting, resource, type);
   const made = analysed(setting, { resource, ...edited }, blob);
-  await demandDraft(setting, caller, 'u', id, made);
+  await demandDraft(setting, caller, 'u', id, made, { type, id, ...current });
   const [rid] = (await store.numbers.resolve([{ type, id }])) as [number];
   const { targets, paths } = await placed(setting, made);
   const change = {

@@ -197,7 +197,7 @@ async function decideUpdate(
   const { type, where, ifMatch } = entry;
   if (!where) {
     const there = named?.get(step);
-    const seen = there && { expected: ifMatch ?? there.version, judged: true };
+    const seen = there && { expected: ifMatch ?? there.version, judged: true, before: there };
     if (entry.method === 'PUT')
       return { act: 'write', type, id: entry.id, expected: ifMatch, fresh: entry.ifNew, ...seen };
     if (named && !there) throw notFound(type, entry.id);
@@ -213,7 +213,7 @@ async function decideUpdate(
       throw refusal(404, 'not-found', `Nothing matches ${where.text}, so there is nothing to patch`);
     for (const letter of ['r', 'u'] as const)
       await demandMatched(setting, caller, letter, { type, ...matched });
-    return patched(setting, entry, matched);
+    return { ...patched(setting, entry, matched), before: { type, ...matched } };
   }
   const { id: own } = step.resource();
   if (matched) {
@@ -226,7 +226,7 @@ async function decideUpdate(
     if (ifMatch !== undefined && ifMatch !== matched.version)
       throw otherVersion(type, matched.id, ifMatch, { version: matched.version, existed: true });
     await demandMatched(setting, caller, 'u', { type, ...matched });
-    return { act: 'write', type, id: matched.id, expected: matched.version };
+    return { act: 'write', type, id: matched.id, expected: matched.version, before: { type, ...matched } };
   }
   demand(caller.access, type, 'c');
   if (ifMatch !== undefined)

@@ -2,8 +2,12 @@
  * Whether a caller whose access is limited may do what entries ask for: judged on what is there, and on what they bring.
  * What it may not see is for it as if it had never been.
  */
+import type { Resource } from 'fhir/r4.js';
 import type { Letter } from '../../access/access.ts';
+import type { Extracted } from '../../fhir/extract.ts';
 import { Refusal, refusal } from '../../fhir/outcome.ts';
+import { parseReference } from '../../fhir/reference.ts';
+import { about } from '../../search/compartment.ts';
 import { matches } from '../../search/match.ts';
 import { absent, type Draft } from '../draft.ts';
 import { notFound } from '../read.ts';
@@ -71,11 +75,12 @@ export async function demandMatched(
 /** @throws Refusal 403 where what an entry brings is not the caller's to write */
 export async function demandBrought(setting: Setting, caller: Caller, decisions: Decisions): Promise<void> {
   if (!caller.access.limited) return;
-  for (const [step, { act, id, expected, made }] of decisions) {
+  for (const [step, decision] of decisions) {
+    const { act, id, expected, made } = decision;
     if (act !== 'write' || !made) continue;
     const letter = step.entry.method === 'POST' || (step.condition && expected === undefined) ? 'c' : 'u';
     try {
-      await demandDraft(setting, caller, letter, id, made);
+      await demandDraft(setting, caller, letter, id, made, decision.before);
       if (setting.checkReferences) await demandTargets(setting, caller, decisions, made);
     } catch (fault) {
       throw fault instanceof Refusal ? inEntry(fault, step) : fault;
@@ -94,6 +99,7 @@ export async function demandDraft(
   letter: 'c' | 'u',
   id: string,
   { resource, analysis }: Pick<Draft, 'resource' | 'analysis'>,
+  before?: Seeable,
 ): Promise<void> {
   const { access } = caller;
   if (!access.limited) return;
@@ -117,7 +123,45 @@ export async function demandDraft(
     baseUrl,
     isResourceType,
   };
-  if (!matches(limits, facts)) throw forbidden(letter, type);
+  if (!matches(limits, facts) || !concernsOwn(setting, caller, type, analysis.extracted, before))
+    throw forbidden(letter, type);
+}
+
+/**
+ * Whether what comes in is about nobody but patients whose records are the caller's, or whom it was about before: so nobody
+ * becomes somebody's patient, and nobody's record grows, by the word of a stranger.
+ */
+function concernsOwn(
+  setting: Setting,
+  { access }: Caller,
+  type: string,
+  values: readonly Extracted[],
+  before: Seeable | undefined,
+): boolean {
+  const { mayConcern } = access;
+  if (!mayConcern || type === 'Patient') return true;
+  const others = concerned(setting, type, values).filter((id) => !mayConcern(id));
+  if (others.length === 0) return true;
+  if (!before?.content) return false;
+  const resource = JSON.parse(before.content) as Resource;
+  const known = new Set(
+    concerned(setting, type, setting.store.indexer.analyse(resource, setting.baseUrl).extracted),
+  );
+  return others.every((id) => known.has(id));
+}
+
+/** Ids of the patients whom a resource is about. */
+function concerned(
+  { definitions, baseUrl }: Setting,
+  type: string,
+  values: readonly Extracted[],
+): readonly string[] {
+  const codes = new Set(about(definitions, type).map(({ code }) => code));
+  return values.flatMap(({ parameter, value }) => {
+    if (value.kind !== 'reference' || !codes.has(parameter.code)) return [];
+    const parsed = parseReference(value.reference ?? '', baseUrl, definitions.isResourceType);
+    return parsed.kind === 'local' && parsed.type === 'Patient' ? parsed.id : [];
+  });
 }
 
 /** REFERENCES=check must not tell what is there: what the writer could not see in any of its scopes is not. */

@@ -8,6 +8,7 @@ import type { Condition } from '../../search/condition.ts';
 import { demandConditions } from '../conditions.ts';
 import type { Draft } from '../draft.ts';
 import type { Caller, Entry } from '../records.ts';
+import type { Seeable } from '../seen.ts';
 
 /** An entry that may write; what is worked out once, however often it is tried. */
 export interface Step {
@@ -50,6 +51,8 @@ export interface Decision {
   readonly fresh?: boolean;
   /** whether `expected` is the version on which it was judged that the caller may do this */
   readonly judged?: boolean;
+  /** that version, where access is limited */
+  readonly before?: Seeable;
   made?: Draft;
   rid?: number;
 }
