@@ -78,7 +78,7 @@ function dateOf({ values }: Facts, clinical: SearchParameter | undefined): strin
   for (const { parameter, value } of values)
     if (parameter === clinical && value.kind === 'date') {
       const text = timestampText(value.low);
-      return text === UNDATED ? text : `${text.replace('T', ' ').replace(/\.?0*Z$/, '')}+00`;
+      return text === UNDATED ? text : `${text.replace('T', ' ').replace(/\.?0*Z/, '+00')}`;
     }
   return UNDATED;
 }

@@ -14,11 +14,11 @@ import type { Current } from '../store/read/current.ts';
 import type { Changed } from '../store/write/writer.ts';
 import { checkEpoch } from './callers.ts';
 import { analysed, judge, placed, writeOf } from './draft.ts';
+import { demandDraft, demandMatched } from './leave.ts';
 import { gone, notFound } from './read.ts';
 import type { Caller, MetaEdit, Stored } from './records.ts';
 import { isSeen } from './seen.ts';
 import type { Setting } from './setting.ts';
-import { demandDraft, demandMatched } from './transaction/leave.ts';
 import { otherVersion, translated } from './write.ts';
 
 /** So often it is tried anew where others write the same resource. */

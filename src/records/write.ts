@@ -9,9 +9,9 @@ import { Dangling } from '../store/write/check.ts';
 import { type Changed, StaleEpoch } from '../store/write/writer.ts';
 import { checkEpoch, Stale } from './callers.ts';
 import { checkId, type Draft, dangling, draft, placed, writeOf } from './draft.ts';
+import { demandDraft } from './leave.ts';
 import type { Caller, Removed, Stored, Written } from './records.ts';
 import type { Setting } from './setting.ts';
-import { demandDraft } from './transaction/leave.ts';
 
 /** Creates under an id of the server's. */
 export async function create(

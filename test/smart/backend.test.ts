@@ -150,10 +150,13 @@ test('a token of v1 scopes reads and searches, and does not write', async () => 
   expect((await read(body.access_token, '/Observation')).status).toBe(403);
 });
 
-test('a granular scope gives nothing at the FHIR door yet', async () => {
+test('a granular scope opens what its query finds', async () => {
   const { body } = await ask({ scope: 'system/Observation.rs?code=x' });
   expect(body.scope).toBe('system/Observation.rs?code=x');
-  expect((await read(body.access_token, '/Observation')).status).toBe(403);
+  const found = await read(body.access_token, '/Observation');
+  expect(found.status).toBe(200);
+  expect(await found.json()).not.toHaveProperty('entry');
+  expect((await read(body.access_token, '/Patient')).status).toBe(403);
 });
 
 test.each([

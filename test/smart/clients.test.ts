@@ -82,8 +82,8 @@ describe('fhirclient', () => {
     await client.refresh();
     expect(client.state.tokenResponse.access_token).not.toBe(before);
     expect(client.state.tokenResponse.patient).toBe('ines');
-    // until the FHIR door can hold it to that patient
-    await expect(client.request('Patient/ines')).rejects.toThrow(/403|forbidden/i);
+    expect(await client.request('Patient/ines')).toMatchObject({ id: 'ines' });
+    await expect(client.request('Patient/juan')).rejects.toThrow(/404|not-found/i);
   });
 
   test('EHR launch: iss and launch lead to the patient of the launch', async () => {

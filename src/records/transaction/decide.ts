@@ -11,15 +11,13 @@ import { instantOf } from '../../store/pool.ts';
 import type { VersionNumber } from '../../store/read/versions.ts';
 import { checkEpoch } from '../callers.ts';
 import { type Matched, type Resolution, severalMatch } from '../conditions.ts';
+import { demandMatched } from '../leave.ts';
 import { gone, notFound } from '../read.ts';
 import type { Caller } from '../records.ts';
 import type { Setting } from '../setting.ts';
 import { otherVersion } from '../write.ts';
 import { type Contents, makeContents, type ValuesOf } from './contents.ts';
-import { demandMatched, type Named } from './leave.ts';
-import { type Decision, inEntry, type Step, twice } from './steps.ts';
-
-export type Decisions = Map<Step, Decision>;
+import { type Decision, type Decisions, inEntry, type Named, type Step, twice } from './steps.ts';
 
 type OfMethod<M extends Step['entry']['method']> = Step & {
   readonly entry: Extract<Step['entry'], { readonly method: M }>;

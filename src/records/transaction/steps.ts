@@ -8,7 +8,7 @@ import type { Condition } from '../../search/condition.ts';
 import { demandConditions } from '../conditions.ts';
 import type { Draft } from '../draft.ts';
 import type { Caller, Entry } from '../records.ts';
-import type { Seeable } from '../seen.ts';
+import type { Newest, Seeable } from '../seen.ts';
 
 /** An entry that may write; what is worked out once, however often it is tried. */
 export interface Step {
@@ -56,6 +56,11 @@ export interface Decision {
   made?: Draft;
   rid?: number;
 }
+
+export type Decisions = Map<Step, Decision>;
+
+/** What entries that name a resource by its id find there, as far as the caller may change it. */
+export type Named = ReadonlyMap<Step, Newest | undefined>;
 
 export function stepsOf(entries: readonly Entry[], bundled: boolean, nextId: () => string): readonly Step[] {
   return entries.flatMap((entry, i): Step[] => {

@@ -15,13 +15,13 @@ import { resolve } from '../conditions.ts';
 import { analysed, checkId, judge } from '../draft.ts';
 import type { Caller, Entry, Outcome } from '../records.ts';
 import type { Setting } from '../setting.ts';
-import { type Decisions, decide } from './decide.ts';
+import { decide } from './decide.ts';
 import { demandBrought, findNamed } from './leave.ts';
 import { look } from './look.ts';
 import { checkFullUrls, linksOf, makeValuesOf, namesOf, patchedLinks } from './names.ts';
 import type { Plan } from './plan.ts';
 import { postingsOf } from './postings.ts';
-import { type Decision, demandSteps, inTurns, type Step, stepsOf } from './steps.ts';
+import { type Decision, type Decisions, demandSteps, inTurns, type Step, stepsOf } from './steps.ts';
 import { Again, findExisting, writeAll } from './write.ts';
 
 /** So often it is tried, with growing pauses: others win each time, but somebody does. */

@@ -15,11 +15,10 @@ import type { Caller, Outcome, Written } from '../records.ts';
 import { isSeen } from '../seen.ts';
 import type { Setting } from '../setting.ts';
 import { deletion, otherVersion, removedOf, translated, withLabels, writtenOf } from '../write.ts';
-import type { Decisions } from './decide.ts';
 import { look, lookInside } from './look.ts';
 import type { Plan } from './plan.ts';
 import { notePostings } from './postings.ts';
-import { CHUNK, type Decision, inEntry, inTurns, type Step } from './steps.ts';
+import { CHUNK, type Decision, type Decisions, inEntry, inTurns, type Step } from './steps.ts';
 
 /** Thrown where what was looked up has changed before it was written: the attempt is made again. */
 export class Again extends Error {}

@@ -73,6 +73,12 @@ describe('R4 search.html#sort', () => {
     }
   });
 
+  test('R4 search.html#prefix: what has no beginning does not begin after year 1 in any zone', async () => {
+    const query = 'location-period=sa0001-01-01T00:00:00%2B14:00';
+    expect(await ids(`${query}&_sort=_id`, 'Encounter')).toBe('xy');
+    expect(await ids(`location-period=eb0001-01-01T00:00:00%2B14:00`, 'Encounter')).toBe('');
+  });
+
   test('numbers without an end are before or after all others, on any pages', async () => {
     const quantities = [
       { value: 5 },
