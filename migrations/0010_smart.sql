@@ -16,6 +16,7 @@ create table account (
   username  text not null unique,         -- lower case
   name      text not null,
   fhir_user text not null,                -- Type/id of a Practitioner, Patient, RelatedPerson or Person
+  clearance text not null default 'N' check (clearance in ('N', 'R', 'V')),  -- the most confidential that they see
   password  text,                         -- argon2id in PHC form; null until one was chosen
   created   timestamptz not null default now(),
   disabled  timestamptz

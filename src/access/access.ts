@@ -2,7 +2,8 @@
 import { refusal } from '../fhir/outcome.ts';
 import type { Filter } from '../search/request.ts';
 import type { Whose } from './person.ts';
-import { either, type Grammar, type Rule, ruleOf } from './rules.ts';
+import { either, type Grammar, type Rule } from './rule.ts';
+import { mayConcern, ruleOf } from './rules.ts';
 import { type Letter, readScope, type Scope } from './scopes.ts';
 
 export type { Letter } from './scopes.ts';
@@ -15,7 +16,7 @@ export interface Access {
   /** Whether it leaves some resources of a type out. */
   readonly limited: boolean;
   /** Whether what is written may be about this patient; undefined: about anybody. */
-  readonly mayConcern?: ((patient: string) => boolean) | undefined;
+  readonly mayConcern?: ((patient: string, type: string, letter: Letter) => boolean) | undefined;
   /** What whoever it was given to could see with any scopes. */
   readonly reach: Access;
   /** the patient whom alone it is for, where all of its scopes say so */
@@ -74,7 +75,9 @@ export function accessOf(scope: string, grammar: Grammar, whose: Whose = {}): Ac
       return rule === 'all' ? ALL : [rule === 'none' ? NOTHING : rule];
     },
     limited: !scopes.every(isWhole),
-    mayConcern: scopes.every(({ level }) => level === 'system') ? undefined : concerning(scopes, whose),
+    mayConcern: scopes.every(({ level }) => level === 'system')
+      ? undefined
+      : concerning(grammar, scopes, whose),
     get reach() {
       const levels = [...new Set(scopes.map(({ level }) => level))];
       return accessOf(levels.map((level) => `${level}/*.rs`).join(' '), grammar, whose);
@@ -86,11 +89,12 @@ export function accessOf(scope: string, grammar: Grammar, whose: Whose = {}): Ac
 }
 
 const concerning =
-  (scopes: readonly Scope[], { patient, person }: Whose) =>
-  (id: string): boolean =>
-    scopes.some(({ level }) =>
-      level === 'user' ? person?.patients.ids.has(id) : level === 'patient' && patient === id,
-    );
+  (grammar: Grammar, scopes: readonly Scope[], { patient, person }: Whose): Access['mayConcern'] =>
+  (id, type, letter) =>
+    scopes.some(({ level }) => {
+      if (level === 'patient' && patient !== id) return false;
+      return person ? mayConcern(grammar, person, id, { type, letter }) : level === 'patient';
+    });
 
 const ALL: readonly Filter[] = [];
 const NOTHING: Filter = { kind: 'any', filters: [] };

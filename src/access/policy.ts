@@ -84,3 +84,6 @@ export const ADDRESSED: Readonly<Record<string, readonly string[]>> = {
 
 /** Parameters by which a new Patient is one of a practitioner's, or of their organization's. */
 export const TREATED: readonly string[] = ['general-practitioner', 'organization'];
+
+/** The code system of labels for which a clearance is needed. */
+export const CONFIDENTIALITY = 'http://terminology.hl7.org/CodeSystem/v3-Confidentiality';

@@ -169,6 +169,12 @@ function userCommands(user: Command): void {
     .description('let the person in again')
     .requiredOption(...username)
     .action(async (options) => (await commands()).switchUser(options.username, true));
+  user
+    .command('clear')
+    .description('say how confidential what a practitioner sees may be labelled')
+    .requiredOption(...username)
+    .requiredOption('--label <label>', 'N (normal), R (restricted) or V (very restricted)')
+    .action(async (options) => (await commands()).clearUser(options.username, options.label));
 }
 
 function settingsHelp(): string {

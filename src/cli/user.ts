@@ -61,6 +61,13 @@ export async function listUsers({ json = false }: { json?: boolean }): Promise<v
     console.log([username, name, fhirUser, disabled ? 'disabled' : 'enabled'].join('  '));
 }
 
+/** Says how confidential what a person sees may be labelled. */
+export async function clearUser(username: string, label: string): Promise<void> {
+  if (label !== 'N' && label !== 'R' && label !== 'V')
+    throw new Usage(`--label: "${label}" is none of N (normal), R (restricted) and V (very restricted)`);
+  await withSmart(async (smart) => smart.accounts.clear((await named(smart, username)).id, label));
+}
+
 /** Lets a person in no more, and ends all sessions and grants, from the next request on; or lets them in again. */
 export async function switchUser(username: string, on: boolean): Promise<void> {
   await withSmart(async (smart) => {

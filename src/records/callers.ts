@@ -2,9 +2,9 @@
  * Who is asking, remembered for as long as nothing that decides about access has changed: whatever is read or
  * written reads the epoch along, and a caller of an older one is judged anew.
  */
-import { accessOf } from '../access/access.ts';
+import { type Access, accessOf } from '../access/access.ts';
 import type { Person, Whose } from '../access/person.ts';
-import type { Grammar } from '../access/rules.ts';
+import type { Grammar } from '../access/rule.ts';
 import { Refusal, refusal } from '../fhir/outcome.ts';
 import type { Claim } from '../jobs/job.ts';
 import { cache } from '../store/cache.ts';
@@ -52,6 +52,7 @@ export function makeCallers(
 ): Callers {
   const byToken = cache<string, Remembered>(10_000);
   const tokens = new WeakMap<Caller, string>();
+  const ofPeople = new WeakMap<Person, Map<string, Access>>();
   const everything = accessOf('system/*.cruds', grammar);
 
   async function look(token: string): Promise<Caller | undefined> {
@@ -67,11 +68,24 @@ export function makeCallers(
     return caller;
   }
 
+  /** As long as nothing changes about a person, what their tokens open is worked out once. */
+  function accessOfPerson({ number, scope, epoch }: TokenRow, whose: Whose, found: Person): Access {
+    const known = ofPeople.get(found) ?? new Map<string, Access>();
+    ofPeople.set(found, known);
+    const key = `${number} ${epoch}`;
+    const access = known.get(key) ?? accessOf(scope, grammar, whose);
+    known.set(key, access);
+    return access;
+  }
+
   async function callerOf(row: TokenRow, job?: Claim): Promise<Caller> {
     const { number: agent, scope, epoch, payload } = row;
     const { patient, fhirUser } = payload?.extra ?? {};
-    const whose: Whose = { patient, person: fhirUser === undefined ? undefined : await personOf(fhirUser) };
-    return { agent, access: accessOf(scope, grammar, whose), epoch, ...(job ? { job } : {}) };
+    const person = fhirUser === undefined ? undefined : await personOf(fhirUser);
+    const access = person
+      ? accessOfPerson(row, { patient, person: { ...person, clearance: row.clearance ?? 'N' } }, person)
+      : accessOf(scope, grammar, { patient });
+    return { agent, access, epoch, ...(job ? { job } : {}) };
   }
 
   // Searches and histories ask beside their own statement: those under way share the question.

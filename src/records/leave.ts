@@ -56,7 +56,7 @@ export async function demandDraft(
     baseUrl,
     isResourceType,
   };
-  if (!matches(limits, facts) || !concernsOwn(setting, caller, type, analysis.extracted, before))
+  if (!matches(limits, facts) || !concernsOwn(setting, caller, { type, letter }, analysis.extracted, before))
     throw forbidden(letter, type);
 }
 
@@ -67,13 +67,13 @@ export async function demandDraft(
 function concernsOwn(
   setting: Setting,
   { access }: Caller,
-  type: string,
+  { type, letter }: { readonly type: string; readonly letter: Letter },
   values: readonly Extracted[],
   before: Seeable | undefined,
 ): boolean {
   const { mayConcern } = access;
   if (!mayConcern || type === 'Patient') return true;
-  const others = concerned(setting, type, values).filter((id) => !mayConcern(id));
+  const others = concerned(setting, type, values).filter((id) => !mayConcern(id, type, letter));
   if (others.length === 0) return true;
   if (!before?.content) return false;
   const resource = JSON.parse(before.content) as Resource;

@@ -18,7 +18,7 @@ import { explain } from './explain.ts';
 import { history } from './history.ts';
 import { makeIds } from './ids.ts';
 import { changeMeta } from './meta.ts';
-import { personOf } from './people.ts';
+import { makePeople } from './people.ts';
 import { read, vread } from './read.ts';
 import { readOnly } from './read-only.ts';
 import type { Caller, Entry, Outcome, Records, Stored, Written } from './records.ts';
@@ -43,7 +43,7 @@ export function openRecords(
   reindexing: Pick<Reindexing, 'wake'> = openReindexing(store, options.baseUrl),
 ): Records {
   const { baseUrl, policy = 'treatment' } = options;
-  const person = (fhirUser: string) => personOf({ store, definitions, baseUrl, policy }, fhirUser);
+  const person = makePeople({ store, definitions, baseUrl, policy });
   const callers = makeCallers(store.pool, { definitions, baseUrl }, person, store.parameters.upTo);
   let core: Promise<CoreTerminology> | undefined;
   const setting: Setting = {

@@ -1,14 +1,26 @@
 /**
- * Who a person is in the records, and whose records are theirs to see: looked up anew for each request, so that what
- * changes there holds on the next one (README, "Who sees what").
+ * Who a person is in the records, and whose records are theirs to see: what changes there holds on the next request
+ * (README, "Who sees what"). What was found out is kept as long as nothing is written that it depends on.
  */
-import type { Period, Person as PersonResource, PractitionerRole, RelatedPerson, Resource } from 'fhir/r4.js';
-import type { Person } from '../access/person.ts';
+import type {
+  Consent,
+  Period,
+  Person as PersonResource,
+  PractitionerRole,
+  RelatedPerson,
+  Resource,
+} from 'fhir/r4.js';
+import { isInForce, shares } from '../access/consent.ts';
+import { askerOf, type Person, stranger } from '../access/person.ts';
 import { parseReference } from '../fhir/reference.ts';
 import { readFilter } from '../search/filter.ts';
 import type { Filter, PatientSet } from '../search/request.ts';
+import { cache } from '../store/cache.ts';
+import { readConsents } from '../store/read/consents.ts';
 import { cutPage } from '../store/read/page.ts';
+import { type Touched, touchedSince } from '../store/read/touched.ts';
 import { NEWEST_FIRST } from '../store/search/search.ts';
+import { snapshotNow } from '../store/search/snapshot.ts';
 import type { Setting } from './setting.ts';
 
 type Looking = Pick<Setting, 'store' | 'definitions' | 'baseUrl'> & {
@@ -19,22 +31,108 @@ type Looking = Pick<Setting, 'store' | 'definitions' | 'baseUrl'> & {
 /** So many roles of one practitioner are looked at. */
 const MOST_ROLES = 100;
 
-/**
- * @param fhirUser `Type/id` of a Practitioner, Patient, RelatedPerson or Person
- * @returns        somebody who sees nobody, where there is no such resource
- */
-export async function personOf(looking: Looking, fhirUser: string): Promise<Person> {
-  const [type = '', id = ''] = fhirUser.split('/');
-  const nobody: Person = {
-    type,
-    id,
-    sees: 'compartments',
-    patients: await numbered(looking, []),
-    organizations: [],
+/** What is kept is looked up anew after so many milliseconds: periods begin and end without a word. */
+const LONGEST = 5000;
+
+/** Types of which a write may change whose records are a person's to see, wherever it is; and if it is about their patients. */
+const ROLES = ['Person', 'PractitionerRole', 'RelatedPerson'];
+const RELATIONS = ['CareTeam', 'Consent', 'Encounter', 'EpisodeOfCare', 'Patient', 'Task'];
+
+interface Kept {
+  readonly person: Person;
+  /** of the person and their organizations */
+  readonly names: ReadonlySet<number>;
+  readonly patients: ReadonlySet<number>;
+  readonly snapshot: string;
+  readonly until: number;
+}
+
+/** Gives people by `Type/id`; somebody who sees nobody, where there is no such resource. */
+export function makePeople(looking: Looking): (fhirUser: string) => Promise<Person> {
+  const { store } = looking;
+  const known = cache<string, Kept>(1000);
+  const types = [...ROLES, ...RELATIONS].map(store.catalog.typeNumber);
+  const roles = new Set(ROLES.map(store.catalog.typeNumber));
+
+  function concerns(
+    { names, patients }: Kept,
+    { type, deleted, rid, patients: about, targets }: Touched,
+  ): boolean {
+    if (roles.has(type) || looking.policy === 'all') return true;
+    return (
+      names.has(rid) ||
+      about.some((one) => patients.has(one)) ||
+      targets.some((one) => names.has(one)) ||
+      // It is not told what it referred to.
+      (deleted && about.length === 0)
+    );
+  }
+
+  return async (fhirUser) => {
+    const kept = known.get(fhirUser);
+    if (kept && kept.until > Date.now()) {
+      const { snapshot, touched } = await touchedSince(store.pool, store.catalog, kept.snapshot, types);
+      if (touched && !touched.some((one) => concerns(kept, one))) {
+        known.set(fhirUser, { ...kept, snapshot });
+        return kept.person;
+      }
+    }
+    const snapshot = await snapshotNow(store.pool);
+    const [type = '', id = ''] = fhirUser.split('/');
+    const person = await personOf(looking, type, id);
+    const named = [{ type, id }, ...person.organizations.map((one) => ({ type: 'Organization', id: one }))];
+    const names = (await store.numbers.find(named)).filter((rid) => rid !== undefined);
+    if (snapshot !== null)
+      known.set(fhirUser, {
+        person,
+        snapshot,
+        names: new Set(names),
+        patients: new Set([...person.patients.values(), ...person.sharing.values()]),
+        until: Date.now() + LONGEST,
+      });
+    return person;
   };
-  if (type === 'Practitioner') return practitioner(looking, id);
-  const patients = await standsFor(looking, type, id, 0);
-  return { ...nobody, patients: await numbered(looking, patients) };
+}
+
+async function personOf(looking: Looking, type: string, id: string): Promise<Person> {
+  const nobody = stranger(type, id);
+  if (type === 'Patient') return { ...nobody, patients: await numbered(looking, [id]) };
+  if (type === 'Practitioner') return withConsents(looking, await practitioner(looking, nobody));
+  return withConsents(looking, {
+    ...nobody,
+    patients: await numbered(looking, await standsFor(looking, type, id, 0)),
+  });
+}
+
+/** With what patients have consented to, or not, and those who share their records by that. */
+async function withConsents(looking: Looking, person: Person): Promise<Person> {
+  const { store, definitions, baseUrl, policy } = looking;
+  const { type, id, organizations, patients } = person;
+  const named = [{ type, id }, ...organizations.map((one) => ({ type: 'Organization', id: one }))];
+  const rids = await store.numbers.find(named);
+  const names = named.flatMap((one, i) => (rids[i] === undefined ? [] : [{ ...one, rid: rids[i] }]));
+  const references = definitions
+    .searchParameters('Consent')
+    .filter((one) => one.type === 'reference' && one.posted === undefined);
+  const everybody = person.sees === 'patients' && policy === 'all';
+  const contents = await readConsents(
+    store.pool,
+    store,
+    everybody ? undefined : [...patients.values()],
+    names,
+    references,
+  );
+  const consents = new Map<string, Consent[]>();
+  for (const content of contents) {
+    const consent = JSON.parse(content) as Consent;
+    const parsed = parseReference(consent.patient?.reference ?? '', baseUrl, definitions.isResourceType);
+    if (parsed.kind !== 'local' || parsed.type !== 'Patient' || !isInForce(consent, Date.now())) continue;
+    consents.set(parsed.id, [...(consents.get(parsed.id) ?? []), consent]);
+  }
+  const others = [...consents]
+    .filter(([patient, given]) => !patients.has(patient) && given.some((one) => shares(one, askerOf(person))))
+    .map(([patient]) => patient);
+  return { ...person, consents, sharing: await numbered(looking, others) };
 }
 
 /** Ids of the patients whom somebody is or stands for now. A Person is who its links surely are. */
@@ -68,8 +166,9 @@ async function standsFor(
 }
 
 /** A practitioner, with the patients whom they or an organization that they work for treat. */
-async function practitioner(looking: Looking, id: string): Promise<Person> {
+async function practitioner(looking: Looking, nobody: Person): Promise<Person> {
   const { store, policy } = looking;
+  const { id } = nobody;
   const organizations = (await rolesOf(looking, id)).flatMap(({ organization }) => {
     const parsed = parseReference(
       organization?.reference ?? '',
@@ -84,14 +183,8 @@ async function practitioner(looking: Looking, id: string): Promise<Person> {
       store.searcher.patientsOf(type, relation(looking, type, conditions(id, organizations))),
     ),
   );
-  const patients = new Map(found.flat().map(({ rid, id: patient }) => [rid, patient]));
-  return {
-    type: 'Practitioner',
-    id,
-    sees: 'patients',
-    patients: { ids: new Set(patients.values()), rids: [...patients.keys()] },
-    organizations,
-  };
+  const patients = new Map(found.flat().map(({ rid, id: patient }) => [patient, rid]));
+  return { ...nobody, sees: 'patients', patients, organizations };
 }
 
 async function rolesOf(looking: Looking, id: string): Promise<readonly PractitionerRole[]> {
@@ -192,7 +285,7 @@ function relation({ definitions, baseUrl }: Looking, type: string, conditions: C
 
 async function numbered({ store }: Looking, ids: readonly string[]): Promise<PatientSet> {
   const rids = await store.numbers.find(ids.map((id) => ({ type: 'Patient', id })));
-  return { ids: new Set(ids), rids: rids.filter((rid) => rid !== undefined) };
+  return new Map(ids.flatMap((id, i) => (rids[i] === undefined ? [] : [[id, rids[i]]])));
 }
 
 async function current<T extends Resource>(

@@ -118,7 +118,7 @@ function passes(filter: Filter, facts: Facts): boolean {
     case 'compartment':
       return isAbout(filter.by, facts, (id) => id === filter.id);
     case 'patients':
-      return isAbout(filter.by, facts, (id) => filter.patients.ids.has(id));
+      return isAbout(filter.by, facts, (id) => filter.patients.has(id));
     case 'chain':
     case 'has':
     case 'list':

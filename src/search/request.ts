@@ -104,11 +104,8 @@ export type Filter =
   | { readonly kind: 'all'; readonly filters: readonly Filter[] }
   | { readonly kind: 'any'; readonly filters: readonly Filter[] };
 
-/** Patients who are in this database, by their ids and by their numbers there. */
-export interface PatientSet {
-  readonly ids: ReadonlySet<string>;
-  readonly rids: readonly number[];
-}
+/** Patients: their ids, and their numbers in this database. */
+export type PatientSet = ReadonlyMap<string, number>;
 
 /**
  * Of a string not its beginning. All but `exact` are without case and accents; the operators of `_filter` compare by

@@ -1,6 +1,7 @@
 /** People who sign in: each is a Practitioner, Patient, RelatedPerson or Person of the records. */
 import type pg from 'pg';
-import { type Executor, run } from '../store/pool.ts';
+import type { Clearance } from '../access/person.ts';
+import { type Executor, run, transaction } from '../store/pool.ts';
 import { countAttempt, forgiveAttempt } from './attempts.ts';
 import { endGrants } from './grants.ts';
 import { faultOfPassword, hashPassword, isPassword } from './passwords.ts';
@@ -60,6 +61,8 @@ export interface Accounts {
   /** Lets the person in no more, and ends all sessions and grants. */
   disable(id: string): Promise<void>;
   enable(id: string): Promise<void>;
+  /** Sets what the person may see of what is labelled confidential, from the next request on. */
+  clear(id: string, clearance: Clearance): Promise<void>;
   sessions(id: string): Promise<readonly Session[]>;
   /** Ends a session, and what was granted for as long as it lasts. */
   endSession(account: string, session: string): Promise<void>;
@@ -137,6 +140,15 @@ export function makeAccounts(pool: pg.Pool, transacting: pg.Pool): Accounts {
       if (!isRight || !account || account.disabled) return { wait: 0 };
       await forgiveAttempt(pool, username, address);
       return { account };
+    },
+    async clear(id, clearance) {
+      await transaction(transacting, async (executor) => {
+        await executor.query({
+          text: 'update account set clearance = $2 where id = $1',
+          values: [id, clearance],
+        });
+        await executor.query('update epoch set value = value + 1');
+      });
     },
     async link(id) {
       const secret = newSecret();

@@ -68,14 +68,15 @@ export function makePatients(records: Records, grammar: Grammar): Patients {
   }
 
   async function those(fhirUser: string): Promise<Filter> {
-    const { patients } = await records.person(fhirUser);
-    return { kind: 'patients', patients, by: about(grammar.definitions, 'Patient') };
+    const { patients, sharing, emergency } = await records.person(fhirUser);
+    const opened = new Map([...patients, ...sharing, ...emergency]);
+    return { kind: 'patients', patients: opened, by: about(grammar.definitions, 'Patient') };
   }
 
   return {
     async only(fhirUser) {
       if (fhirUser.startsWith('Practitioner/')) return undefined;
-      const [first, ...others] = (await records.person(fhirUser)).patients.ids;
+      const [first, ...others] = (await records.person(fhirUser)).patients.keys();
       const patient = first && others.length === 0 ? await read<Patient>(`Patient/${first}`) : undefined;
       return patient && viewOf(patient);
     },

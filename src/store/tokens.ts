@@ -9,6 +9,8 @@ export interface TokenRow {
   readonly client: string;
   /** what the authorization server knows of it; null of the command line's */
   readonly payload: TokenPayload | null;
+  /** of the person; null where there is none */
+  readonly clearance: 'N' | 'R' | 'V' | null;
   /** milliseconds */
   readonly expires: number;
   /** the epoch that was read along */
@@ -30,7 +32,8 @@ const ISSUE = {
 };
 const LOOK = {
   name: 'look_up_token',
-  text: `select t.number, t.scope, t.client, t.payload, (extract(epoch from t.expires) * 1000)::bigint, epoch.value
+  text: `select t.number, t.scope, t.client, t.payload,
+           (select a.clearance from account a where a.id::text = t.payload->>'accountId'), (extract(epoch from t.expires) * 1000)::bigint, epoch.value
          from token t, epoch where t.hash = $1 and t.expires > now()`,
 };
 const LOOK_BY_NUMBER = {
@@ -68,8 +71,8 @@ export async function lookUpTokenNumber(executor: Executor, number: number): Pro
 
 function rowOf([row]: readonly Row[]): TokenRow | undefined {
   if (!row) return undefined;
-  const [number, scope, client, payload, expires, epoch] = row;
-  return { number, scope, client, payload, expires, epoch } as TokenRow;
+  const [number, scope, client, payload, clearance, expires, epoch] = row;
+  return { number, scope, client, payload, clearance, expires, epoch } as TokenRow;
 }
 
 /** The number that rises whenever something changes that decides about access. */

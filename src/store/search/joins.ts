@@ -100,11 +100,7 @@ export function compartmentCondition(
 }
 
 /** The row is about one of some patients: their numbers become a hash table, where they are many. */
-export function patientsCondition(
-  sql: Sql,
-  { patients: { rids } }: Of<'patients'>,
-  { row }: Setting,
-): string {
+export function patientsCondition(sql: Sql, { patients }: Of<'patients'>, { row }: Setting): string {
   const p = sql.alias();
-  return `exists (select from unnest(${row}.patients) ${p} (rid) where ${p}.rid = any (${sql.bind(rids)}::bigint[]))`;
+  return `exists (select from unnest(${row}.patients) ${p} (rid) where ${p}.rid = any (${sql.bind([...patients.values()])}::bigint[]))`;
 }

@@ -135,7 +135,7 @@ export function makePlans(
         }
       }
       if (filter.kind === 'patients' && !walk.patients) {
-        walk.patients = [...filter.patients.rids];
+        walk.patients = [...filter.patients.values()];
         continue;
       }
       if (filter.kind === 'token' && isWalked(filter.parameter)) {
