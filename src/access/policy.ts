@@ -76,10 +76,18 @@ export const DIRECTORY: ReadonlySet<string> = new Set([
 export const ADDRESSED: Readonly<Record<string, readonly string[]>> = {
   Appointment: ['practitioner'],
   AppointmentResponse: ['practitioner'],
-  Communication: ['recipient', 'sender'],
-  CommunicationRequest: ['recipient', 'sender'],
-  ServiceRequest: ['performer', 'requester'],
-  Task: ['owner', 'requester'],
+  Communication: ['recipient'],
+  CommunicationRequest: ['recipient'],
+  ServiceRequest: ['performer'],
+  Task: ['owner'],
+};
+
+/** And by which they have asked or told it: that they see, but it is others' to go on with. */
+export const SENT: Readonly<Record<string, readonly string[]>> = {
+  Communication: ['sender'],
+  CommunicationRequest: ['sender'],
+  ServiceRequest: ['requester'],
+  Task: ['requester'],
 };
 
 /** Parameters by which a new Patient is one of a practitioner's, or of their organization's. */

@@ -10,7 +10,7 @@ import { UnknownParameter } from '../search/faults.ts';
 import type { Filter, PatientSet } from '../search/request.ts';
 import { denied, permitted, type Wanted } from './consent.ts';
 import { askerOf, opens, type Person, type Whose } from './person.ts';
-import { ADDRESSED, CONFIDENTIALITY, DIRECTORY, TREATED } from './policy.ts';
+import { ADDRESSED, CONFIDENTIALITY, DIRECTORY, SENT, TREATED } from './policy.ts';
 import { allOf, both, either, type Grammar, not, oneOf, type Rule } from './rule.ts';
 import type { Letter, Scope } from './scopes.ts';
 
@@ -131,7 +131,12 @@ function cleared({ definitions }: Grammar, { sees, clearance }: Person, type: st
 function own(grammar: Grammar, person: Person, wanted: Wanted): Rule {
   const { type, letter } = wanted;
   if (person.sees === 'compartments') return 'none';
-  const codes = [...(ADDRESSED[type] ?? []), ...(type === 'Patient' && letter === 'c' ? TREATED : [])];
+  const isSeen = letter === 'r' || letter === 's';
+  const codes = [
+    ...(ADDRESSED[type] ?? []),
+    ...(isSeen ? (SENT[type] ?? []) : []),
+    ...(type === 'Patient' && letter === 'c' ? TREATED : []),
+  ];
   const addressed = codes.flatMap((code): Filter[] => {
     const parameter = grammar.definitions.searchParameters(type).find((one) => one.code === code);
     return parameter ? [refersTo(parameter, person)] : [];

@@ -47,7 +47,7 @@ interface Remembered {
 export function makeCallers(
   executor: Executor,
   grammar: Grammar,
-  personOf: (fhirUser: string) => Promise<Person>,
+  personOf: (fhirUser: string, epoch: number) => Promise<Person>,
   upTo: (epoch: number) => Promise<void> | undefined,
 ): Callers {
   const byToken = cache<string, Remembered>(10_000);
@@ -81,7 +81,7 @@ export function makeCallers(
   async function callerOf(row: TokenRow, job?: Claim): Promise<Caller> {
     const { number: agent, scope, epoch, payload } = row;
     const { patient, fhirUser } = payload?.extra ?? {};
-    const person = fhirUser === undefined ? undefined : await personOf(fhirUser);
+    const person = fhirUser === undefined ? undefined : await personOf(fhirUser, epoch);
     const access = person
       ? accessOfPerson(row, { patient, person: { ...person, clearance: row.clearance ?? 'N' } }, person)
       : accessOf(scope, grammar, { patient });

@@ -13,6 +13,7 @@ import { openBlob, writeBinary, writeBinaryResource } from './binary.ts';
 import { makeCallers } from './callers.ts';
 import { note, openDeferred } from './deferred.ts';
 import { document } from './document.ts';
+import { breakGlass } from './emergency.ts';
 import { everything } from './everything.ts';
 import { explain } from './explain.ts';
 import { history } from './history.ts';
@@ -82,6 +83,10 @@ export function openRecords(
     authenticate: callers.authenticate,
     operator: callers.operator,
     person,
+    async breakGlass(request) {
+      const operator = await callers.operator();
+      return breakGlass(setting, operator, request, (body) => records.create(operator, 'Task', body));
+    },
     read: (caller, type, id) => asOf(caller, (current) => read(setting, current, type, id)),
     vread: (caller, type, id, version) =>
       asOf(caller, (current) => vread(setting, current, type, id, version)),

@@ -16,6 +16,7 @@ import { parseReference } from '../fhir/reference.ts';
 import { readFilter } from '../search/filter.ts';
 import type { Filter, PatientSet } from '../search/request.ts';
 import { cache } from '../store/cache.ts';
+import { openEmergencies } from '../store/emergencies.ts';
 import { readConsents } from '../store/read/consents.ts';
 import { cutPage } from '../store/read/page.ts';
 import { type Touched, touchedSince } from '../store/read/touched.ts';
@@ -44,11 +45,12 @@ interface Kept {
   readonly names: ReadonlySet<number>;
   readonly patients: ReadonlySet<number>;
   readonly snapshot: string;
+  readonly epoch: number | undefined;
   readonly until: number;
 }
 
 /** Gives people by `Type/id`; somebody who sees nobody, where there is no such resource. */
-export function makePeople(looking: Looking): (fhirUser: string) => Promise<Person> {
+export function makePeople(looking: Looking): (fhirUser: string, epoch?: number) => Promise<Person> {
   const { store } = looking;
   const known = cache<string, Kept>(1000);
   const types = [...ROLES, ...RELATIONS].map(store.catalog.typeNumber);
@@ -68,9 +70,10 @@ export function makePeople(looking: Looking): (fhirUser: string) => Promise<Pers
     );
   }
 
-  return async (fhirUser) => {
+  return async (fhirUser, epoch) => {
     const kept = known.get(fhirUser);
-    if (kept && kept.until > Date.now()) {
+    // Glass that is broken raises the epoch.
+    if (kept && kept.epoch === epoch && kept.until > Date.now()) {
       const { snapshot, touched } = await touchedSince(store.pool, store.catalog, kept.snapshot, types);
       if (touched && !touched.some((one) => concerns(kept, one))) {
         known.set(fhirUser, { ...kept, snapshot });
@@ -86,6 +89,7 @@ export function makePeople(looking: Looking): (fhirUser: string) => Promise<Pers
       known.set(fhirUser, {
         person,
         snapshot,
+        epoch,
         names: new Set(names),
         patients: new Set([...person.patients.values(), ...person.sharing.values()]),
         until: Date.now() + LONGEST,
@@ -132,7 +136,9 @@ async function withConsents(looking: Looking, person: Person): Promise<Person> {
   const others = [...consents]
     .filter(([patient, given]) => !patients.has(patient) && given.some((one) => shares(one, askerOf(person))))
     .map(([patient]) => patient);
-  return { ...person, consents, sharing: await numbered(looking, others) };
+  const own = names.find((one) => one.type === 'Practitioner');
+  const emergency = own ? await openEmergencies(store.pool, own.rid) : person.emergency;
+  return { ...person, consents, emergency, sharing: await numbered(looking, others) };
 }
 
 /** Ids of the patients whom somebody is or stands for now. A Person is who its links surely are. */

@@ -17,6 +17,7 @@ export function readOnly(records: Records): Records {
     writeBinary: refuse,
     changeMeta: refuse,
     reindex: refuse,
+    breakGlass: refuse,
     carryOut: (caller, entry) => (reading(entry) ? records.carryOut(caller, entry) : refuse()),
     transaction: (caller, entries) =>
       entries.every(reading) ? records.transaction(caller, entries) : refuse(),

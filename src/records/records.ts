@@ -128,6 +128,15 @@ export interface Gathered extends Stored {
   readonly support: boolean;
 }
 
+export interface EmergencyRequest {
+  /** ids */
+  readonly practitioner: string;
+  readonly patient: string;
+  readonly reason: string;
+  /** number of the access token */
+  readonly agent: number;
+}
+
 /** Which resource an interaction is about: the one of an id, or the one that a condition finds. */
 export type Target =
   | { readonly type: string; readonly id: string; readonly where?: undefined }
@@ -201,6 +210,14 @@ export interface Records {
    * @param fhirUser `Type/id` of a Practitioner, Patient, RelatedPerson or Person
    */
   person(fhirUser: string): Promise<Person>;
+  /**
+   * Opens a patient's records to a practitioner for an hour, and asks for a review of it. Whether it is the practitioner who
+   * asks, and now, is for the caller to know.
+   *
+   * @returns until when, in milliseconds
+   * @throws  Refusal 400 without a reason; 404; 429
+   */
+  breakGlass(request: EmergencyRequest): Promise<number>;
 
   /** @throws Refusal 404, 410 */
   read(caller: Caller, type: string, id: string): Promise<Stored>;

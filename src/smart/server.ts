@@ -257,6 +257,7 @@ export function routesOf(context: SmartContext): readonly Route[] {
     post(/^\/userinfo$/, '/userinfo', (visit) => services.userinfo(context, visit), open),
     get(/^\/whoami$/, '/whoami', (visit, query) => services.whoami(context, visit, query), open),
     post(/^\/launch$/, '/launch', (visit) => services.launch(context, visit), { api: true }),
+    post(/^\/break-glass$/, '/break-glass', (visit) => services.breakGlass(context, visit), { api: true }),
     get(
       /^\/admin\/(clients|users)$/,
       '/admin/:what',

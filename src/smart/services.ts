@@ -94,6 +94,50 @@ export async function launch(context: SmartContext, { request, response }: Visit
   sendJson(response, 201, { launch: value, expires_in: 300 }, CORS);
 }
 
+/** A practitioner has to have signed in within so many seconds. */
+const FRESH = 5 * 60;
+
+/**
+ * A practitioner opens the records of a patient whom they do not treat, for an hour. It takes a token of their own with
+ * `user/Patient.r`, that they have signed in just now (RFC 9470), and a reason.
+ */
+export async function breakGlass(context: SmartContext, { request, response }: Visit): Promise<void> {
+  const token = await tokenOf(context, request);
+  const { patient, reason } = await jsonOf(request);
+  const account = token.payload?.accountId ? await context.accounts.find(token.payload.accountId) : undefined;
+  const isType = context.grammar.definitions.isResourceType;
+  const reads = token.scope.split(' ').some((text) => {
+    const one = readScope(text, isType);
+    return one?.level === 'user' && (one.type === '*' || one.type === 'Patient') && one.letters.has('r');
+  });
+  const [type, practitioner = ''] = account?.fhirUser.split('/') ?? [];
+  if (!account || account.disabled || type !== 'Practitioner' || !reads)
+    throw new errors.InsufficientScope(
+      'only a practitioner breaks the glass, by an app with the scope user/Patient.r',
+      'user/Patient.r',
+    );
+  if (!isText(patient) || !isText(reason))
+    throw new errors.InvalidRequest('say whose records (patient, an id) and why (reason)');
+  const [newest] = await context.accounts.sessions(account.id);
+  if (!newest || newest.since < Date.now() / 1000 - FRESH) {
+    response.setHeader(
+      'WWW-Authenticate',
+      `Bearer error="insufficient_user_authentication", max_age="${FRESH}"`,
+    );
+    return sendJson(
+      response,
+      401,
+      {
+        error: 'insufficient_user_authentication',
+        error_description: 'sign in once more (max_age=0), then break the glass within five minutes',
+      },
+      CORS,
+    );
+  }
+  const until = await context.records.breakGlass({ practitioner, patient, reason, agent: token.number });
+  sendJson(response, 201, { patient, until: new Date(until).toISOString() }, CORS);
+}
+
 /** @throws InsufficientScope where the token could not read the patient itself */
 async function mayLaunch(
   { grammar, patients, accounts }: SmartContext,
