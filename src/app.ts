@@ -14,11 +14,15 @@ import { createServer } from './http/server.ts';
 import { openJobs } from './jobs/jobs.ts';
 import { openReindexing } from './jobs/reindexing.ts';
 import { makeOperations } from './operations/table.ts';
+import { audited } from './records/audited.ts';
 import { openRecords } from './records/open.ts';
 import type { Records } from './records/records.ts';
 import { makeRoutes } from './rest/routes.ts';
 import { openSmart, type Smart } from './smart/open.ts';
 import { wellKnown } from './smart/well-known.ts';
+import { makeAuditLog } from './store/audit/log.ts';
+import { turnPartitions } from './store/audit/partitions.ts';
+import { seal as sealTrail } from './store/audit/seals.ts';
 import { openBlobs } from './store/blobs/open.ts';
 import { sweepBlobs } from './store/bytes.ts';
 import { keepWords } from './store/index/words.ts';
@@ -31,6 +35,7 @@ const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../packag
 };
 
 const HOUR = 3_600_000;
+const MINUTE = 60_000;
 
 export interface App {
   /** the FHIR base URL */
@@ -71,6 +76,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     const jobs = openJobs(pool);
     const base = fhirBase({ config });
     const reindexing = openReindexing(store, base);
+    const auditLog = makeAuditLog(pool, store.catalog, config.secretKey ?? store.catalog.linkKey);
     const options = {
       baseUrl: base,
       checkReferences: config.references === 'check',
@@ -78,8 +84,19 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       maxContent: config.maxBody,
       readOnly: config.readOnly,
       policy: config.accessPolicy,
+      trail: auditLog,
     };
-    const records = openRecords(store, definitions, validator, options, jobs, reindexing);
+    const records = audited(
+      openRecords(store, definitions, validator, options, jobs, reindexing),
+      auditLog,
+      config.audit,
+      (fault) => log.error({ code: (fault as { code?: unknown }).code }, 'could not keep the audit trail'),
+    );
+    const keepTrail = async (): Promise<void> => {
+      await turnPartitions(pool, config.auditMonths);
+      await sealTrail(pool, store.catalog);
+    };
+    if (!config.readOnly) await turnPartitions(pool, config.auditMonths);
     const seal = makeSeal(store.catalog.linkKey);
     const context = { config, definitions, records, log, seal, version };
     const smart = await openSmart({ config, definitions, records, pools, log });
@@ -96,6 +113,10 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       if (config.readOnly) return;
       sweepBlobs(pool, blobs).catch((fault) => log.warn({ code: fault.code }, 'could not sweep the blobs'));
     }, HOUR).unref();
+    const sealing = setInterval(() => {
+      if (config.readOnly) return;
+      keepTrail().catch((fault) => log.warn({ code: fault.code }, 'could not seal the audit trail'));
+    }, MINUTE).unref();
     const stopKeeping = config.readOnly
       ? undefined
       : keepWords(store.words, (fault) =>
@@ -124,6 +145,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
           .empty,
       async close() {
         clearInterval(sweeping);
+        clearInterval(sealing);
         smart.close();
         await Promise.all([close(), jobs.close(), reindexing.close(), stopKeeping?.()]);
         await pools.end();

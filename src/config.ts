@@ -173,6 +173,18 @@ export const settings = {
     'check refuses a write whose local references lead nowhere; accept stores it',
     oneOf<'accept' | 'check'>('accept', 'accept', 'check'),
   ),
+  audit: setting(
+    'AUDIT',
+    'strict',
+    'the trail of who was shown what: strict, it is committed before anything is answered; relaxed, meanwhile; off, there is none',
+    oneOf<'strict' | 'relaxed' | 'off'>('strict', 'strict', 'relaxed', 'off'),
+  ),
+  auditMonths: setting(
+    'AUDIT_MONTHS',
+    '0',
+    'months for which that trail is kept, besides the current one; 0 for ever',
+    whole(0, 0, 1200),
+  ),
   accessPolicy: setting(
     'ACCESS_POLICY',
     'treatment',

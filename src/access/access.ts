@@ -21,6 +21,8 @@ export interface Access {
   readonly reach: Access;
   /** the patient whom alone it is for, where all of its scopes say so */
   readonly patient?: string;
+  /** code of v3-PurposeOfUse, where somebody has broken the glass */
+  readonly purpose?: string;
   /** The scope text it was made from. */
   readonly scope: string;
 }
@@ -75,6 +77,7 @@ export function accessOf(scope: string, grammar: Grammar, whose: Whose = {}): Ac
       return rule === 'all' ? ALL : [rule === 'none' ? NOTHING : rule];
     },
     limited: !scopes.every(isWhole),
+    ...(whose.person && whose.person.emergency.size > 0 ? { purpose: 'BTG' } : {}),
     mayConcern: scopes.every(({ level }) => level === 'system')
       ? undefined
       : concerning(grammar, scopes, whose),

@@ -58,6 +58,15 @@ A transaction Bundle is loaded as a whole or not at all; what is refused, and wh
     .action(async (options) => (await import('./token.ts')).token(options));
 
   clientCommands(all.command('client').description('register apps and backend services, and end them'));
+  all
+    .command('audit')
+    .description('look after the audit trail')
+    .command('verify')
+    .description(
+      'check the seals over the trail of who wrote and was shown what; exit code 1 where one does not hold',
+    )
+    .option('--json', 'print the result as JSON')
+    .action(async (options) => (await import('./audit.ts')).verifyAudit(options));
   userCommands(all.command('user').description('register people who sign in, and end them'));
 
   all

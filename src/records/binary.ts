@@ -8,7 +8,7 @@ import { invalid, refusal } from '../fhir/outcome.ts';
 import { addBlob, findBlob } from '../store/bytes.ts';
 import { checkEpoch } from './callers.ts';
 import { checkId, judge } from './draft.ts';
-import { notFound } from './read.ts';
+import { notFound } from './not-found.ts';
 import type { BlobContent, Bytes, Caller, Written } from './records.ts';
 import { newestSeen } from './seen.ts';
 import type { Setting } from './setting.ts';

@@ -2,7 +2,8 @@
 import type { Resource } from 'fhir/r4.js';
 import type { Incoming } from '../fhir/content.ts';
 import type { Edge } from '../fhir/edges.ts';
-import { error, invalid, Refusal } from '../fhir/outcome.ts';
+import { error, invalid, Refusal, refusal } from '../fhir/outcome.ts';
+import { isOfTrail } from '../store/audit/trail.ts';
 import type { Analysis } from '../store/index/row.ts';
 import { stripesOf } from '../store/locks.ts';
 import type { Write } from '../store/write/batch.ts';
@@ -76,6 +77,7 @@ export function writeOf(
   paths: readonly number[],
 ): Write {
   const { rid, type, id } = to;
+  refuseOfTrail(type, id);
   return {
     rid,
     type: store.catalog.typeNumber(type),
@@ -90,6 +92,16 @@ export function writeOf(
     owns: ownersOf(made, rid, targets),
     locks: stripesOf(store.keys, type, made.analysis.extracted),
   };
+}
+
+/** @throws Refusal 405 for what is this server's own: its audit trail is never changed or deleted */
+export function refuseOfTrail(type: string, id: string): void {
+  if (isOfTrail(type, id))
+    throw refusal(
+      405,
+      'not-supported',
+      `AuditEvent/${id} is this server's own trail: it is never changed or deleted`,
+    );
 }
 
 /**

@@ -36,6 +36,7 @@ export async function* contentsOf(
       const taken = end === undefined ? places.length : places.findIndex(({ rid }) => rid === end) + 1;
       const whole = page
         .map(({ rid, type, id, version, updated, content, blob }) => ({
+          rid,
           type: typeName(type),
           id,
           version,

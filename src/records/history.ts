@@ -6,7 +6,7 @@ import { type HistoryRow, type Position, readHistory } from '../store/read/histo
 import { readListed } from '../store/read/listed.ts';
 import { cutPage } from '../store/read/page.ts';
 import { checkEpoch } from './callers.ts';
-import { notFound } from './read.ts';
+import { notFound } from './not-found.ts';
 import type { Caller, HistoryPage, HistoryRequest } from './records.ts';
 import { newestSeen, numbersSeen, seenAmong } from './seen.ts';
 import type { ReadSetting } from './setting.ts';
@@ -45,6 +45,7 @@ export async function history(
   const whole = request.since === undefined && request.at === undefined && request.list === undefined;
   return {
     entries: page.map((row) => ({
+      rid: row.rid,
       type: store.catalog.typeName(row.type),
       id: row.id,
       version: row.version,

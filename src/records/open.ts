@@ -39,7 +39,7 @@ export function openRecords(
       readonly readOnly?: boolean;
       /** ACCESS_POLICY: whose records a practitioner sees */
       readonly policy?: 'treatment' | 'all';
-    },
+    } & Pick<Setting, 'trail'>,
   jobs: Jobs = openJobs(store.pool),
   reindexing: Pick<Reindexing, 'wake'> = openReindexing(store, options.baseUrl),
 ): Records {

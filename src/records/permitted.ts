@@ -1,6 +1,7 @@
 /** What a search asks of other resources than those it is for: whoever may not search these learns nothing of them. */
 import { type Access, demand } from '../access/access.ts';
 import type { Definitions, SearchParameter } from '../fhir/definitions.ts';
+import { refusal } from '../fhir/outcome.ts';
 import { withInner } from '../search/inner.ts';
 import type { Filter } from '../search/request.ts';
 
@@ -56,3 +57,36 @@ function within(access: Access, type: string, filter: Filter): Filter {
 
 const withPermitted = (setting: Permitting, filter: Filter): Filter =>
   withInner(filter, (one) => permitted(setting, one));
+
+/**
+ * A search in the records of one patient that asks for another's is refused, and not just answered with nothing.
+ *
+ * @throws Refusal 403, whether or not there is such a patient
+ */
+export function demandOwnPatient({ patient }: Access, filters: readonly Filter[]): void {
+  if (patient === undefined) return;
+  const isAnothers = (filter: Filter): boolean => {
+    switch (filter.kind) {
+      case 'compartment':
+        return filter.id !== patient;
+      case 'reference':
+        return (
+          filter.values.length > 0 &&
+          filter.values.every(
+            (value) =>
+              value.kind === 'local' &&
+              value.id !== patient &&
+              (value.type === 'Patient' || (value.type === undefined && filter.parameter.code === 'patient')),
+          )
+        );
+      default:
+        return false;
+    }
+  };
+  if (filters.some(isAnothers))
+    throw refusal(
+      403,
+      'forbidden',
+      `This access token is for the records of Patient/${patient} alone: search for these, or launch the app for the other patient`,
+    );
+}

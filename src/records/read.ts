@@ -2,17 +2,21 @@
 import { demand } from '../access/access.ts';
 import { error, Refusal, refusal } from '../fhir/outcome.ts';
 import { isId } from '../fhir/reference.ts';
+import { isOfTrail } from '../store/audit/trail.ts';
 import { instantOf } from '../store/pool.ts';
 import type { Current } from '../store/read/current.ts';
 import { readVersion } from '../store/read/version.ts';
 import { checkEpoch } from './callers.ts';
+import { notFound } from './not-found.ts';
 import type { Caller, Stored } from './records.ts';
 import { isSeen, newestSeen } from './seen.ts';
 import type { ReadSetting } from './setting.ts';
+import { readOfTrail } from './trail.ts';
 
 /** @throws Refusal 404, 410 */
 export async function read(setting: ReadSetting, caller: Caller, type: string, id: string): Promise<Stored> {
-  const { store } = setting;
+  const { store, trail } = setting;
+  if (trail && isOfTrail(type, id)) return readOfTrail(setting, trail, caller, id);
   demand(caller.access, type, 'r');
   const current = await store.read({ type: store.catalog.typeNumber(type), id });
   checkEpoch(caller, current.epoch);
@@ -30,7 +34,8 @@ export async function vread(
   id: string,
   version: string,
 ): Promise<Stored> {
-  const { store } = setting;
+  const { store, trail } = setting;
+  if (trail && version === '1' && isOfTrail(type, id)) return readOfTrail(setting, trail, caller, id);
   demand(caller.access, type, 'r');
   const number = /^[1-9]\d{0,8}$/.test(version) ? Number(version) : 0;
   const found = await readVersion(store.pool, { type: store.catalog.typeNumber(type), id, version: number });
@@ -60,10 +65,6 @@ async function isSeenNow(
   return !caller.access.limited || (await newestSeen(setting, caller, 'r', [{ type, id }])).size === 1;
 }
 
-export function notFound(type: string, id: string): Refusal {
-  return refusal(404, 'not-found', `${type}/${id} is not known here`);
-}
-
 /** 410 */
 export function gone(type: string, id: string, { version, updated }: Current): Refusal {
   const when = instantOf(updated);
@@ -74,6 +75,16 @@ export function gone(type: string, id: string, { version, updated }: Current): R
   );
 }
 
-function storedOf(type: string, id: string, { version, updated, content, blob }: Current): Stored {
-  return { type, id, version, updated: instantOf(updated), deleted: false, content: content ?? '', blob };
+function storedOf(type: string, id: string, current: Current): Stored {
+  const { rid, version, updated, content, blob } = current;
+  return {
+    type,
+    id,
+    version,
+    updated: instantOf(updated),
+    deleted: false,
+    content: content ?? '',
+    blob,
+    rid,
+  };
 }

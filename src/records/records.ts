@@ -28,6 +28,8 @@ export interface Caller {
 
 /** One version of a resource as it is kept: fhir/content.ts renders it. */
 export interface Stored {
+  /** its number in this database, for the audit trail; undefined of what has just been written */
+  readonly rid?: number;
   readonly type: string;
   readonly id: string;
   readonly version: number;

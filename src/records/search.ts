@@ -1,9 +1,9 @@
 /** search of a type, of several, of a compartment (R4 http.html#search). */
-import { type Access, demand } from '../access/access.ts';
+import { demand } from '../access/access.ts';
 import { parseKeepingNumbers } from '../fhir/json.ts';
 import { refusal } from '../fhir/outcome.ts';
 import { postedIn } from '../search/posted.ts';
-import type { Filter, SearchRequest } from '../search/request.ts';
+import type { SearchRequest } from '../search/request.ts';
 import { widened } from '../search/widen.ts';
 import { instantOf } from '../store/pool.ts';
 import { cutPage } from '../store/read/page.ts';
@@ -18,7 +18,7 @@ import { makeFarEnds } from './far-ends.ts';
 import { isIndexed, takeIndexed } from './found.ts';
 import { inhabited } from './inhabited.ts';
 import type { Found, Part, PartWithin } from './part.ts';
-import { permitted } from './permitted.ts';
+import { demandOwnPatient, permitted } from './permitted.ts';
 import {
   type Began,
   changesSince,
@@ -32,6 +32,7 @@ import { seenAmong } from './seen.ts';
 import type { ReadSetting } from './setting.ts';
 import { takeSorted } from './sorted.ts';
 import { withCodes } from './terminology.ts';
+import { searchTrail } from './trail.ts';
 
 export async function search(
   setting: ReadSetting,
@@ -40,6 +41,9 @@ export async function search(
 ): Promise<SearchPage> {
   const { store, callers } = setting;
   demandAnswering(setting.definitions, postedIn(request));
+  const [only, ...others] = request.types;
+  if (setting.trail && only === 'AuditEvent' && others.length === 0 && request.contained === undefined)
+    return searchTrail(setting, setting.trail, caller, request);
   const position = request.after === undefined ? {} : readPosition(store.catalog, request.after);
   const parts = await inhabited(setting, await partsOf(setting, caller, request));
   const page =
@@ -103,39 +107,6 @@ async function partsOf(setting: ReadSetting, caller: Caller, request: SearchRequ
     }),
   );
   return parts.flat();
-}
-
-/**
- * A search in the records of one patient that asks for another's is refused, and not just answered with nothing.
- *
- * @throws Refusal 403, whether or not there is such a patient
- */
-function demandOwnPatient({ patient }: Access, filters: readonly Filter[]): void {
-  if (patient === undefined) return;
-  const isAnothers = (filter: Filter): boolean => {
-    switch (filter.kind) {
-      case 'compartment':
-        return filter.id !== patient;
-      case 'reference':
-        return (
-          filter.values.length > 0 &&
-          filter.values.every(
-            (value) =>
-              value.kind === 'local' &&
-              value.id !== patient &&
-              (value.type === 'Patient' || (value.type === undefined && filter.parameter.code === 'patient')),
-          )
-        );
-      default:
-        return false;
-    }
-  };
-  if (filters.some(isAnothers))
-    throw refusal(
-      403,
-      'forbidden',
-      `This access token is for the records of Patient/${patient} alone: search for these, or launch the app for the other patient`,
-    );
 }
 
 /** The part of contained resources, in what the caller may search. */
@@ -235,8 +206,8 @@ function innerOf(row: Shown, { n, type, id }: NonNullable<Found['inner']>): Stor
   return { ...storedOf(row), type, id, content, blob: null, container: { type: row.type, id: row.id } };
 }
 
-function storedOf({ type, id, version, updated, content, blob }: Included): Stored {
-  return { type, id, version, updated: instantOf(updated), deleted: false, content, blob };
+function storedOf({ rid, type, id, version, updated, content, blob }: Included): Stored {
+  return { rid, type, id, version, updated: instantOf(updated), deleted: false, content, blob };
 }
 
 /** What a page brings along. */

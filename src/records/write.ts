@@ -8,7 +8,7 @@ import type { Change } from '../store/write/batch.ts';
 import { Dangling } from '../store/write/check.ts';
 import { type Changed, StaleEpoch } from '../store/write/writer.ts';
 import { checkEpoch, Stale } from './callers.ts';
-import { checkId, type Draft, dangling, draft, placed, writeOf } from './draft.ts';
+import { checkId, type Draft, dangling, draft, placed, refuseOfTrail, writeOf } from './draft.ts';
 import { demandDraft } from './leave.ts';
 import type { Caller, Removed, Stored, Written } from './records.ts';
 import type { Setting } from './setting.ts';
@@ -78,6 +78,7 @@ export async function remove(
   { type, id, ifMatch }: { readonly type: string; readonly id: string; readonly ifMatch?: number },
 ): Promise<Removed> {
   demand(caller.access, type, 'd');
+  refuseOfTrail(type, id);
   const { store, callers } = setting;
   const [rid] = await store.numbers.find([{ type, id }]);
   if (rid === undefined) {

@@ -11,8 +11,10 @@ import { instantOf } from '../../store/pool.ts';
 import type { VersionNumber } from '../../store/read/versions.ts';
 import { checkEpoch } from '../callers.ts';
 import { type Matched, type Resolution, severalMatch } from '../conditions.ts';
+import { refuseOfTrail } from '../draft.ts';
 import { demandMatched } from '../leave.ts';
-import { gone, notFound } from '../read.ts';
+import { notFound } from '../not-found.ts';
+import { gone } from '../read.ts';
 import type { Caller } from '../records.ts';
 import type { Setting } from '../setting.ts';
 import { otherVersion } from '../write.ts';
@@ -121,6 +123,7 @@ async function decideDelete(
   const { entry } = step;
   const { type, ifMatch } = entry;
   if (!entry.where) {
+    refuseOfTrail(type, entry.id);
     if (!named) return { act: 'delete', type, id: entry.id, expected: ifMatch };
     const there = named.get(step);
     if (there && !there.deleted)

@@ -5,7 +5,7 @@
 import { Refusal } from '../../fhir/outcome.ts';
 import { absent, type Draft } from '../draft.ts';
 import { demandDraft, forbidden } from '../leave.ts';
-import { notFound } from '../read.ts';
+import { notFound } from '../not-found.ts';
 import type { Caller } from '../records.ts';
 import { type Newest, newestSeen } from '../seen.ts';
 import type { Setting } from '../setting.ts';

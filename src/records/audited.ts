@@ -1,0 +1,205 @@
+/**
+ * The trail of who was shown what (AUDIT): around all of the door, so that no route can forget it. Nothing is shown
+ * before it is noted, and committed. Writes are noted by the statement that writes (`change`).
+ */
+import { Refusal, refusal } from '../fhir/outcome.ts';
+import { writeParameters } from '../search/query-string.ts';
+import type { Access, AuditLog } from '../store/audit/log.ts';
+import type { Caller, Entry, HistoryRequest, Outcome, Read, Records, Stored } from './records.ts';
+
+export type AuditMode = 'strict' | 'relaxed' | 'off';
+
+/** What is noted of an answer, but for who asked. */
+type Shown = Omit<Access, 'agent' | 'status' | 'purpose'>;
+
+/** @param failed told of what could not be noted, where nobody waits for it */
+export function audited(
+  records: Records,
+  log: Pick<AuditLog, 'add'>,
+  mode: AuditMode,
+  failed: (fault: unknown) => void,
+): Records {
+  if (mode === 'off') return records;
+
+  async function note({ agent, access }: Caller, status: number, shown: Shown): Promise<void> {
+    // Whoever holds the database has the command line, too.
+    if (agent === 0) return;
+    const { purpose } = access;
+    const noted = log.add({ ...shown, agent, status, ...(purpose ? { purpose } : {}) });
+    if (mode === 'relaxed') {
+      noted.catch(failed);
+      return;
+    }
+    await noted.catch((fault) => {
+      failed(fault);
+      throw unnoted();
+    });
+  }
+
+  /** Does it, and notes what was shown, or that it was refused. */
+  async function noting<T>(
+    caller: Caller,
+    asked: Omit<Shown, 'shown'>,
+    work: () => Promise<T>,
+    shown: (answer: T) => Partial<Shown>,
+  ): Promise<T> {
+    let answer: T;
+    try {
+      answer = await work();
+    } catch (fault) {
+      if (fault instanceof Refusal && REFUSED.has(fault.status))
+        await note(caller, fault.status, { shown: [], ...asked });
+      throw fault;
+    }
+    await note(caller, 200, { shown: [], ...asked, ...shown(answer) });
+    return answer;
+  }
+
+  async function* pieces<T extends Stored>(
+    caller: Caller,
+    asked: Omit<Shown, 'shown'>,
+    all: AsyncIterable<readonly T[]>,
+  ): AsyncGenerator<readonly T[]> {
+    for await (const piece of all) {
+      await note(caller, 200, { ...asked, shown: ridsOf(piece) });
+      yield piece;
+    }
+  }
+
+  /** What entries of a Bundle have shown. */
+  async function noteOutcome(caller: Caller, entry: Entry, outcome: Outcome): Promise<void> {
+    if (entry.method === 'GET') return note(caller, 200, { ...askedOf(entry.read), ...shownIn(outcome) });
+    // A condition has found what is there already.
+    if (outcome.kind === 'unchanged' && outcome.resource.content !== '')
+      return note(caller, 200, { action: 'r', type: entry.type, ...ofOne(outcome.resource) });
+  }
+
+  return {
+    ...records,
+    read: (caller, type, id) =>
+      noting(
+        caller,
+        { action: 'r', type, query: `${type}/${id}` },
+        () => records.read(caller, type, id),
+        ofOne,
+      ),
+    vread: (caller, type, id, version) =>
+      noting(
+        caller,
+        { action: 'v', type, query: `${type}/${id}/_history/${version}` },
+        () => records.vread(caller, type, id, version),
+        ofOne,
+      ),
+    history: (caller, request) =>
+      noting(caller, askedOf({ kind: 'history', request }), () => records.history(caller, request), ofPage),
+    search: (caller, request) =>
+      noting(caller, askedOf({ kind: 'search', request }), () => records.search(caller, request), ofPage),
+    async everything(caller, request) {
+      const { type, id } = request;
+      const asked = { action: 'e', type, query: `${type}/${id ?? ''}/$everything` } as const;
+      const found = await noting(
+        caller,
+        asked,
+        () => records.everything(caller, request),
+        () => ({}),
+      );
+      return { ...found, pieces: pieces(caller, asked, found.pieces) };
+    },
+    async document(caller, id) {
+      const asked = { action: 'd', type: 'Composition', query: `Composition/${id}/$document` } as const;
+      return pieces(
+        caller,
+        asked,
+        await noting(
+          caller,
+          asked,
+          () => records.document(caller, id),
+          () => ({}),
+        ),
+      );
+    },
+    async carryOut(caller, entry) {
+      if (entry.method === 'GET')
+        return noting(caller, askedOf(entry.read), () => records.carryOut(caller, entry), shownIn);
+      const outcome = await records.carryOut(caller, entry);
+      await noteOutcome(caller, entry, outcome);
+      return outcome;
+    },
+    async transaction(caller, entries) {
+      const outcomes = await records.transaction(caller, entries);
+      await Promise.all(outcomes.map((outcome, i) => noteOutcome(caller, entries[i] as Entry, outcome)));
+      return outcomes;
+    },
+    async breakGlass(request) {
+      const until = await records.breakGlass(request);
+      const query = `Patient/${request.patient}`;
+      await log.add({ action: 'g', status: 200, agent: request.agent, type: 'Patient', shown: [], query });
+      return until;
+    },
+  };
+}
+
+/** What somebody may have wanted to know whether it is there. */
+const REFUSED = new Set([403, 404, 410]);
+
+function askedOf(read: Read): Omit<Shown, 'shown'> {
+  switch (read.kind) {
+    case 'read':
+      return { action: 'r', type: read.type, query: `${read.type}/${read.id}` };
+    case 'vread':
+      return { action: 'v', type: read.type, query: `${read.type}/${read.id}/_history/${read.version}` };
+    case 'history':
+      return { action: 'h', ...typeOf(read.request.type), query: pathOf(read.request) };
+    case 'search': {
+      const { types, parameters } = read.request;
+      const [only] = types.length === 1 ? types : [];
+      return { action: 's', ...typeOf(only), query: `${only ?? ''}?${writeParameters(parameters)}` };
+    }
+  }
+}
+
+const typeOf = (type: string | undefined): Pick<Shown, 'type'> => (type === undefined ? {} : { type });
+
+const pathOf = ({ type, id }: HistoryRequest): string =>
+  [type, id, '_history'].filter((part) => part !== undefined).join('/');
+
+function shownIn(outcome: Outcome): Pick<Shown, 'shown'> & Partial<Shown> {
+  switch (outcome.kind) {
+    case 'read':
+    case 'unchanged':
+      return ofOne(outcome.resource);
+    case 'history':
+    case 'search':
+      return ofPage(outcome.page);
+    default:
+      return { shown: [] };
+  }
+}
+
+const ridsOf = (resources: readonly Stored[]): readonly number[] => resources.flatMap(({ rid }) => rid ?? []);
+
+function ofOne({ rid }: Stored): Pick<Shown, 'shown'> & Partial<Shown> {
+  return rid === undefined ? { shown: [], found: 1 } : { rid, shown: [rid] };
+}
+
+function ofPage({
+  entries,
+  included = [],
+  total,
+}: {
+  readonly entries: readonly Stored[];
+  readonly included?: readonly Stored[];
+  readonly total?: number | undefined;
+}): Pick<Shown, 'shown' | 'found'> {
+  const shown = [...new Set(ridsOf([...entries, ...included]))];
+  return { shown, found: shown.length > 0 ? shown.length : (total ?? 0) };
+}
+
+const unnoted = (): Refusal => {
+  const { status, issues } = refusal(
+    503,
+    'transient',
+    'What is shown has to be noted first, and that could not be done: try again later',
+  );
+  return new Refusal(status, issues, { 'Retry-After': '5' });
+};
