@@ -5,9 +5,9 @@
 import type { AuditEvent, AuditEventAgent, AuditEventEntity } from 'fhir/r4.js';
 import { demand } from '../access/access.ts';
 import { invalid } from '../fhir/outcome.ts';
-import { innerOf } from '../search/inner.ts';
+import { innerOf, withInner } from '../search/inner.ts';
 import { matches } from '../search/match.ts';
-import type { Filter, SearchRequest } from '../search/request.ts';
+import type { Filter, ReferenceValue, SearchRequest } from '../search/request.ts';
 import { widened } from '../search/widen.ts';
 import type { AuditLog } from '../store/audit/log.ts';
 import { type Entry, type Place, readEntry, readTrail } from '../store/audit/trail.ts';
@@ -16,13 +16,16 @@ import { timestampText } from '../store/read/history.ts';
 import { cutPage } from '../store/read/page.ts';
 import { boundsOf } from '../store/search/dates.ts';
 import { checkEpoch } from './callers.ts';
+import type { Ends } from './contained.ts';
+import { makeFarEnds } from './far-ends.ts';
 import { compareTimes, takeIndexed } from './found.ts';
-import { newBudget, spend } from './judge.ts';
+import { newBudget, passingAt, spend } from './judge.ts';
 import { notFound } from './not-found.ts';
-import { demandOwnPatient } from './permitted.ts';
+import { demandOwnPatient, permitted } from './permitted.ts';
 import type { Place as RecordPlace } from './position.ts';
 import type { Caller, SearchPage, Stored } from './records.ts';
 import type { ReadSetting } from './setting.ts';
+import { withCodes } from './terminology.ts';
 
 /** So many are read at a time. */
 const STRIDE = 200;
@@ -56,19 +59,31 @@ export async function searchTrail(
   demand(access, 'AuditEvent', 's');
   demandPlain(request);
   demandOwnPatient(access, request.filters);
-  const filters = [...request.filters, ...access.within('AuditEvent', 's')];
+  const { definitions } = setting;
+  const allowed = request.filters.map((filter) => permitted({ definitions, access }, filter));
+  const filters = [
+    ...(await withCodes(setting, caller)('AuditEvent', allowed)),
+    ...access.within('AuditEvent', 's'),
+  ];
+  const farEnds = makeFarEnds(setting);
+  const plain: Filter[] = [];
+  for (const filter of filters) plain.push(await withoutChains(setting, farEnds.ends, filter));
   const { count, total: counting } = request;
   const { made, posted } = readPlaces(request.after);
   // Told on the first page.
   const isCounted = request.after === undefined && (count === 0 || counting !== 'none');
   const own: Found[] = [];
   let total = 0;
-  for await (const found of entriesOf(setting, log, filters, made)) {
+  for await (const found of entriesOf(setting, log, plain, made)) {
     total++;
     if (own.length <= count) own.push(found);
     if (own.length > count && !isCounted) break;
   }
-  const part = { type: 'AuditEvent', ...widened(setting.definitions, 'AuditEvent', filters), sort: NEWEST };
+  const part = {
+    type: 'AuditEvent',
+    ...widened(definitions, 'AuditEvent', await farEnds.resolved('AuditEvent', filters)),
+    sort: NEWEST,
+  };
   const taken = await takeIndexed(setting, [part], {
     most: count === 0 ? 0 : count + 1,
     place: posted,
@@ -111,12 +126,10 @@ interface Found {
 const NEWEST = [{ by: 'date', descending: true }] as const;
 
 /** @throws Refusal 400 for what cannot be asked of the trail: nothing of it is left out unsaid */
-function demandPlain({ filters, sort, includes }: SearchRequest): void {
+function demandPlain({ sort, includes }: SearchRequest): void {
   const refuse = (what: string): never => {
     throw invalid('not-supported', `AuditEvents of this server's own trail ${what}`);
   };
-  if (filters.some(looksElsewhere))
-    refuse('are found by their own values: leave chains, _has, _list, _text and _content out');
   if (includes.length > 0) refuse('bring nothing along: leave _include and _revinclude out');
   const [key, ...others] = sort;
   const isByDate =
@@ -128,18 +141,20 @@ function demandPlain({ filters, sort, includes }: SearchRequest): void {
 const isOfDate = (key: SearchRequest['sort'][number]): boolean =>
   key.by === 'parameter' && key.parameter.code === 'date';
 
-const ELSEWHERE = new Set<Filter['kind']>([
-  'chain',
-  'has',
-  'list',
-  'words',
-  'contains',
-  'value-set',
-  'hierarchy',
-  'kin',
-]);
-const looksElsewhere = (filter: Filter): boolean =>
-  ELSEWHERE.has(filter.kind) || innerOf(filter).some(looksElsewhere);
+/** A filter with the references that its chains lead to in their place, as each entry is judged by itself. */
+async function withoutChains(setting: ReadSetting, ends: Ends, filter: Filter): Promise<Filter> {
+  if (filter.kind === 'chain') {
+    const budget = newBudget();
+    const values: ReferenceValue[] = [];
+    for (const { type, filter: end } of filter.targets)
+      for await (const stride of passingAt(setting, type, await ends.at(type, end), budget))
+        for (const { id } of stride) values.push({ kind: 'local', type, id });
+    return { kind: 'reference', parameter: filter.parameter, values };
+  }
+  const inner = new Map<Filter, Filter>();
+  for (const one of innerOf(filter)) inner.set(one, await withoutChains(setting, ends, one));
+  return withInner(filter, (one) => inner.get(one) ?? one);
+}
 
 /** Entries that pass, newest first. */
 async function* entriesOf(
@@ -220,6 +235,8 @@ function passes(setting: ReadSetting, log: Opening, entry: Entry, filters: reado
     resource,
     baseUrl,
     isResourceType,
+    // Nothing lists an entry, or refers to it.
+    joined: () => false,
   });
 }
 

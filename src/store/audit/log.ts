@@ -40,6 +40,9 @@ const ADD = {
            cross join unnest(i.patients) a (patient)) p on p.n = e.n`,
 };
 
+/** So much of a query is kept, in characters. */
+const LONGEST = 4000;
+
 export interface AuditLog {
   /** Resolves when the entry is committed. */
   add(access: Access): Promise<void>;
@@ -56,8 +59,9 @@ export function makeAuditLog(
   const key = Buffer.from(hkdfSync('sha256', secret, '', 'audit queries', 32));
   const empty = Buffer.alloc(0);
 
-  function seal(query: string | undefined): Buffer {
-    if (!query) return empty;
+  function seal(asked: string | undefined): Buffer {
+    if (!asked) return empty;
+    const query = asked.length > LONGEST ? `${asked.slice(0, LONGEST)}…` : asked;
     const nonce = randomBytes(12);
     const cipher = createCipheriv('aes-256-gcm', key, nonce);
     const text = Buffer.concat([cipher.update(query, 'utf8'), cipher.final()]);
