@@ -3,7 +3,7 @@ import { refusal } from '../fhir/outcome.ts';
 import type { Filter } from '../search/request.ts';
 import type { Whose } from './person.ts';
 import { either, type Grammar, type Rule } from './rule.ts';
-import { mayConcern, ruleOf } from './rules.ts';
+import { concerning, ruleOf } from './rules.ts';
 import { type Letter, readScope, type Scope } from './scopes.ts';
 
 export type { Letter } from './scopes.ts';
@@ -15,8 +15,8 @@ export interface Access {
   within(type: string, letter: Letter): readonly Filter[];
   /** Whether it leaves some resources of a type out. */
   readonly limited: boolean;
-  /** Whether what is written may be about this patient; undefined: about anybody. */
-  readonly mayConcern?: ((patient: string, type: string, letter: Letter) => boolean) | undefined;
+  /** What has to pass that is written about this patient; undefined: about whomever. */
+  readonly concerning?: ((patient: string, type: string, letter: Letter) => readonly Filter[]) | undefined;
   /** What whoever it was given to could see with any scopes. */
   readonly reach: Access;
   /** the patient whom alone it is for, where all of its scopes say so */
@@ -72,15 +72,12 @@ export function accessOf(scope: string, grammar: Grammar, whose: Whose = {}): Ac
   return {
     scope,
     allows: (type, letter) => ruleFor(type, letter) !== 'none',
-    within: (type, letter) => {
-      const rule = ruleFor(type, letter);
-      return rule === 'all' ? ALL : [rule === 'none' ? NOTHING : rule];
-    },
+    within: (type, letter) => filtersOf(ruleFor(type, letter)),
     limited: !scopes.every(isWhole),
     ...(whose.person && whose.person.emergency.size > 0 ? { purpose: 'BTG' } : {}),
-    mayConcern: scopes.every(({ level }) => level === 'system')
+    concerning: scopes.every(({ level }) => level === 'system')
       ? undefined
-      : concerning(grammar, scopes, whose),
+      : concerns(grammar, scopes, whose),
     get reach() {
       const levels = [...new Set(scopes.map(({ level }) => level))];
       return accessOf(levels.map((level) => `${level}/*.rs`).join(' '), grammar, whose);
@@ -91,13 +88,21 @@ export function accessOf(scope: string, grammar: Grammar, whose: Whose = {}): Ac
   };
 }
 
-const concerning =
-  (grammar: Grammar, scopes: readonly Scope[], { patient, person }: Whose): Access['mayConcern'] =>
+const concerns =
+  (grammar: Grammar, scopes: readonly Scope[], { patient, person }: Whose): Access['concerning'] =>
   (id, type, letter) =>
-    scopes.some(({ level }) => {
-      if (level === 'patient' && patient !== id) return false;
-      return person ? mayConcern(grammar, person, id, { type, letter }) : level === 'patient';
-    });
+    filtersOf(
+      either(
+        scopes.map(({ level }): Rule => {
+          if (level === 'system' || (level === 'patient' && patient !== id)) return 'none';
+          if (person) return concerning(grammar, person, id, { type, letter });
+          return level === 'patient' ? 'all' : 'none';
+        }),
+      ),
+    );
+
+const filtersOf = (rule: Rule): readonly Filter[] =>
+  rule === 'all' ? ALL : [rule === 'none' ? NOTHING : rule];
 
 const ALL: readonly Filter[] = [];
 const NOTHING: Filter = { kind: 'any', filters: [] };

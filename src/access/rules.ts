@@ -81,9 +81,9 @@ function oneOfTheirs({ patients, sharing, emergency }: Person, id: string): Pati
   return new Map(number === undefined ? [] : [[id, number]]);
 }
 
-/** Whether a person may do this to anything that is about a patient. */
-export const mayConcern = (grammar: Grammar, person: Person, id: string, wanted: Wanted): boolean =>
-  opens(person, id) && ofPatient(grammar, person, id, wanted) !== 'none';
+/** What a person may do this to, of what is about a patient. */
+export const concerning = (grammar: Grammar, person: Person, id: string, wanted: Wanted): Rule =>
+  opens(person, id) ? ofPatient(grammar, person, id, wanted) : 'none';
 
 /** What of one patient a person may see: what no Consent denies them, or one permits; in an emergency more. */
 function ofPatient(

@@ -5,7 +5,7 @@ import type { Extracted } from '../fhir/extract.ts';
 import { type Refusal, refusal } from '../fhir/outcome.ts';
 import { parseReference } from '../fhir/reference.ts';
 import { about } from '../search/compartment.ts';
-import { matches } from '../search/match.ts';
+import { type Facts, matches } from '../search/match.ts';
 import type { Draft } from './draft.ts';
 import type { Caller } from './records.ts';
 import { isSeen, newestSeen, type Seeable } from './seen.ts';
@@ -56,7 +56,7 @@ export async function demandDraft(
     baseUrl,
     isResourceType,
   };
-  if (!matches(limits, facts) || !concernsOwn(setting, caller, { type, letter }, analysis.extracted, before))
+  if (!matches(limits, facts) || !concernsOwn(setting, caller, letter, facts, before))
     throw forbidden(letter, type);
 }
 
@@ -67,13 +67,16 @@ export async function demandDraft(
 function concernsOwn(
   setting: Setting,
   { access }: Caller,
-  { type, letter }: { readonly type: string; readonly letter: Letter },
-  values: readonly Extracted[],
+  letter: Letter,
+  facts: Facts,
   before: Seeable | undefined,
 ): boolean {
-  const { mayConcern } = access;
-  if (!mayConcern || type === 'Patient') return true;
-  const others = concerned(setting, type, values).filter((id) => !mayConcern(id, type, letter));
+  const { type } = facts;
+  const { concerning } = access;
+  if (!concerning || type === 'Patient') return true;
+  const others = concerned(setting, type, facts.values).filter(
+    (id) => !matches(concerning(id, type, letter), facts),
+  );
   if (others.length === 0) return true;
   if (!before?.content) return false;
   const resource = JSON.parse(before.content) as Resource;
