@@ -76,8 +76,7 @@ function personOf(world: World, fhirUser: string): PersonModel {
   const all = [...world.values()] as Any[];
   const of = (type: string): Any[] => all.filter(({ resourceType }) => resourceType === type);
   const self = { reference: fhirUser, names: new Set([fhirUser]), isPractitioner: false };
-  if (fhirUser.startsWith('Patient/'))
-    return { ...self, patients: new Set(world.has(fhirUser) ? [fhirUser] : []) };
+  if (fhirUser.startsWith('Patient/')) return { ...self, patients: new Set([fhirUser]) };
   if (fhirUser.startsWith('RelatedPerson/')) {
     const related = world.get(fhirUser) as Any;
     return { ...self, patients: new Set(related && related.active !== false ? refs(related.patient) : []) };
@@ -269,16 +268,19 @@ function isOfLevel(
   if (DIRECTORY.has(type)) return letter === 'r' || letter === 's';
   const person = token.fhirUser === undefined ? undefined : personOf(world, token.fhirUser);
   if (!person) return false;
-  if (letter === 'r' && `${type}/${one.id}` === person.reference) return true;
+  const isSelf = letter === 'r' && `${type}/${one.id}` === person.reference;
   const inside = (patient: string): boolean =>
     (person.isPractitioner ? aboutOf(one) : compartmentsOf(one)).includes(patient) &&
     isConsented(world, person, patient, letter, one) &&
     isCleared(person, one);
   if (level === 'patient') {
     const patient = `Patient/${token.patient}`;
-    return opens(world, person, patient) && inside(patient);
+    return opens(world, person, patient) && (isSelf || inside(patient));
   }
-  const patients = [...world.keys()].filter((key) => isPatient(key) && opens(world, person, key));
+  if (isSelf) return true;
+  const patients = [...world.keys(), ...person.patients].filter(
+    (key) => isPatient(key) && opens(world, person, key),
+  );
   if (patients.some(inside)) return true;
   if (!isAddressed(person, letter, one) || !isCleared(person, one)) return false;
   // Whatever is addressed: not against a patient's Consent that is known to who asks.

@@ -66,7 +66,13 @@ async function tryOne(trial: Trial, { kind, pick, other }: Way): Promise<void> {
   const { world, token, ask, tally, name } = trial;
   tally.requests++;
   const all = [...world.values()];
-  const one = all[pick % all.length] as Resource;
+  // What is addressed to somebody is where strangers could write.
+  const addressed = all.filter((each) =>
+    ['Appointment', 'Communication', 'Task'].includes(each.resourceType),
+  );
+  const among =
+    (kind === 'create' || kind === 'move') && other % 2 === 0 && addressed.length > 0 ? addressed : all;
+  const one = among[pick % among.length] as Resource;
   const { resourceType: type, id } = one;
   const may = (letter: Letter, resource: Resource): boolean => isAllowed(world, token, letter, resource);
   const covered = (of: string, letter: Letter): boolean => isCovered(world, token, of, letter);
