@@ -11,5 +11,5 @@ afterAll(() => app.close());
 test('every path shows what the judge says, nothing more and nothing less', async () => {
   const { wrong, requests, allowed } = await tryAll(app, { seed: 20261125, requests: 600 });
   expect(wrong).toEqual([]);
-  expect(allowed).toBeGreaterThan(requests / 4);
+  expect(allowed).toBeGreaterThan(requests / 8);
 }, 120_000);

@@ -253,14 +253,30 @@ async function tryWrite(
     );
     return JSON.parse(text);
   };
+  /** The same addressed to who writes it, about whomever. */
+  const imposed = (): Resource => {
+    const patients = [...world.keys()].filter((key) => key.startsWith('Patient/'));
+    const of = { reference: patients[other % patients.length] as string };
+    const me = { reference: token.fhirUser ?? 'Practitioner/x' };
+    const { meta } = one;
+    return other % 2 === 0
+      ? ({ resourceType: 'Task', meta, status: 'accepted', intent: 'order', for: of, owner: me } as Resource)
+      : ({
+          resourceType: 'Communication',
+          meta,
+          status: 'completed',
+          subject: of,
+          recipient: [me],
+        } as Resource);
+  };
   switch (kind) {
     case 'create': {
-      const { id: _id, ...body } = moved();
-      const { status, body: made } = await send('post', `/${type}`, body);
+      const { id: _id, ...body } = other % 3 === 0 ? imposed() : moved();
+      const { status, body: made } = await send('post', `/${body.resourceType}`, body);
       const fresh = { ...body, id: 'new' } as Resource;
       const allowed = may('c', fresh) && concernsOwn(world, token, 'c', fresh);
       check(`POST ${JSON.stringify(body)}`, status, allowed ? [201] : [403]);
-      if (status === 201) world.set(`${type}/${made.id}`, { ...body, id: made.id } as Resource);
+      if (status === 201) world.set(`${body.resourceType}/${made.id}`, { ...body, id: made.id } as Resource);
       return;
     }
     case 'update':
