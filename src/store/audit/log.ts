@@ -68,7 +68,7 @@ export function makeAuditLog(
     return Buffer.concat([nonce, cipher.getAuthTag(), text]);
   }
 
-  const add = lane<Access, undefined>({ width: 2, most: 512 }, async (batch) => {
+  const add = lane<Access, undefined>({ width: 1, most: 512 }, async (batch) => {
     const shown: number[] = [];
     const of: number[] = [];
     for (const [i, one] of batch.entries())
