@@ -8,7 +8,8 @@ create table access_log (
   at       timestamptz not null,
   patient  bigint,                   -- null where it is about nobody in particular
   rid      bigint,                   -- what was read, where that is one resource
-  agent    integer not null,         -- number of the access token; 0: the command line
+  agent    integer not null,         -- number of the access token; 0: there is none
+  person   text,                     -- Type/id of who signed in, where there is no token yet
   found    integer not null,         -- resources that were shown
   status   smallint not null,        -- as of HTTP: 200, or why it was refused
   type     smallint,

@@ -130,6 +130,11 @@ export function audited(
       await Promise.all(outcomes.map((outcome, i) => noteOutcome(caller, entries[i] as Entry, outcome)));
       return outcomes;
     },
+    async noteSignIn({ username, fhirUser }) {
+      const status = fhirUser === undefined ? 401 : 200;
+      const person = fhirUser === undefined ? {} : { person: fhirUser };
+      await log.add({ action: 'l', status, agent: 0, ...person, shown: [], found: 0, query: username });
+    },
     async breakGlass(request) {
       const until = await records.breakGlass(request);
       const query = `Patient/${request.patient}`;
@@ -178,8 +183,9 @@ function shownIn(outcome: Outcome): Pick<Shown, 'shown'> & Partial<Shown> {
 
 const ridsOf = (resources: readonly Stored[]): readonly number[] => resources.flatMap(({ rid }) => rid ?? []);
 
+/** By its number it is known what was asked for: the query need not be sealed. */
 function ofOne({ rid }: Stored): Pick<Shown, 'shown'> & Partial<Shown> {
-  return rid === undefined ? { shown: [], found: 1 } : { rid, shown: [rid] };
+  return rid === undefined ? { shown: [], found: 1 } : { rid, shown: [rid], query: '' };
 }
 
 function ofPage({

@@ -130,6 +130,13 @@ export interface Gathered extends Stored {
   readonly support: boolean;
 }
 
+export interface SignInAttempt {
+  /** as it was typed in; '' by passkey */
+  readonly username: string;
+  /** `Type/id` of who it is; undefined where nobody was let in */
+  readonly fhirUser?: string | undefined;
+}
+
 export interface EmergencyRequest {
   /** ids */
   readonly practitioner: string;
@@ -220,6 +227,8 @@ export interface Records {
    * @throws  Refusal 400 without a reason; 404; 429
    */
   breakGlass(request: EmergencyRequest): Promise<number>;
+  /** Notes in the audit trail that somebody has signed in, or has tried to. */
+  noteSignIn(attempt: SignInAttempt): Promise<void>;
 
   /** @throws Refusal 404, 410 */
   read(caller: Caller, type: string, id: string): Promise<Stored>;

@@ -273,6 +273,7 @@ const ACTIONS: Readonly<Record<string, readonly [interaction: string, action: Au
 function eventOf({ baseUrl }: ReadSetting, log: Opening, entry: Entry): AuditEvent {
   const { action, client, fhirUser, purpose, status, type, resource, version, patients, query, found } =
     entry;
+  if (action === 'l') return signIn(entry, log, baseUrl);
   // A write's d is a deletion, an access's d a document.
   const [interaction, code] =
     entry.id.startsWith('w') && action === 'd'
@@ -355,6 +356,28 @@ function eventOf({ baseUrl }: ReadSetting, log: Opening, entry: Entry): AuditEve
       ],
     },
     ...(entities.length > 0 ? { entity: entities } : {}),
+  };
+}
+
+/** Somebody who has signed in, or tried to (IHE Basic Audit Log Patterns, user authentication). */
+function signIn({ id, at, status, fhirUser, query }: Entry, log: Opening, baseUrl: string): AuditEvent {
+  const name = query === null ? undefined : log.open(query);
+  return {
+    resourceType: 'AuditEvent',
+    id,
+    type: { system: DICOM, code: '110114', display: 'User Authentication' },
+    subtype: [{ system: DICOM, code: '110122', display: 'Login' }],
+    action: 'E',
+    recorded: instantOf(at),
+    outcome: status < 400 ? '0' : '4',
+    agent: [
+      {
+        who: fhirUser === null ? { identifier: { value: name ?? '' } } : { reference: fhirUser },
+        ...(name ? { altId: name } : {}),
+        requestor: true,
+      },
+    ],
+    source: { observer: { display: baseUrl } },
   };
 }
 

@@ -5,8 +5,8 @@ import type { Catalog } from '../catalog.ts';
 import { lane } from '../lane.ts';
 import { type Executor, run } from '../pool.ts';
 
-/** read, vread, search, history, everything, document, bytes, break glass */
-export type Action = 'r' | 'v' | 's' | 'h' | 'e' | 'd' | 'b' | 'g';
+/** read, vread, search, history, everything, document, bytes, break glass, sign in */
+export type Action = 'r' | 'v' | 's' | 'h' | 'e' | 'd' | 'b' | 'g' | 'l';
 
 export interface Access {
   readonly action: Action;
@@ -14,6 +14,8 @@ export interface Access {
   readonly status: number;
   /** number of the access token */
   readonly agent: number;
+  /** `Type/id` of who signed in */
+  readonly person?: string;
   readonly type?: string;
   /** number of the one resource that was asked for */
   readonly rid?: number;
@@ -29,11 +31,12 @@ export interface Access {
 // A row for each patient whom what was shown is about; one without where that is nobody.
 const ADD = {
   name: 'add_accesses',
-  text: `insert into access_log (tx, at, patient, rid, agent, found, status, type, action, purpose, query)
+  text: `insert into access_log (tx, at, patient, rid, agent, found, status, type, action, purpose, query, person)
          select pg_current_xact_id()::text::bigint + $1, now(), p.patient, nullif(e.rid, 0), e.agent, e.found,
-           e.status, nullif(e.type, 0), e.action::"char", nullif(e.purpose, ''), nullif(e.query, ''::bytea)
+           e.status, nullif(e.type, 0), e.action::"char", nullif(e.purpose, ''), nullif(e.query, ''::bytea),
+           nullif(e.person, '')
          from unnest($2::bigint[], $3::integer[], $4::integer[], $5::integer[], $6::integer[], $7::text[], $8::text[],
-           $9::bytea[]) with ordinality e (rid, agent, found, status, type, action, purpose, query, n)
+           $9::bytea[], $12::text[]) with ordinality e (rid, agent, found, status, type, action, purpose, query, person, n)
          left join (
            select distinct s.n, a.patient
            from unnest($10::integer[], $11::bigint[]) s (n, rid) join resource_index i on i.rid = s.rid
@@ -88,6 +91,7 @@ export function makeAuditLog(
       batch.map(({ query }) => seal(query)),
       int4Array(of),
       int8Array(shown),
+      textArray(batch.map(({ person }) => person ?? '')),
     ]);
     return batch.map(() => undefined);
   });

@@ -22,7 +22,7 @@ const DIGESTS = {
        from change where ${between('$1', '$2', '$3')}),
       (select count(*) from access_log where ${between('$1', '$2', '$3')}),
       (select encode(sha256(coalesce(string_agg(sha256(concat_ws('|', tx, n, extract(epoch from at), patient, rid, agent, found, status,
-         type, action, purpose, encode(query, 'hex'))::bytea), ''::bytea order by tx, n), ''::bytea)), 'hex')
+         type, action, purpose, encode(query, 'hex'), person)::bytea), ''::bytea order by tx, n), ''::bytea)), 'hex')
        from access_log where ${between('$1', '$2', '$3')})`,
 };
 const LAST = {

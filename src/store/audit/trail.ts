@@ -44,19 +44,19 @@ export interface Wanted {
 // $1 patients, $2 from, $3 to, $4 limit, $5 to $8 the place. Each part rides on its index of time, or of patients.
 const ROWS = `
   (select 'a' as source, a.at, a.n as first, 0 as second, a.action::text as action, a.status, a.found, a.agent, a.type, a.rid,
-     case when a.patient is null then '{}'::bigint[] else array[a.patient] end as patients, a.purpose, a.query
+     case when a.patient is null then '{}'::bigint[] else array[a.patient] end as patients, a.purpose, a.query, a.person
    from access_log a
    where ($1::bigint[] is null or a.patient = any ($1)) and a.at >= $2 and a.at < $3
      and (a.at, 'a', a.n, 0) < ($5::timestamptz, $6::text, $7::bigint, $8::integer)
    order by a.at desc, a.n desc limit $4)
   union all
-  (select 'w', c.at, c.rid, c.version, c.interaction::text, 200, 1, c.agent, c.type, c.rid, c.patients, null, null
+  (select 'w', c.at, c.rid, c.version, c.interaction::text, 200, 1, c.agent, c.type, c.rid, c.patients, null, null, null
    from change c
    where ($1 is null or c.patients && $1) and c.at >= $2 and c.at < $3
      and (c.at, 'w', c.rid, c.version) < ($5, $6, $7, $8)
    order by c.at desc, c.rid desc, c.version desc limit $4)`;
 const shown = (rows: string): string => `
-  select e.source, e.at, e.first, e.second, e.action, e.status, e.found, e.agent, k.client, k.payload->'extra'->>'fhirUser',
+  select e.source, e.at, e.first, e.second, e.action, e.status, e.found, e.agent, k.client, coalesce(e.person, k.payload->'extra'->>'fhirUser'),
     t.name, r.id, (select coalesce(array_agg(p.id), '{}') from resource p where p.rid = any (e.patients)), e.purpose, e.query
   from (select * from (${rows}) f order by at desc, source desc, first desc, second desc limit $4) e
   left join token k on k.number = e.agent left join type t on t.code = e.type left join resource r on r.rid = e.rid
@@ -65,13 +65,13 @@ const PAGE = { name: 'audit_trail', text: shown(ROWS) };
 const ONE_ACCESS = {
   name: 'audit_access',
   text: shown(`select 'a' as source, a.at, a.n as first, 0 as second, a.action::text as action, a.status, a.found, a.agent, a.type, a.rid,
-      case when a.patient is null then '{}'::bigint[] else array[a.patient] end as patients, a.purpose, a.query
+      case when a.patient is null then '{}'::bigint[] else array[a.patient] end as patients, a.purpose, a.query, a.person
     from access_log a where a.n = $1`).replaceAll('$4', '1'),
 };
 const ONE_WRITE = {
   name: 'audit_write',
   text: shown(`select 'w' as source, c.at, c.rid as first, c.version as second, c.interaction::text as action, 200 as status, 1 as found,
-      c.agent, c.type, c.rid, c.patients, null as purpose, null::bytea as query
+      c.agent, c.type, c.rid, c.patients, null as purpose, null::bytea as query, null as person
     from change c where c.rid = $1 and c.version = $2`).replaceAll('$4', '1'),
 };
 
