@@ -18,6 +18,7 @@ import { everything } from './everything.ts';
 import { explain } from './explain.ts';
 import { history } from './history.ts';
 import { makeIds } from './ids.ts';
+import { masked } from './masked.ts';
 import { changeMeta } from './meta.ts';
 import { makePeople } from './people.ts';
 import { read, vread } from './read.ts';
@@ -160,7 +161,8 @@ export function openRecords(
     refreshDefinitions: store.parameters.refresh,
     deferred: openDeferred(jobs, callers, store.pool),
   };
-  return options.readOnly ? readOnly(records) : records;
+  const shown = masked(records);
+  return options.readOnly ? readOnly(shown) : shown;
 }
 
 /** Those that act are more than resources: what else changes with them belongs to one transaction (postings.ts). */
