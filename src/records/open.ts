@@ -87,8 +87,9 @@ export function openRecords(
     // The audit trail is around the door (audited.ts).
     noteSignIn: async () => {},
     async breakGlass(request) {
-      const operator = await callers.operator();
-      return breakGlass(setting, operator, request, (body) => records.create(operator, 'Task', body));
+      return asOf(await callers.operator(), (operator) =>
+        breakGlass(setting, operator, request, (body) => records.create(operator, 'Task', body)),
+      );
     },
     read: (caller, type, id) => asOf(caller, (current) => read(setting, current, type, id)),
     vread: (caller, type, id, version) =>
