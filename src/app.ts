@@ -13,6 +13,10 @@ import { makeSeal } from './http/sealed.ts';
 import { createServer } from './http/server.ts';
 import { openJobs } from './jobs/jobs.ts';
 import { openReindexing } from './jobs/reindexing.ts';
+import { openContents } from './media/content.ts';
+import { makeLinks } from './media/links.ts';
+import { makeLook } from './media/look.ts';
+import { openPictures } from './media/pictures.ts';
 import { makeOperations } from './operations/table.ts';
 import { openRecords } from './records/open.ts';
 import type { Records } from './records/records.ts';
@@ -74,10 +78,16 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       maxContent: config.maxBody,
       readOnly: config.readOnly,
     };
-    const records = openRecords(store, definitions, validator, options, jobs, reindexing);
+    const pictures = openPictures();
+    const look = makeLook(pictures);
+    const records = openRecords(store, definitions, validator, { ...options, look }, jobs, reindexing);
     const seal = makeSeal(store.catalog.linkKey);
     const context = { config, definitions, records, log, seal, version };
-    const routes = makeRoutes(context, makeOperations(context));
+    const media = {
+      contents: openContents(context, pictures),
+      links: makeLinks(store.catalog.linkKey, base, records),
+    };
+    const routes = makeRoutes(context, makeOperations(context, media));
     const ready = () => pool.query('select 1');
     const { server, perform, close } = createServer({ ...context, routes, log, ready });
     const sweeping = setInterval(() => {
@@ -112,6 +122,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       async close() {
         clearInterval(sweeping);
         await Promise.all([close(), jobs.close(), reindexing.close(), stopKeeping?.()]);
+        await pictures.close();
         await pools.end();
       },
     };

@@ -8,8 +8,9 @@ import { compileConditions, compileRewrite } from '../fhir/rewrite.ts';
 import type { Validator } from '../fhir/validate.ts';
 import { type Jobs, openJobs } from '../jobs/jobs.ts';
 import { openReindexing, type Reindexing } from '../jobs/reindexing.ts';
+import { findRendition } from '../store/bytes.ts';
 import type { Store } from '../store/store.ts';
-import { openBlob, writeBinary, writeBinaryResource } from './binary.ts';
+import { describeBlob, keepRendition, openBlob, writeBinary, writeBinaryResource } from './binary.ts';
 import { makeCallers } from './callers.ts';
 import { note, openDeferred } from './deferred.ts';
 import { document } from './document.ts';
@@ -33,7 +34,7 @@ export function openRecords(
   definitions: Definitions,
   validator: Validator,
   options: Pick<Setting, 'baseUrl' | 'checkReferences'> &
-    Partial<Pick<Setting, 'mostDeleted' | 'maxContent'>> & { readonly readOnly?: boolean },
+    Partial<Pick<Setting, 'mostDeleted' | 'maxContent' | 'look'>> & { readonly readOnly?: boolean },
   jobs: Jobs = openJobs(store.pool),
   reindexing: Pick<Reindexing, 'wake'> = openReindexing(store, options.baseUrl),
 ): Records {
@@ -73,6 +74,7 @@ export function openRecords(
 
   const records: Records = {
     authenticate: callers.authenticate,
+    callerOf: (agent) => callers.ofJob(undefined, agent),
     operator: callers.operator,
     read: (caller, type, id) => asOf(caller, (current) => read(setting, current, type, id)),
     vread: (caller, type, id, version) =>
@@ -141,6 +143,9 @@ export function openRecords(
     writeBinary: async (caller, id, bytes, { ifMatch } = {}) =>
       writeBinary(setting, await begun(caller), id, bytes, ifMatch),
     openBlob: (blob, range) => openBlob(setting, blob, range),
+    describeBlob: (blob) => describeBlob(setting, blob),
+    rendition: (blob, size) => findRendition(store.pool, blob, size),
+    keepRendition: (blob, size, made) => keepRendition(setting, blob, size, made),
     reindex: (caller, wanted) => asOf(caller, (current) => reindex(setting, current, wanted)),
     refreshDefinitions: store.parameters.refresh,
     deferred: openDeferred(jobs, callers, store.pool),

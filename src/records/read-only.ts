@@ -15,6 +15,7 @@ export function readOnly(records: Records): Records {
     patch: refuse,
     remove: refuse,
     writeBinary: refuse,
+    keepRendition: refuse,
     changeMeta: refuse,
     reindex: refuse,
     carryOut: (caller, entry) => (reading(entry) ? records.carryOut(caller, entry) : refuse()),

@@ -17,7 +17,10 @@ import { create, patch, remove, update } from './write.ts';
  *
  * @param operations what is routed beside them
  */
-export function makeRoutes(options: Context, operations: OperationRoutes): Routes {
+export function makeRoutes(
+  options: Context,
+  operations: OperationRoutes & Pick<Routes, '/_link/:id'>,
+): Routes {
   const context: RestContext = {
     ...options,
     subset: compileSubset(options.definitions),

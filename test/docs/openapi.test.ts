@@ -69,7 +69,9 @@ function fhirRoutes(): string[] {
     log,
     version: '0',
   };
-  return Object.entries(makeRoutes(context, makeOperations(context))).flatMap(([pattern, methods]) =>
+  return Object.entries(
+    makeRoutes(context, makeOperations(context, { contents: nothing, links: nothing })),
+  ).flatMap(([pattern, methods]) =>
     Object.keys(methods).map((method) => `${method} ${written(`/fhir${pattern === '/' ? '' : pattern}`)}`),
   );
 }
@@ -243,7 +245,7 @@ describe('the examples', () => {
     .flatMap(([path, operations]) => METHODS.map((method) => ({ path, method, operations })))
     .filter(({ method, operations }) => operations[method])
     // what can be named only after it was asked for has no example
-    .filter(({ path }) => path !== '/fhir/_async/{id}')
+    .filter(({ path }) => !['/fhir/_async/{id}', '/fhir/_link/{id}'].includes(path))
     .sort((a, b) => Number(a.method === 'delete') - Number(b.method === 'delete'));
 
   test.each(order)('$method $path works as it stands', async ({ path, method, operations }) => {
@@ -260,7 +262,8 @@ describe('the examples', () => {
     const response = resolved<{ content?: Json; headers?: Json }>(
       operation.responses[String(answer.status)] as Ref,
     );
-    if (response.content && method !== 'head') expect(Object.keys(response.content)).toContain(answer.type);
+    const types = Object.keys(response.content ?? {});
+    if (types.length > 0 && types[0] !== '*/*' && method !== 'head') expect(types).toContain(answer.type);
     if (operation.operationId.startsWith('search') || operation.operationId.startsWith('history'))
       expect(answer.body.entry.length).toBeGreaterThan(0);
   });
