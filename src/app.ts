@@ -17,6 +17,7 @@ import { openContents } from './media/content.ts';
 import { makeLinks } from './media/links.ts';
 import { makeLook } from './media/look.ts';
 import { openPictures } from './media/pictures.ts';
+import { makeUploads } from './media/uploads.ts';
 import { makeOperations } from './operations/table.ts';
 import { openRecords } from './records/open.ts';
 import type { Records } from './records/records.ts';
@@ -89,7 +90,10 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     };
     const routes = makeRoutes(context, makeOperations(context, media));
     const ready = () => pool.query('select 1');
-    const { server, perform, close } = createServer({ ...context, routes, log, ready });
+    const { server, perform, close } = createServer({
+      ...context,
+      ...{ routes, log, ready, uploads: makeUploads(context) },
+    });
     const sweeping = setInterval(() => {
       if (config.readOnly) return;
       sweepBlobs(pool, blobs).catch((fault) => log.warn({ code: fault.code }, 'could not sweep the blobs'));

@@ -1,7 +1,8 @@
-/** All that is not FHIR: health, metrics, documentation (Express; errors as RFC 9457 problem details). */
-import { STATUS_CODES } from 'node:http';
-import express, { type ErrorRequestHandler, type Express, type Request } from 'express';
+/** All that is not FHIR: health, metrics, uploads, documentation (Express; errors as RFC 9457 problem details). */
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler } from 'express';
 import type { Logger } from 'pino';
+import { Refusal } from '../fhir/outcome.ts';
 import { docs } from './docs.ts';
 import { tracesOf } from './faults.ts';
 import type { Meters } from './meters.ts';
@@ -11,10 +12,12 @@ export interface PageOptions {
   readonly meters: Meters;
   /** resolves where requests can be served: the database answers */
   readonly ready: () => Promise<unknown>;
+  /** answers at /uploads */
+  readonly uploads: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 }
 
 /** Makes the application that answers outside of /fhir. */
-export function makePages({ log, meters, ready }: PageOptions): Express {
+export function makePages({ log, meters, ready, uploads }: PageOptions): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -46,6 +49,9 @@ export function makePages({ log, meters, ready }: PageOptions): Express {
     if (!isLocal(request)) return problem(response, 403, 'Metrics are told on this machine only');
     response.type('text/plain; version=0.0.4').send(meters.text());
   });
+  const upload = logged(log, uploads);
+  app.route('/uploads').options(upload).post(upload);
+  app.route('/uploads/:id').options(upload).head(upload).get(upload).patch(upload).delete(upload);
   app.use(docs());
 
   app.use((_request, response) =>
@@ -53,6 +59,7 @@ export function makePages({ log, meters, ready }: PageOptions): Express {
   );
   const failed: ErrorRequestHandler = (fault, _request, response, next) => {
     if (response.headersSent) return next(fault);
+    if (fault instanceof Refusal) return problem(response.set(fault.headers), fault.status, fault.message);
     const given = Number(fault?.status);
     const status = given >= 400 && given < 500 ? given : 500;
     if (status === 500) log.error({ fault: tracesOf(fault) }, 'failed');
@@ -64,6 +71,19 @@ export function makePages({ log, meters, ready }: PageOptions): Express {
   };
   app.use(failed);
   return app;
+}
+
+/** The same, with a line in the log for each request. */
+function logged(log: Logger, handle: PageOptions['uploads']): RequestHandler {
+  return async (request, response) => {
+    const started = performance.now();
+    response.on('close', () => {
+      const ms = Math.round((performance.now() - started) * 10) / 10;
+      const { method, route } = request;
+      log.info({ method, route: route.path, status: response.statusCode, ms }, 'answered');
+    });
+    await handle(request, response);
+  };
 }
 
 function problem(response: express.Response, status: number, detail: string): void {

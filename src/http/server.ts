@@ -10,7 +10,7 @@ import type { Context, Routes } from './exchange.ts';
 import { type Entrance, isFhirUrl, makeFhir } from './fhir.ts';
 import { makeMeters } from './meters.ts';
 import { FHIR_JSON } from './negotiation.ts';
-import { makePages } from './pages.ts';
+import { makePages, type PageOptions } from './pages.ts';
 import { makePerform } from './perform.ts';
 import { makeQuota } from './quota.ts';
 
@@ -20,6 +20,8 @@ export interface ServerOptions extends Context {
   readonly log: Logger;
   /** resolves where the database answers */
   readonly ready: () => Promise<unknown>;
+  /** answers at /uploads */
+  readonly uploads: PageOptions['uploads'];
 }
 
 export interface RunningServer {
@@ -34,9 +36,9 @@ export interface RunningServer {
 const SECOND = 1000;
 
 /** Makes the server; who calls it lets it listen. */
-export function createServer({ routes, log, ready, ...context }: ServerOptions): RunningServer {
+export function createServer({ routes, log, ready, uploads, ...context }: ServerOptions): RunningServer {
   const meters = makeMeters();
-  const pages = makePages({ log, meters, ready });
+  const pages = makePages({ log, meters, ready, uploads });
   const fhir = makeFhir({ ...context, routes, log, meters });
   const { config, records } = context;
   const quota = config.quota > 0 ? makeQuota(config.quota) : undefined;

@@ -27,6 +27,7 @@ import { search } from './search.ts';
 import type { Setting } from './setting.ts';
 import { lookAt } from './transaction/look.ts';
 import { transaction } from './transaction/transaction.ts';
+import { openUploads } from './uploads.ts';
 import { create, remove, update } from './write.ts';
 
 export function openRecords(
@@ -149,6 +150,7 @@ export function openRecords(
     reindex: (caller, wanted) => asOf(caller, (current) => reindex(setting, current, wanted)),
     refreshDefinitions: store.parameters.refresh,
     deferred: openDeferred(jobs, callers, store.pool),
+    uploads: openUploads(setting),
   };
   return options.readOnly ? readOnly(records) : records;
 }

@@ -21,6 +21,10 @@ export function readOnly(records: Records): Records {
     carryOut: (caller, entry) => (reading(entry) ? records.carryOut(caller, entry) : refuse()),
     transaction: (caller, entries) =>
       entries.every(reading) ? records.transaction(caller, entries) : refuse(),
+    uploads: {
+      ...records.uploads,
+      ...{ begin: refuse, declare: refuse, append: refuse, close: refuse, remove: refuse },
+    },
     deferred: { ...records.deferred, add: refuse, forget: refuse },
   };
 }

@@ -12,6 +12,7 @@ import type { Condition } from '../search/condition.ts';
 import type { SearchRequest } from '../search/request.ts';
 import type { KnownBlob, Rendition } from '../store/bytes.ts';
 import type { Explained } from '../store/search/explain.ts';
+import type { UploadRow } from '../store/uploads.ts';
 
 export type { JobAnswer, JobRequest, Perform } from '../jobs/job.ts';
 export type { Facts, KnownBlob, Rendition } from '../store/bytes.ts';
@@ -307,6 +308,37 @@ export interface Records {
   refreshDefinitions(): Promise<void>;
 
   readonly deferred: Deferred;
+  readonly uploads: Uploads;
+}
+
+/** An upload that can be resumed. */
+export type Upload = UploadRow;
+
+/** Uploads that can be resumed, each for the access token that began it. All throw Refusal 404 for another's. */
+export interface Uploads {
+  /** @throws Refusal 403 where he may not create a Binary */
+  begin(caller: Caller, wanted: Pick<Upload, 'size' | 'metadata'>): Promise<Upload>;
+  find(caller: Caller, id: string): Promise<Upload>;
+  /** Says how large it is, where that was left open. */
+  declare(caller: Caller, id: string, size: number): Promise<void>;
+  /**
+   * Keeps bytes as they come: also those of a stream that breaks off.
+   *
+   * @returns how many there are then
+   * @throws  Refusal 409 where others came in their place
+   */
+  append(caller: Caller, id: string, offset: number, stream: Readable): Promise<number>;
+  /**
+   * Ends it: whatever comes of it, its pieces go.
+   *
+   * @param become makes of all bytes what they are to be, and says what that is
+   */
+  close(
+    caller: Caller,
+    id: string,
+    become: (bytes: Readable) => Promise<Readonly<Record<string, string>>>,
+  ): Promise<Readonly<Record<string, string>>>;
+  remove(caller: Caller, id: string): Promise<void>;
 }
 
 /** Requests that are done later (Prefer: respond-async), each for whoever asked only. */

@@ -1,6 +1,7 @@
 /** The rows that know the bytes of Binaries, and the pictures that were made of them. */
 import type { Blob, Blobs } from './blobs/blobs.ts';
 import { type Executor, run } from './pool.ts';
+import { sweepUploads } from './uploads.ts';
 
 /** What bytes are, told by themselves. */
 export interface Facts {
@@ -46,7 +47,8 @@ const KNOWN = { name: 'known_blobs', text: 'select name::text from blob where na
 // Bytes come before the Binary that is to have them; one that was refused, or lost in a crash, leaves them behind.
 const USED = `(exists (select from resource r where r.blob = b.name)
   or exists (select from version v where v.blob = b.name)
-  or exists (select from rendition p where p.made = b.name))`;
+  or exists (select from rendition p where p.made = b.name)
+  or exists (select from upload_part p where p.blob = b.name))`;
 const NOTE = {
   name: 'note_idle_blobs',
   text: `update blob b set idle = case when ${USED} then null else now() end
@@ -109,8 +111,9 @@ export async function addRendition(
   await run(executor, ADD_RENDITION, [blob, size, made, type, width, height]);
 }
 
-/** Removes bytes that for a day nothing has had: no version of a Binary, no picture; returns how many. */
+/** Removes bytes that for a day nothing has had: no version of a Binary, no picture, no upload; returns how many. */
 export async function sweepBlobs(executor: Executor, blobs: Blobs): Promise<number> {
+  await sweepUploads(executor);
   await run(executor, NOTE, []);
   await run(executor, FORGET, []);
   return blobs.sweep(
