@@ -11,7 +11,8 @@ const rooms = {
   records: ['access', 'store', 'jobs'],
   http: ['records'],
   rest: ['http', 'records'],
-  operations: ['http', 'records', 'jobs'],
+  media: ['http', 'records', 'jobs'],
+  operations: ['http', 'records', 'jobs', 'media'],
   smart: ['access', 'store', 'records', 'http'],
 };
 rooms.app = Object.keys(rooms);

@@ -13,6 +13,11 @@ import { makeSeal } from './http/sealed.ts';
 import { createServer } from './http/server.ts';
 import { openJobs } from './jobs/jobs.ts';
 import { openReindexing } from './jobs/reindexing.ts';
+import { openContents } from './media/content.ts';
+import { makeLinks } from './media/links.ts';
+import { makeLook } from './media/look.ts';
+import { openPictures } from './media/pictures.ts';
+import { makeUploads } from './media/uploads.ts';
 import { makeOperations } from './operations/table.ts';
 import { audited } from './records/audited.ts';
 import { openRecords } from './records/open.ts';
@@ -86,8 +91,10 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       policy: config.accessPolicy,
       trail: auditLog,
     };
+    const pictures = openPictures();
+    const look = makeLook(pictures);
     const records = audited(
-      openRecords(store, definitions, validator, options, jobs, reindexing),
+      openRecords(store, definitions, validator, { ...options, look }, jobs, reindexing),
       auditLog,
       config.audit,
       (fault) => log.error({ code: (fault as { code?: unknown }).code }, 'could not keep the audit trail'),
@@ -99,15 +106,16 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     if (!config.readOnly) await turnPartitions(pool, config.auditMonths);
     const seal = makeSeal(store.catalog.linkKey);
     const context = { config, definitions, records, log, seal, version };
+    const media = {
+      contents: openContents(context, pictures),
+      links: makeLinks(store.catalog.linkKey, base, records),
+    };
     const smart = await openSmart({ config, definitions, records, pools, log });
-    const routes = makeRoutes(context, makeOperations(context), wellKnown(smart.configuration));
+    const routes = makeRoutes(context, makeOperations(context, media), wellKnown(smart.configuration));
     const ready = () => pool.query('select 1');
     const { server, perform, close } = createServer({
       ...context,
-      routes,
-      log,
-      ready,
-      auth: smart.handle,
+      ...{ routes, log, ready, auth: smart.handle, uploads: makeUploads(context) },
     });
     const sweeping = setInterval(() => {
       if (config.readOnly) return;
@@ -148,6 +156,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
         clearInterval(sealing);
         smart.close();
         await Promise.all([close(), jobs.close(), reindexing.close(), stopKeeping?.()]);
+        await pictures.close();
         await pools.end();
       },
     };

@@ -54,9 +54,15 @@ export type Interaction =
       readonly run: (exchange: Exchange) => void | Promise<void>;
       /** it answers 202 by itself, whatever is preferred */
       readonly later?: boolean;
+      /** it answers in the form that there is, whatever is accepted */
+      readonly anyForm?: boolean;
     }
   /** done for anybody */
-  | { readonly name: string; readonly open: (visit: Visit) => void | Promise<void> };
+  | {
+      readonly name: string;
+      readonly open: (visit: Visit) => void | Promise<void>;
+      readonly anyForm?: boolean;
+    };
 
 export type Methods = Readonly<Partial<Record<Method, Interaction>>>;
 

@@ -111,7 +111,7 @@ async function dispatch(
   const caller = 'run' in interaction ? await entrance.enter(request) : undefined;
   const { format, parameters } = negotiate(request.headers.accept, query === '' ? [] : readParameters(query));
   // a Binary is read in the form it has, and answers to Accept by itself
-  if (!format && path.type !== 'Binary') throw notAcceptable();
+  if (!format && path.type !== 'Binary' && !interaction.anyForm) throw notAcceptable();
   const visit = { ...reply, format: format ?? PLAIN, path, parameters };
   if ('open' in interaction) return interaction.open(visit);
   const exchange = { ...visit, caller: caller! };

@@ -1,7 +1,8 @@
-/** All that is not FHIR: health, metrics, documentation (Express; errors as RFC 9457 problem details). */
+/** All that is not FHIR: health, metrics, uploads, documentation (Express; errors as RFC 9457 problem details). */
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
-import express, { type ErrorRequestHandler, type Express, type Request } from 'express';
+import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler } from 'express';
 import type { Logger } from 'pino';
+import { Refusal } from '../fhir/outcome.ts';
 import { docs } from './docs.ts';
 import { tracesOf } from './faults.ts';
 import type { Meters } from './meters.ts';
@@ -13,10 +14,12 @@ export interface PageOptions {
   readonly ready: () => Promise<unknown>;
   /** answers what comes under /auth, whatever goes wrong */
   readonly auth?: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+  /** answers at /uploads */
+  readonly uploads: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 }
 
 /** Makes the application that answers outside of /fhir. */
-export function makePages({ log, meters, ready, auth }: PageOptions): Express {
+export function makePages({ log, meters, ready, auth, uploads }: PageOptions): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -48,6 +51,9 @@ export function makePages({ log, meters, ready, auth }: PageOptions): Express {
     if (!isLocal(request)) return problem(response, 403, 'Metrics are told on this machine only');
     response.type('text/plain; version=0.0.4').send(meters.text());
   });
+  const upload = logged(log, uploads);
+  app.route('/uploads').options(upload).post(upload);
+  app.route('/uploads/:id').options(upload).head(upload).get(upload).patch(upload).delete(upload);
   app.use(docs());
   if (auth) app.use('/auth', (request, response) => auth(request, response));
 
@@ -56,6 +62,7 @@ export function makePages({ log, meters, ready, auth }: PageOptions): Express {
   );
   const failed: ErrorRequestHandler = (fault, _request, response, next) => {
     if (response.headersSent) return next(fault);
+    if (fault instanceof Refusal) return problem(response.set(fault.headers), fault.status, fault.message);
     const given = Number(fault?.status);
     const status = given >= 400 && given < 500 ? given : 500;
     if (status === 500) log.error({ fault: tracesOf(fault) }, 'failed');
@@ -67,6 +74,19 @@ export function makePages({ log, meters, ready, auth }: PageOptions): Express {
   };
   app.use(failed);
   return app;
+}
+
+/** The same, with a line in the log for each request. */
+function logged(log: Logger, handle: PageOptions['uploads']): RequestHandler {
+  return async (request, response) => {
+    const started = performance.now();
+    response.on('close', () => {
+      const ms = Math.round((performance.now() - started) * 10) / 10;
+      const { method, route } = request;
+      log.info({ method, route: route.path, status: response.statusCode, ms }, 'answered');
+    });
+    await handle(request, response);
+  };
 }
 
 function problem(response: express.Response, status: number, detail: string): void {

@@ -16,6 +16,7 @@ export type Pattern =
   | '/_history'
   | '/_search'
   | '/_async/:id'
+  | '/_link/:id'
   | '/:type'
   | '/:type/_search'
   | '/:type/_history'
@@ -54,7 +55,8 @@ export function readPath(text: string, method: string | undefined, definitions: 
     return { pattern: `/${type}`, type: '', id: '', version: '' };
   if (length === 2 && type === '.well-known' && id === 'smart-configuration')
     return { pattern: '/.well-known/smart-configuration', type: '', id: '', version: '' };
-  if (length === 2 && type === '_async') return { pattern: '/_async/:id', type: '', id, version: '' };
+  if (length === 2 && (type === '_async' || type === '_link'))
+    return { pattern: `/${type}/:id`, type: '', id, version: '' };
   const last = length === 1 ? type : length === 2 ? id : length === 3 ? history : segments[length - 1];
   if (last?.startsWith('$')) return readOperation(last, segments.slice(0, -1).map(decoded), definitions);
   if (!definitions.isResourceType(type)) throw noType(type, definitions);

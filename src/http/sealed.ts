@@ -38,20 +38,13 @@ export const LIFETIME = 86_400_000;
 
 /** @param bytes of the key, 32, the same in all processes */
 export function makeSeal(bytes: Buffer, now: () => number = Date.now): Seal {
-  const key = createSecretKey(bytes);
-  const nextNonce = makeNonces();
+  const box = makeBox<Written>(bytes);
   return {
-    close(agent, { parameters, after, path }) {
-      const json = Buffer.from(JSON.stringify([agent, now() + LIFETIME, path, after, parameters]));
-      const form = json.length > LONG ? DEFLATED : PLAIN;
-      const nonce = nextNonce();
-      const cipher = createCipheriv(CIPHER, key, nonce).setAAD(Buffer.of(form));
-      const body = cipher.update(form === DEFLATED ? deflateRawSync(json) : json);
-      const end = cipher.final();
-      return Buffer.concat([Buffer.of(form), nonce, body, end, cipher.getAuthTag()]).toString('base64url');
-    },
+    close: (agent, { parameters, after, path }) =>
+      box.close([agent, now() + LIFETIME, path, after, parameters]),
     open(agent, path, text) {
-      const [owner, expires, own, after, parameters] = unsealed(key, text);
+      const [owner, expires, own, after, parameters] = box.open(text) ?? [];
+      if (owner === undefined || expires === undefined) throw damaged();
       if (owner !== agent)
         throw refusal(
           403,
@@ -65,8 +58,33 @@ export function makeSeal(bytes: Buffer, now: () => number = Date.now): Seal {
           'This page link has expired, as they do after a day: begin again with the first page',
         );
       if (own !== path) throw damaged();
-      return { parameters, after, path };
+      return { parameters: parameters ?? [], after: after ?? '', path };
     },
+  };
+}
+
+/** What nobody can read, change or make who does not have the key. */
+export interface Box<T> {
+  close(content: T): string;
+  /** undefined where it was not closed under this key */
+  open(text: string): T | undefined;
+}
+
+/** @param bytes of the key, 32, for contents of one sort only */
+export function makeBox<T>(bytes: Buffer): Box<T> {
+  const key = createSecretKey(bytes);
+  const nextNonce = makeNonces();
+  return {
+    close(content) {
+      const json = Buffer.from(JSON.stringify(content));
+      const form = json.length > LONG ? DEFLATED : PLAIN;
+      const nonce = nextNonce();
+      const cipher = createCipheriv(CIPHER, key, nonce).setAAD(Buffer.of(form));
+      const body = cipher.update(form === DEFLATED ? deflateRawSync(json) : json);
+      const end = cipher.final();
+      return Buffer.concat([Buffer.of(form), nonce, body, end, cipher.getAuthTag()]).toString('base64url');
+    },
+    open: (text) => unsealed<T>(key, text),
   };
 }
 
@@ -89,16 +107,16 @@ type Written = readonly [
   parameters: readonly Parameter[],
 ];
 
-function unsealed(key: KeyObject, text: string): Written {
+function unsealed<T>(key: KeyObject, text: string): T | undefined {
   try {
     const bytes = Buffer.from(text, 'base64url');
     const form = bytes.subarray(0, 1);
     const decipher = createDecipheriv(CIPHER, key, bytes.subarray(1, 1 + NONCE), { authTagLength: TAG });
     decipher.setAAD(form).setAuthTag(bytes.subarray(-TAG));
     const body = Buffer.concat([decipher.update(bytes.subarray(1 + NONCE, -TAG)), decipher.final()]);
-    return JSON.parse((form[0] === DEFLATED ? inflateRawSync(body) : body).toString()) as Written;
+    return JSON.parse((form[0] === DEFLATED ? inflateRawSync(body) : body).toString()) as T;
   } catch {
-    throw damaged();
+    return undefined;
   }
 }
 

@@ -17,7 +17,7 @@ import type { Context, Routes } from './exchange.ts';
 import { type Entrance, isFhirUrl, makeFhir } from './fhir.ts';
 import { makeMeters } from './meters.ts';
 import { FHIR_JSON } from './negotiation.ts';
-import { makePages } from './pages.ts';
+import { makePages, type PageOptions } from './pages.ts';
 import { makePerform } from './perform.ts';
 import { makeQuota } from './quota.ts';
 
@@ -29,6 +29,8 @@ export interface ServerOptions extends Context {
   readonly ready: () => Promise<unknown>;
   /** answers what comes under /auth */
   readonly auth?: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+  /** answers at /uploads */
+  readonly uploads: PageOptions['uploads'];
 }
 
 export interface RunningServer {
@@ -43,9 +45,16 @@ export interface RunningServer {
 const SECOND = 1000;
 
 /** Makes the server; who calls it lets it listen. */
-export function createServer({ routes, log, ready, auth, ...context }: ServerOptions): RunningServer {
+export function createServer({
+  routes,
+  log,
+  ready,
+  auth,
+  uploads,
+  ...context
+}: ServerOptions): RunningServer {
   const meters = makeMeters();
-  const pages = makePages({ log, meters, ready, auth });
+  const pages = makePages({ log, meters, ready, auth, uploads });
   const fhir = makeFhir({ ...context, routes, log, meters });
   const { config, records } = context;
   const quota = config.quota > 0 ? makeQuota(config.quota) : undefined;

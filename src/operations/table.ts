@@ -1,15 +1,26 @@
 /** The operations that are routed, each by the places of its OperationDefinition (R4 operationslist.html). */
-import type { Context, Exchange, Interaction, OperationRoutes } from '../http/exchange.ts';
+import type { Context, Exchange, Interaction, Methods, OperationRoutes } from '../http/exchange.ts';
+import type { Contents } from '../media/content.ts';
+import type { Links } from '../media/links.ts';
+import { content } from './content.ts';
 import { docref } from './docref.ts';
 import { document } from './document.ts';
 import { everything } from './everything.ts';
+import { gallery } from './gallery.ts';
 import { lastn } from './lastn.ts';
+import { followLink, link } from './link.ts';
 import { meta, metaAdd, metaDelete } from './meta.ts';
 import { reindex } from './reindex.ts';
 import { stats } from './stats.ts';
 
+/** What operations on bytes lean on. */
+export interface Media {
+  readonly contents: Contents;
+  readonly links: Links;
+}
+
 /** Makes the routes of the operations. What changes something is called by POST alone (R4 operations.html#request). */
-export function makeOperations(context: Context): OperationRoutes {
+export function makeOperations(context: Context, media: Media): OperationRoutes & LinkRoutes {
   const done = (
     name: string,
     run: (context: Context, exchange: Exchange) => void | Promise<void>,
@@ -31,7 +42,43 @@ export function makeOperations(context: Context): OperationRoutes {
     '/:type/:id/_history/:version/$meta': reading('meta', meta),
     '/:type/:id/$meta-add': { POST: done('meta-add', metaAdd) },
     '/:type/:id/$meta-delete': { POST: done('meta-delete', metaDelete) },
+    ...mediaOperations(context, media),
+    ...linkRoutes(context, media),
     '/$reindex': { POST: { ...done('reindex', reindex), later: true } },
     '/SearchParameter/:id/$reindex': { POST: { ...done('reindex', reindex), later: true } },
+  };
+}
+
+/** Bytes, and links to them: they are read only. */
+function mediaOperations(context: Context, { contents, links }: Media): OperationRoutes {
+  const contentOf: Methods = {
+    GET: { name: 'content', run: (exchange) => content(context, exchange, contents), anyForm: true },
+  };
+  const linkOf: Methods = {
+    GET: { name: 'link', run: (exchange) => link(context, exchange, contents, links) },
+  };
+  return {
+    '/Binary/:id/$content': contentOf,
+    '/Media/:id/$content': contentOf,
+    '/Binary/:id/$link': linkOf,
+    '/Media/:id/$link': linkOf,
+    '/Patient/:id/$gallery': {
+      GET: { name: 'gallery', run: (exchange) => gallery(context, exchange, contents, links) },
+    },
+  };
+}
+
+type LinkRoutes = { readonly '/_link/:id': Methods };
+
+/** What links lead to: for whoever has one. */
+function linkRoutes(context: Context, { contents, links }: Media): LinkRoutes {
+  return {
+    '/_link/:id': {
+      GET: {
+        name: 'follow-link',
+        open: (visit) => followLink(context, visit, contents, links),
+        anyForm: true,
+      },
+    },
   };
 }

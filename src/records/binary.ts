@@ -1,13 +1,14 @@
 /** Binary (R4 binary.html): its bytes are in the blob store, the rest of it is a resource like others. */
 import { Readable } from 'node:stream';
-import type { Binary } from 'fhir/r4.js';
+import type { Binary, Resource } from 'fhir/r4.js';
 import { demand } from '../access/access.ts';
 import { contentOf, type Incoming, readIncoming } from '../fhir/content.ts';
 import { parseKeepingNumbers } from '../fhir/json.ts';
 import { invalid, refusal } from '../fhir/outcome.ts';
-import { addBlob, findBlob } from '../store/bytes.ts';
+import { addBlob, addRendition, findBlob, type KnownBlob, type Rendition } from '../store/bytes.ts';
 import { checkEpoch } from './callers.ts';
 import { checkId, judge } from './draft.ts';
+import { putAway } from './intake.ts';
 import { notFound } from './not-found.ts';
 import type { BlobContent, Bytes, Caller, Written } from './records.ts';
 import { newestSeen } from './seen.ts';
@@ -15,7 +16,7 @@ import type { Setting } from './setting.ts';
 import { create, update } from './write.ts';
 
 /**
- * Puts the bytes of a Binary in JSON away.
+ * Puts the bytes of a Binary in JSON away. Under a restricted label they stay as they are.
  *
  * @param incoming judged already, its base64 too
  * @returns        the resource without `data`, and the name of the bytes
@@ -26,11 +27,22 @@ export async function takeIn(
 ): Promise<{ readonly incoming: Incoming; readonly blob: string | null }> {
   const { data, ...resource } = incoming.resource as Binary;
   if (typeof data !== 'string') return { incoming, blob: null };
-  const bytes = Buffer.from(data, 'base64');
-  const blob = await putAway(setting, Readable.from([bytes], { objectMode: false }));
+  const bytes = Readable.from([Buffer.from(data, 'base64')], { objectMode: false });
+  const taken = await putAway(setting, bytes, { asItIs: isRestricted(resource) });
+  const { contentType = resource.contentType, blob } = taken;
   const { data: _data, ...kept } = parseKeepingNumbers(incoming.content);
-  return { incoming: { resource, ...contentOf(kept) }, blob };
+  const typed: Binary = { ...resource, contentType };
+  return { incoming: { resource: typed, ...contentOf({ ...kept, contentType }) }, blob };
 }
+
+/** Whether a resource is labelled as restricted, or more (HL7 v3 Confidentiality). */
+function isRestricted({ meta }: Resource): boolean {
+  return !!meta?.security?.some(
+    ({ system, code }) => system === RESTRICTED.system && (code === 'R' || code === 'V'),
+  );
+}
+
+const RESTRICTED = { system: 'http://terminology.hl7.org/CodeSystem/v3-Confidentiality', code: 'R' };
 
 /**
  * Creates or updates a Binary in JSON. Who may not, and what is not sound, leaves no bytes behind.
@@ -53,29 +65,53 @@ export async function writeBinaryResource(
   return write(setting, caller, id, kept, blob, ifMatch);
 }
 
-/** Creates or updates a Binary from raw bytes, which can be read once only. */
+/**
+ * Creates or updates a Binary from raw bytes, which can be read once only. Where others take the place of a photo's and
+ * the original is to be kept, that is another Binary, under a restricted label.
+ */
 export async function writeBinary(
   setting: Setting,
   caller: Caller,
   id: string | undefined,
-  { contentType, securityContext, stream }: Bytes,
+  { contentType, securityContext, stream, keepOriginal }: Bytes,
   ifMatch?: number,
-): Promise<Written> {
-  const resource = {
-    resourceType: 'Binary',
-    id,
-    contentType,
-    securityContext: securityContext === undefined ? undefined : { reference: securityContext },
-  };
-  const incoming = readIncoming(JSON.stringify(resource));
+): Promise<Written & { readonly original?: string }> {
+  const declared = rawBinary({ id, contentType, securityContext });
   await asOfNow(setting, caller, async (current) => {
     demand(current.access, 'Binary', id === undefined ? 'c' : 'u');
+    if (keepOriginal) demand(current.access, 'Binary', 'c');
     if (id !== undefined) await demandThere(setting, current, id);
-    const [issue] = setting.validator.validate(incoming.resource, 'Binary');
+    const [issue] = setting.validator.validate(declared.resource, 'Binary');
     if (issue)
       throw invalid('value', `Content-Type or X-Security-Context cannot be kept: ${issue.diagnostics}`);
   });
-  return write(setting, caller, id, incoming, await putAway(setting, stream), ifMatch);
+  const taken = await putAway(setting, stream, { keep: keepOriginal });
+  const incoming =
+    taken.contentType === undefined
+      ? declared
+      : rawBinary({ id, contentType: taken.contentType, securityContext });
+  const written = await write(setting, caller, id, incoming, taken.blob, ifMatch);
+  if (taken.original === undefined) return written;
+  const original = rawBinary({
+    contentType,
+    securityContext: securityContext ?? `Binary/${written.id}`,
+    meta: { security: [RESTRICTED] },
+  });
+  const kept = await write(setting, caller, undefined, original, taken.original, undefined);
+  return { ...written, original: kept.id };
+}
+
+function rawBinary({
+  securityContext,
+  ...rest
+}: {
+  readonly id?: string;
+  readonly meta?: object;
+  readonly contentType: string;
+  readonly securityContext?: string;
+}): Incoming {
+  const context = securityContext === undefined ? undefined : { reference: securityContext };
+  return readIncoming(JSON.stringify({ resourceType: 'Binary', ...rest, securityContext: context }));
 }
 
 /** Judges a caller as it is now, before bytes are taken. */
@@ -112,20 +148,33 @@ function write(
   );
 }
 
-/** The bytes outlast a power cut before a row knows them; what no Binary comes to own is swept away later. */
-async function putAway({ store }: Setting, stream: Readable): Promise<string> {
-  const blob = await store.blobs.put(stream);
-  await addBlob(store.pool, blob);
-  return blob.name;
-}
-
 /** @throws Refusal 404 where there are none of that name, 416 where the range begins after their end */
 export async function openBlob(
-  { store }: Setting,
+  setting: Setting,
   name: string,
   range?: { readonly start: number; readonly end: number },
 ): Promise<BlobContent> {
+  const known = await describeBlob(setting, name);
+  return { ...known, ...(await setting.store.blobs.open(name, range)) };
+}
+
+/** What is known of bytes, without opening them. @throws Refusal 404 */
+export async function describeBlob({ store }: Setting, name: string): Promise<KnownBlob> {
   const known = await findBlob(store.pool, name);
   if (!known) throw refusal(404, 'not-found', 'The bytes of this Binary are not here');
-  return { ...(await store.blobs.open(name, range)), sha256: known.sha256 };
+  return known;
+}
+
+/** Keeps a picture that was made of bytes. */
+export async function keepRendition(
+  { store }: Setting,
+  blob: string,
+  size: string,
+  { bytes, ...made }: Omit<Rendition, 'made'> & { readonly bytes: Uint8Array },
+): Promise<Rendition> {
+  const kept = await store.blobs.put(Readable.from([bytes], { objectMode: false }));
+  await addBlob(store.pool, kept, { kind: made.type });
+  const rendition = { ...made, made: kept.name };
+  await addRendition(store.pool, blob, size, rendition);
+  return rendition;
 }

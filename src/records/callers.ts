@@ -17,7 +17,7 @@ export interface Callers {
   authenticate(token: string): Promise<Caller | undefined>;
   operator(): Promise<Caller>;
   /** The caller of a request that is done later, with the rights that its access token has now. */
-  ofJob(job: Claim, agent: number): Promise<Caller | undefined>;
+  ofJob(job: Claim | undefined, agent: number): Promise<Caller | undefined>;
   /**
    * Does `work` for a caller, and does it again where it turns out that its epoch has passed.
    *

@@ -8,8 +8,9 @@ import { compileConditions, compileRewrite } from '../fhir/rewrite.ts';
 import type { Validator } from '../fhir/validate.ts';
 import { type Jobs, openJobs } from '../jobs/jobs.ts';
 import { openReindexing, type Reindexing } from '../jobs/reindexing.ts';
+import { findRendition } from '../store/bytes.ts';
 import type { Store } from '../store/store.ts';
-import { openBlob, writeBinary, writeBinaryResource } from './binary.ts';
+import { describeBlob, keepRendition, openBlob, writeBinary, writeBinaryResource } from './binary.ts';
 import { makeCallers } from './callers.ts';
 import { note, openDeferred } from './deferred.ts';
 import { document } from './document.ts';
@@ -29,6 +30,7 @@ import { search } from './search.ts';
 import type { Setting } from './setting.ts';
 import { lookAt } from './transaction/look.ts';
 import { transaction } from './transaction/transaction.ts';
+import { openUploads } from './uploads.ts';
 import { create, remove, update } from './write.ts';
 
 export function openRecords(
@@ -36,7 +38,7 @@ export function openRecords(
   definitions: Definitions,
   validator: Validator,
   options: Pick<Setting, 'baseUrl' | 'checkReferences'> &
-    Partial<Pick<Setting, 'mostDeleted' | 'maxContent'>> & {
+    Partial<Pick<Setting, 'mostDeleted' | 'maxContent' | 'look'>> & {
       readonly readOnly?: boolean;
       /** ACCESS_POLICY: whose records a practitioner sees */
       readonly policy?: 'treatment' | 'all';
@@ -82,6 +84,7 @@ export function openRecords(
 
   const records: Records = {
     authenticate: callers.authenticate,
+    callerOf: (agent) => callers.ofJob(undefined, agent),
     operator: callers.operator,
     person,
     // The audit trail is around the door (audited.ts).
@@ -158,9 +161,13 @@ export function openRecords(
     writeBinary: async (caller, id, bytes, { ifMatch } = {}) =>
       writeBinary(setting, await begun(caller), id, bytes, ifMatch),
     openBlob: (blob, range) => openBlob(setting, blob, range),
+    describeBlob: (blob) => describeBlob(setting, blob),
+    rendition: (blob, size) => findRendition(store.pool, blob, size),
+    keepRendition: (blob, size, made) => keepRendition(setting, blob, size, made),
     reindex: (caller, wanted) => asOf(caller, (current) => reindex(setting, current, wanted)),
     refreshDefinitions: store.parameters.refresh,
     deferred: openDeferred(jobs, callers, store.pool),
+    uploads: openUploads(setting),
   };
   const shown = masked(records);
   return options.readOnly ? readOnly(shown) : shown;

@@ -15,12 +15,17 @@ export function readOnly(records: Records): Records {
     patch: refuse,
     remove: refuse,
     writeBinary: refuse,
+    keepRendition: refuse,
     changeMeta: refuse,
     reindex: refuse,
     breakGlass: refuse,
     carryOut: (caller, entry) => (reading(entry) ? records.carryOut(caller, entry) : refuse()),
     transaction: (caller, entries) =>
       entries.every(reading) ? records.transaction(caller, entries) : refuse(),
+    uploads: {
+      ...records.uploads,
+      ...{ begin: refuse, declare: refuse, append: refuse, close: refuse, remove: refuse },
+    },
     deferred: { ...records.deferred, add: refuse, forget: refuse },
   };
 }

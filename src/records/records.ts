@@ -11,9 +11,12 @@ import type { Patch } from '../fhir/patch/patch.ts';
 import type { Claim, JobProgress, JobRequest } from '../jobs/job.ts';
 import type { Condition } from '../search/condition.ts';
 import type { SearchRequest } from '../search/request.ts';
+import type { KnownBlob, Rendition } from '../store/bytes.ts';
 import type { Explained } from '../store/search/explain.ts';
+import type { UploadRow } from '../store/uploads.ts';
 
 export type { JobAnswer, JobRequest, Perform } from '../jobs/job.ts';
+export type { Facts, KnownBlob, Rendition } from '../store/bytes.ts';
 
 /** Who is asking. */
 export interface Caller {
@@ -205,12 +208,16 @@ export interface Bytes {
   readonly contentType: string;
   /** Reference text of X-Security-Context */
   readonly securityContext?: string;
+  /** whether a photo is kept as it came, too, where others take its place: under a restricted label */
+  readonly keepOriginal?: boolean;
   readonly stream: Readable;
 }
 
 export interface Records {
   /** The caller behind an access token; undefined where it is none, or has expired. */
   authenticate(token: string): Promise<Caller | undefined>;
+  /** The caller behind an access token that was shown before, with the rights that it has now; undefined where it has ended. */
+  callerOf(agent: number): Promise<Caller | undefined>;
   /** The caller that the command line is: everything is allowed. */
   operator(): Promise<Caller>;
   /**
@@ -296,14 +303,34 @@ export interface Records {
    */
   transaction(caller: Caller, entries: readonly Entry[]): Promise<Outcome[]>;
 
-  /** A Binary from raw bytes (R4 binary.html#rest); `id` undefined creates. */
-  writeBinary(caller: Caller, id: string | undefined, bytes: Bytes, provided?: Provided): Promise<Written>;
+  /**
+   * A Binary from raw bytes (R4 binary.html#rest); `id` undefined creates.
+   *
+   * @returns `original`: id of the Binary that has the bytes as they came, where it is another
+   * @throws  Refusal 422 for a picture that cannot be read
+   */
+  writeBinary(
+    caller: Caller,
+    id: string | undefined,
+    bytes: Bytes,
+    provided?: Provided,
+  ): Promise<Written & { readonly original?: string }>;
   /**
    * The bytes behind `blob` of a version of a Binary.
    *
    * @param range first and last byte, inclusive
    */
   openBlob(blob: string, range?: { readonly start: number; readonly end: number }): Promise<BlobContent>;
+  /** What is known of such bytes. @throws Refusal 404 */
+  describeBlob(blob: string): Promise<KnownBlob>;
+  /** The picture that was made of such bytes, of that size, where there is one. */
+  rendition(blob: string, size: string): Promise<Rendition | undefined>;
+  /** Keeps one, as long as there are the bytes that it was made of. */
+  keepRendition(
+    blob: string,
+    size: string,
+    made: Omit<Rendition, 'made'> & { readonly bytes: Uint8Array },
+  ): Promise<Rendition>;
 
   /**
    * Has index rows made anew: of all, of a type, or of all that a posted SearchParameter is for.
@@ -316,6 +343,37 @@ export interface Records {
   refreshDefinitions(): Promise<void>;
 
   readonly deferred: Deferred;
+  readonly uploads: Uploads;
+}
+
+/** An upload that can be resumed. */
+export type Upload = UploadRow;
+
+/** Uploads that can be resumed, each for the access token that began it. All throw Refusal 404 for another's. */
+export interface Uploads {
+  /** @throws Refusal 403 where he may not create a Binary */
+  begin(caller: Caller, wanted: Pick<Upload, 'size' | 'metadata'>): Promise<Upload>;
+  find(caller: Caller, id: string): Promise<Upload>;
+  /** Says how large it is, where that was left open. */
+  declare(caller: Caller, id: string, size: number): Promise<void>;
+  /**
+   * Keeps bytes as they come: also those of a stream that breaks off.
+   *
+   * @returns how many there are then
+   * @throws  Refusal 409 where others came in their place
+   */
+  append(caller: Caller, id: string, offset: number, stream: Readable): Promise<number>;
+  /**
+   * Ends it: whatever comes of it, its pieces go.
+   *
+   * @param become makes of all bytes what they are to be, and says what that is
+   */
+  close(
+    caller: Caller,
+    id: string,
+    become: (bytes: Readable) => Promise<Readonly<Record<string, string>>>,
+  ): Promise<Readonly<Record<string, string>>>;
+  remove(caller: Caller, id: string): Promise<void>;
 }
 
 /** Requests that are done later (Prefer: respond-async), each for whoever asked only. */
@@ -335,9 +393,6 @@ export interface Deferred {
   callerOf(job: Claim, agent: number): Promise<Caller | undefined>;
 }
 
-export interface BlobContent {
-  /** of the whole, in bytes */
-  readonly size: number;
-  readonly sha256: string;
+export interface BlobContent extends KnownBlob {
   readonly stream: Readable;
 }

@@ -7,6 +7,7 @@ import type { Validator } from '../fhir/validate.ts';
 import type { Reindexing } from '../jobs/reindexing.ts';
 import type { AuditLog } from '../store/audit/log.ts';
 import type { Reading, Store } from '../store/store.ts';
+import type { Look } from './arrival.ts';
 import type { Callers } from './callers.ts';
 
 export interface Setting {
@@ -27,6 +28,8 @@ export interface Setting {
   readonly maxContent: number;
   /** DELETE_MATCHES: so many resources one conditional delete may delete */
   readonly mostDeleted: number;
+  /** looks at bytes that come in; without it they are kept as they are */
+  readonly look?: Look;
   /** REFERENCES=check */
   readonly checkReferences: boolean;
   /** opens the queries of the audit trail, which is shown as AuditEvents */

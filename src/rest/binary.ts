@@ -4,13 +4,12 @@
  */
 import { Readable } from 'node:stream';
 import { parseJson } from '../fhir/json.ts';
-import { error, invalid, Refusal, refusal } from '../fhir/outcome.ts';
-import { answerBytes, answerEmpty } from '../http/answer.ts';
+import { invalid, refusal } from '../fhir/outcome.ts';
+import { answerBlob, PRINTABLE } from '../http/blob.ts';
 import { decodeText, readBytes } from '../http/body.ts';
-import type { Exchange, Headers } from '../http/exchange.ts';
+import { type Exchange, fhirBase, type Headers } from '../http/exchange.ts';
 import { demandFhirJson, isFhirJson, namesFhir } from '../http/negotiation.ts';
-import { byteRanges, contentRange, type Range, readRanges } from '../http/range.ts';
-import { bytesEtagOf, etagOf, httpDate } from '../http/versions.ts';
+import { etagOf, httpDate } from '../http/versions.ts';
 import type { Provided, Stored, Target } from '../records/records.ts';
 import type { Condition } from '../search/condition.ts';
 import { answerResource, answerWritten } from './resource.ts';
@@ -38,54 +37,7 @@ export async function readBinary(
       selection,
     );
 
-  const type = PRINTABLE.test(contentType) ? contentType : 'application/octet-stream';
-  headers.push('Content-Security-Policy', "sandbox; default-src 'none'; frame-ancestors 'none'");
-  headers.push(
-    'Content-Disposition',
-    `${SHOWN.test(contentType) ? 'inline' : 'attachment'}; filename="${stored.id}"`,
-  );
-  headers.push('Accept-Ranges', 'bytes');
-  if (stored.blob === null)
-    return answerEmpty(exchange, 200, [...headers, 'ETag', etagOf(stored.version), 'Content-Type', type]);
-
-  const { blob } = stored;
-  const whole = await context.records.openBlob(blob);
-  const { size } = whole;
-  const etag = bytesEtagOf(stored.version, whole.sha256);
-  headers.push('ETag', etag);
-  const ranges = isCurrent(exchange, stored, etag) ? readRanges(request.headers.range, size) : undefined;
-  if (ranges === undefined) {
-    headers.push('Content-Type', type, 'Content-Length', size);
-    return answerBytes(exchange, 200, headers, whole.stream);
-  }
-  whole.stream.destroy();
-  if (ranges === 'unsatisfiable') {
-    const issue = error('value', `The range is outside of the ${size} bytes that there are`);
-    throw new Refusal(416, [issue], { 'Content-Range': `bytes */${size}` });
-  }
-  const open = async (range: Range): Promise<Readable> =>
-    (await context.records.openBlob(blob, range)).stream;
-  const [only, ...others] = ranges;
-  if (only && others.length === 0) {
-    headers.push('Content-Type', type, 'Content-Range', contentRange(only, size));
-    headers.push('Content-Length', only.end - only.start + 1);
-    return answerBytes(exchange, 206, headers, await open(only));
-  }
-  const { contentType: multipart, length, stream } = byteRanges(ranges, size, type, open);
-  headers.push('Content-Type', multipart, 'Content-Length', length);
-  return answerBytes(exchange, 206, headers, stream);
-}
-
-/** What a header can hold; a Binary's own content type may not be the end of a header. */
-const PRINTABLE = /^[\x20-\x7e]+$/;
-
-/** What a browser may show by itself; whatever can hold a script is only offered for saving. */
-const SHOWN = /^(?:image\/(?!svg)|audio\/|video\/|text\/plain\b|application\/pdf\b|application\/dicom\b)/i;
-
-/** A range of something that has changed meanwhile is no use: then all of it is sent (RFC 9110 §13.1.5). */
-function isCurrent({ request }: Exchange, { updated }: Stored, etag: string): boolean {
-  const validator = request.headers['if-range'];
-  return validator === undefined || validator === etag || validator === httpDate(updated);
+  return answerBlob(context, exchange, { ...stored, contentType }, headers);
 }
 
 /**
@@ -105,15 +57,19 @@ export async function writeBinary(
   const { records, config } = context;
   const contentType = request.headers['content-type']?.trim() || 'application/octet-stream';
   const securityContext = request.headers['x-security-context'] as string | undefined;
+  const keepOriginal = readFlag(request.headers['x-keep-original'], 'X-Keep-Original');
   const raw = async (stream: Readable): Promise<void> => {
     if (ifNoneExist || target?.where || provided.ifNew)
       throw invalid(
         'not-supported',
         'Raw content is written without a condition: send a Binary in FHIR JSON',
       );
-    const bytes = { contentType, securityContext, stream };
+    const bytes = { contentType, securityContext, keepOriginal, stream };
     const written = await records.writeBinary(caller, target?.id, bytes, provided);
-    return answerWritten(context, exchange, written, 'minimal');
+    const { original } = written;
+    const headers: Headers =
+      original === undefined ? [] : ['Link', `<${fhirBase(context)}/Binary/${original}>; rel="original"`];
+    return answerWritten(context, exchange, written, 'minimal', headers);
   };
   if (!isFhirJson(contentType)) {
     if (request.headers['content-encoding'] !== undefined)
@@ -128,6 +84,13 @@ export async function writeBinary(
     ? await records.update(caller, target, text, provided)
     : await records.create(caller, 'Binary', text, ifNoneExist);
   return answerWritten(context, exchange, written);
+}
+
+/** @throws Refusal 400 for another value than true and false */
+function readFlag(header: string | string[] | undefined, name: string): boolean {
+  if (header === undefined || header === 'false') return false;
+  if (header === 'true') return true;
+  throw invalid('value', `${name} is true or false`);
 }
 
 /**

@@ -39,16 +39,18 @@ export async function answerResource(
  * asks for (R4 http.html#create, #upsert, #ops).
  *
  * @param fallback what is returned where nothing is preferred
+ * @param own      headers beside those of a write
  */
 export async function answerWritten(
   context: RestContext,
   exchange: Exchange,
   written: Written,
   fallback: Return = 'representation',
+  own: Headers = [],
 ): Promise<void> {
   const { type, id, version, created } = written;
   const status = created ? 201 : 200;
-  const headers = versionHeaders(written);
+  const headers = [...versionHeaders(written), ...own];
   if (created || exchange.request.headers['if-none-exist'] !== undefined)
     headers.push('Location', `${fhirBase(context)}/${type}/${id}/_history/${version}`);
   // What may not be read is not shown.

@@ -18,7 +18,11 @@ import { create, patch, remove, update } from './write.ts';
  * @param operations what is routed beside them
  * @param discovery  of the authorization server
  */
-export function makeRoutes(options: Context, operations: OperationRoutes, discovery: Interaction): Routes {
+export function makeRoutes(
+  options: Context,
+  operations: OperationRoutes & Pick<Routes, '/_link/:id'>,
+  discovery: Interaction,
+): Routes {
   const context: RestContext = {
     ...options,
     subset: compileSubset(options.definitions),

@@ -1,40 +1,120 @@
-/** The rows that know the bytes of Binaries. */
-import type { Blobs } from './blobs/blobs.ts';
+/** The rows that know the bytes of Binaries, and the pictures that were made of them. */
+import type { Blob, Blobs } from './blobs/blobs.ts';
 import { type Executor, run } from './pool.ts';
+import { sweepUploads } from './uploads.ts';
+
+/** What bytes are, told by themselves. */
+export interface Facts {
+  readonly width?: number;
+  readonly height?: number;
+  /** of an animation, a multi-page picture or a video */
+  readonly frames?: number;
+  /** seconds */
+  readonly duration?: number;
+  /** what took them */
+  readonly device?: string;
+}
+
+export interface KnownBlob {
+  readonly size: number;
+  /** in hexadecimal digits */
+  readonly sha256: string;
+  /** in base64, as Attachment.hash has it; null of what came in before it was kept */
+  readonly sha1: string | null;
+  /** the media type that the bytes show; null where they show none */
+  readonly kind: string | null;
+  readonly facts: Facts | null;
+}
+
+/** A picture that was made of bytes. */
+export interface Rendition {
+  /** name of its bytes */
+  readonly made: string;
+  readonly type: string;
+  readonly width: number;
+  readonly height: number;
+}
 
 const ADD = {
   name: 'add_blob',
-  text: 'insert into blob (name, size, sha256) values ($1, $2, $3)',
+  text: `insert into blob (name, size, sha256, sha1, kind, facts) values ($1, $2, $3, $4, $5, $6)`,
 };
-const FIND = { name: 'find_blob', text: `select size, encode(sha256, 'hex') from blob where name = $1` };
+const FIND = {
+  name: 'find_blob',
+  text: `select size, encode(sha256, 'hex'), encode(sha1, 'base64'), kind, facts from blob where name = $1`,
+};
 const KNOWN = { name: 'known_blobs', text: 'select name::text from blob where name = any ($1::uuid[])' };
 // Bytes come before the Binary that is to have them; one that was refused, or lost in a crash, leaves them behind.
+const USED = `(exists (select from resource r where r.blob = b.name)
+  or exists (select from version v where v.blob = b.name)
+  or exists (select from rendition p where p.made = b.name)
+  or exists (select from upload_part p where p.blob = b.name))`;
+const NOTE = {
+  name: 'note_idle_blobs',
+  text: `update blob b set idle = case when ${USED} then null else now() end
+         where (idle is null) <> ${USED}`,
+};
 const FORGET = {
   name: 'forget_blobs',
-  text: `delete from blob b where created < now() - interval '1 day'
-           and not exists (select from resource r where r.blob = b.name)
-           and not exists (select from version v where v.blob = b.name)`,
+  text: `delete from blob b where idle < now() - interval '1 day' and not ${USED}`,
+};
+const RENDITION = {
+  name: 'find_rendition',
+  text: 'select made::text, type, width, height from rendition where blob = $1 and size = $2',
+};
+// Of two processes that made the same one, the first is kept, and the other's bytes are swept away.
+const ADD_RENDITION = {
+  name: 'add_rendition',
+  text: `insert into rendition (blob, size, made, type, width, height)
+         select name, $2, $3, $4, $5, $6 from blob where name = $1
+         on conflict do nothing`,
 };
 const DAY = 86_400_000;
 
+/** @param kind and facts as far as they are known */
 export async function addBlob(
   executor: Executor,
-  { name, size, sha256 }: { readonly name: string; readonly size: number; readonly sha256: string },
+  { name, size, sha256, sha1 }: Blob,
+  { kind = null, facts = null }: Partial<Pick<KnownBlob, 'kind' | 'facts'>> = {},
 ): Promise<void> {
-  await run(executor, ADD, [name, size, Buffer.from(sha256, 'hex')]);
+  const hashes = [Buffer.from(sha256, 'hex'), Buffer.from(sha1, 'base64')];
+  await run(executor, ADD, [name, size, ...hashes, kind, facts]);
 }
 
-/** Size and SHA-256 of bytes; undefined where no row knows them. */
-export async function findBlob(
-  executor: Executor,
-  name: string,
-): Promise<{ readonly size: number; readonly sha256: string } | undefined> {
+/** What is known of bytes; undefined where no row knows them. */
+export async function findBlob(executor: Executor, name: string): Promise<KnownBlob | undefined> {
   const [row] = await run(executor, FIND, [name]);
-  return row && { size: row[0] as number, sha256: row[1] as string };
+  if (!row) return undefined;
+  const [size, sha256, sha1, kind, facts] = row;
+  return { size, sha256, sha1, kind, facts } as KnownBlob;
 }
 
-/** Removes bytes that for a day no version of a Binary has had; returns how many. */
+/** The picture of bytes in a size; undefined where it was not made yet. */
+export async function findRendition(
+  executor: Executor,
+  blob: string,
+  size: string,
+): Promise<Rendition | undefined> {
+  const [row] = await run(executor, RENDITION, [blob, size]);
+  if (!row) return undefined;
+  const [made, type, width, height] = row;
+  return { made, type, width, height } as Rendition;
+}
+
+/** Keeps a picture of bytes, unless there is one of that size already, or the bytes are gone. */
+export async function addRendition(
+  executor: Executor,
+  blob: string,
+  size: string,
+  { made, type, width, height }: Rendition,
+): Promise<void> {
+  await run(executor, ADD_RENDITION, [blob, size, made, type, width, height]);
+}
+
+/** Removes bytes that for a day nothing has had: no version of a Binary, no picture, no upload; returns how many. */
 export async function sweepBlobs(executor: Executor, blobs: Blobs): Promise<number> {
+  await sweepUploads(executor);
+  await run(executor, NOTE, []);
   await run(executor, FORGET, []);
   return blobs.sweep(
     Date.now() - DAY,

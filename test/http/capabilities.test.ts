@@ -94,7 +94,9 @@ test('R4 operationslist.html: operations by type, each by the definition that it
       .sort();
   const core = 'http://hl7.org/fhir/OperationDefinition';
   const meta = ['meta', 'meta-add', 'meta-delete'].map((code) => `${code} ${core}/Resource-${code}`);
-  expect(of('Patient')).toEqual([`everything ${core}/Patient-everything`, ...meta]);
+  const own = 'https://consilium.example/fhir/OperationDefinition';
+  expect(of('Patient')).toEqual([`everything ${core}/Patient-everything`, `gallery ${own}/gallery`, ...meta]);
+  expect(of('Media')).toEqual([`content ${own}/content`, `link ${own}/link`, ...meta]);
   expect(of('Observation')).toEqual([
     `lastn ${core}/Observation-lastn`,
     ...meta,

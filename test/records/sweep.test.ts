@@ -17,10 +17,10 @@ test('bytes without a Binary go after a day, those of current and past versions 
   const second = await records.writeBinary(operator, first.id, bytes('second'));
   const lost = await store.blobs.put(Readable.from([Buffer.from('lost')]));
   await store.pool.query(
-    `insert into blob (name, size, sha256, created) values ($1, 4, '', now() - interval '2 days')`,
+    `insert into blob (name, size, sha256, idle) values ($1, 4, '', now() - interval '2 days')`,
     [lost.name],
   );
-  await store.pool.query(`update blob set created = now() - interval '2 days'`);
+  await store.pool.query(`update blob set idle = now() - interval '2 days'`);
   expect(await sweepBlobs(store.pool, store.blobs)).toBe(0);
   const { rows } = await store.pool.query('select name from blob');
   expect(rows.map(({ name }) => name).sort()).toEqual([first.blob, second.blob].sort());

@@ -14,6 +14,8 @@ export interface Blob {
   readonly size: number;
   /** of all bytes, in hexadecimal digits */
   readonly sha256: string;
+  /** of all bytes, in base64 */
+  readonly sha1: string;
 }
 
 export interface PutOptions {

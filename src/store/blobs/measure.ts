@@ -14,6 +14,8 @@ export interface Measuring {
 /** @throws Refusal 413 past the limit, and what the stream or the signal fails with, while chunks are taken */
 export function measure(stream: Readable, { limit = Infinity, signal }: PutOptions): Measuring {
   const hash = createHash('sha256');
+  // what R4 Attachment.hash asks for
+  const sha1 = createHash('sha1');
   let size = 0;
   async function* chunks(): AsyncGenerator<Uint8Array> {
     if (signal) addAbortSignal(signal, stream);
@@ -22,10 +24,14 @@ export function measure(stream: Readable, { limit = Infinity, signal }: PutOptio
       size += bytes.length;
       if (size > limit) throw tooLarge(limit);
       hash.update(bytes);
+      sha1.update(bytes);
       yield bytes;
     }
   }
-  return { chunks: chunks(), measured: () => ({ size, sha256: hash.digest('hex') }) };
+  return {
+    chunks: chunks(),
+    measured: () => ({ size, sha256: hash.digest('hex'), sha1: sha1.digest('base64') }),
+  };
 }
 
 /** A stream in pieces of one size, the last one shorter; of an empty stream one that is empty. */

@@ -1,0 +1,99 @@
+/** The bytes behind a Binary or a Media, and the smaller pictures that are made of them. */
+import { buffer } from 'node:stream/consumers';
+import type { Media } from 'fhir/r4.js';
+import { refusal } from '../fhir/outcome.ts';
+import { parseReference } from '../fhir/reference.ts';
+import type { Served } from '../http/blob.ts';
+import { type Context, fhirBase } from '../http/exchange.ts';
+import type { Caller, KnownBlob, Rendition } from '../records/records.ts';
+import { LARGEST, READ } from './look.ts';
+import type { Pictures } from './pictures.ts';
+
+/** The sizes of pictures: pixels of the longer edge. */
+export const SIZES = ['256', '1024'] as const;
+
+/** What the bytes of somebody's resources are asked for by. */
+export interface Wanted {
+  readonly type: 'Binary' | 'Media';
+  readonly id: string;
+  /** undefined: as they are */
+  readonly size?: string;
+}
+
+export interface Contents {
+  /**
+   * Finds bytes as a caller may read them: through the Media, and the Binary that it names, each asked for by itself.
+   *
+   * @throws Refusal 403; 404, 410; 422 where there is no picture in them
+   */
+  find(caller: Caller, wanted: Wanted): Promise<Served>;
+  /** As they are, and whether they can be shown smaller. @throws Refusal as find */
+  look(caller: Caller, wanted: Wanted): Promise<Served & { readonly isPicture: boolean }>;
+}
+
+export function openContents(
+  { records, config, definitions }: Pick<Context, 'records' | 'config' | 'definitions'>,
+  pictures: Pictures,
+): Contents {
+  const base = fhirBase({ config });
+  /** those that are being made, by blob and size: who asks meanwhile waits for the same */
+  const making = new Map<string, Promise<Rendition>>();
+
+  async function whole(caller: Caller, { type, id }: Wanted): Promise<Served> {
+    const stored = await records.read(caller, type, id);
+    if (type === 'Binary') return { ...stored, contentType: JSON.parse(stored.content).contentType };
+    const { content } = JSON.parse(stored.content) as Media;
+    const target =
+      content.url === undefined ? undefined : parseReference(content.url, base, definitions.isResourceType);
+    if (target?.kind !== 'local' || target.type !== 'Binary')
+      throw refusal(
+        404,
+        'not-found',
+        `Media/${id} names no Binary of this server: its content is ${content.url ? 'elsewhere' : 'in Media.content.data'}`,
+      );
+    return whole(caller, { type: 'Binary', id: target.id });
+  }
+
+  async function made(blob: string, size: string): Promise<Rendition> {
+    const known = await records.rendition(blob, size);
+    if (known) return known;
+    const key = `${blob} ${size}`;
+    const made = making.get(key) ?? make(blob, size).finally(() => making.delete(key));
+    making.set(key, made);
+    return made;
+  }
+
+  async function make(blob: string, size: string): Promise<Rendition> {
+    checkPicture(await records.describeBlob(blob));
+    const load = async () => buffer((await records.openBlob(blob)).stream);
+    const { contentType, ...picture } = await pictures.shrink(load, Number(size));
+    return records.keepRendition(blob, size, { ...picture, type: contentType });
+  }
+
+  return {
+    async find(caller, wanted) {
+      const served = await whole(caller, wanted);
+      const { size } = wanted;
+      if (size === undefined || served.blob === null) return served;
+      const { made: blob, type } = await made(served.blob, size);
+      return { ...served, blob, contentType: type };
+    },
+    async look(caller, wanted) {
+      const served = await whole(caller, wanted);
+      const known = served.blob === null ? undefined : await records.describeBlob(served.blob);
+      return { ...served, isPicture: known !== undefined && isPicture(known) };
+    },
+  };
+}
+
+const isPicture = ({ kind, size }: KnownBlob): boolean => kind !== null && READ.test(kind) && size <= LARGEST;
+
+/** @throws Refusal 422 */
+function checkPicture(known: KnownBlob): void {
+  if (isPicture(known)) return;
+  throw refusal(
+    422,
+    'not-supported',
+    'These bytes are no picture that can be shown smaller (JPEG, PNG, WebP, GIF, TIFF, HEIC): ask for size=full',
+  );
+}

@@ -1,0 +1,37 @@
+/**
+ * `$content` on Binary and Media: the bytes themselves, whatever Accept says, or the picture in them made smaller. An
+ * operation of our own (profiles/OperationDefinition-content.json).
+ */
+import { invalid } from '../fhir/outcome.ts';
+import { answerEmpty } from '../http/answer.ts';
+import { answerBlob } from '../http/blob.ts';
+import type { Context, Exchange, Headers } from '../http/exchange.ts';
+import { httpDate, notModified } from '../http/versions.ts';
+import { type Contents, SIZES, type Wanted } from '../media/content.ts';
+import { type Arguments, readArguments } from './arguments.ts';
+
+export async function content(context: Context, exchange: Exchange, contents: Contents): Promise<void> {
+  const { path, caller } = exchange;
+  const given = await readArguments(context, exchange);
+  const wanted = { type: path.type as Wanted['type'], id: path.id, size: readSize(given) };
+  return answerContent(context, exchange, await contents.find(caller, wanted));
+}
+
+/** Answers with bytes that were found. */
+export async function answerContent(
+  context: Context,
+  visit: Pick<Exchange, 'request' | 'response' | 'id' | 'format'>,
+  served: Awaited<ReturnType<Contents['find']>>,
+): Promise<void> {
+  const headers: Headers = ['Last-Modified', httpDate(served.updated)];
+  if (notModified(visit.request.headers, served)) return answerEmpty(visit, 304, headers);
+  return answerBlob(context, visit, served, headers);
+}
+
+/** @returns undefined for the bytes as they are */
+export function readSize(given: Arguments): string | undefined {
+  const size = given.text('size');
+  if (size === undefined || size === 'full') return undefined;
+  if ((SIZES as readonly string[]).includes(size)) return size;
+  throw invalid('value', `size is ${SIZES.join(', ')} or full, not "${size.slice(0, 80)}"`);
+}
