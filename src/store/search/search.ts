@@ -13,8 +13,8 @@ import type { WordIndex } from '../index/words.ts';
 import type { Numbers } from '../numbers.ts';
 import { type Executor, type Row, run } from '../pool.ts';
 import { contentColumns, type PageRow } from '../read/page.ts';
+import { type Among, makeAmong } from './among.ts';
 import { condition } from './conditions.ts';
-import { withUnits } from './numbers.ts';
 import { makePlans, type Walk } from './plans.ts';
 import { isOfRow, type Setting } from './setting.ts';
 import { SNAPSHOT } from './snapshot.ts';
@@ -60,14 +60,10 @@ export interface Sought {
 /** The order in which what is found is read where any will do. */
 export const NEWEST_FIRST = { by: '_lastUpdated', descending: true } as const;
 
-export interface Searcher {
+export interface Searcher extends Among {
   /** One match more than the page holds, where there are that many. */
   find(request: Sought, after?: After): Promise<Match[]>;
   count(request: Pick<Sought, 'type' | 'filters'>): Promise<number>;
-  /** Which of some resources of a type pass a filter, by their numbers. */
-  among(type: string, filter: Filter, rids: readonly number[]): Promise<ReadonlySet<number>>;
-  /** All patients whom resources of a type are about that pass a filter. */
-  patientsOf(type: string, filter: Filter): Promise<readonly { readonly rid: number; readonly id: string }[]>;
 }
 
 /** So many statements are prepared: of the shapes that they have most are never seen. */
@@ -298,16 +294,6 @@ export function makeSearcher(
     return (await query({ text, values: s.values, name: !conditions && isOne(stretches) }))[0]?.[0] as number;
   }
 
-  async function among(type: string, filter: Filter, rids: readonly number[]): Promise<ReadonlySet<number>> {
-    const s = sql();
-    const given = s.bind(rids);
-    const [known = filter] = await withUnits(executor, keys.units, [filter]);
-    const text = `select i.rid from resource_index i where i.rid = any (${given}::bigint[])
-      and ${condition(s, known, settingOf(type))}`;
-    const rows = await query({ text, values: s.values });
-    return new Set(rows.map(([rid]) => rid as number));
-  }
-
   // Plans made without the values are ten times slower on GIN: only walks are prepared that look at rows alone.
   const names = new Map<string, string>();
   async function query({ text, values, name }: Statement): Promise<Row[]> {
@@ -321,19 +307,7 @@ export function makeSearcher(
     return run(executor, { name: known, text }, values);
   }
 
-  async function patientsOf(type: string, filter: Filter): Promise<{ rid: number; id: string }[]> {
-    const s = sql();
-    const text = `select r.rid, r.id from (
-        select distinct unnest(i.patients) as rid from resource_index i
-        where i.type = ${s.bind(catalog.typeNumber(type))} and ${condition(s, filter, settingOf(type))}) p
-      join resource r on r.rid = p.rid where r.version > 0 and not r.deleted`;
-    return (await query({ text, values: s.values })).map(([rid, id]) => ({
-      rid: rid as number,
-      id: id as string,
-    }));
-  }
-
-  return { find, count, among, patientsOf };
+  return { find, count, ...makeAmong(executor, { catalog, keys, settingOf }) };
 }
 
 /** The rows of `resource_index` that conditions look at, or what stands for them where their numbers are enough. */
