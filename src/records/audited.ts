@@ -10,7 +10,7 @@ import type { Caller, Entry, HistoryRequest, Outcome, Read, Records, Stored } fr
 export type AuditMode = 'strict' | 'relaxed' | 'off';
 
 /** What is noted of an answer, but for who asked. */
-type Shown = Omit<Access, 'agent' | 'status' | 'purpose'>;
+type Shown = Omit<Access, 'agent' | 'status' | 'purpose' | 'origin'>;
 
 /** @param failed told of what could not be noted, where nobody waits for it */
 export function audited(
@@ -179,7 +179,8 @@ function shownIn(outcome: Outcome): Pick<Shown, 'shown'> & Partial<Shown> {
 const ridsOf = (resources: readonly Stored[]): readonly number[] => resources.flatMap(({ rid }) => rid ?? []);
 
 function ofOne({ rid }: Stored): Pick<Shown, 'shown'> & Partial<Shown> {
-  return rid === undefined ? { shown: [], found: 1 } : { rid, shown: [rid] };
+  // Its type and number say what was asked for.
+  return rid === undefined ? { shown: [], found: 1 } : { rid, shown: [rid], query: undefined };
 }
 
 function ofPage({

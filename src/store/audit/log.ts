@@ -1,12 +1,42 @@
 /** Keeping who was shown what: entries that come together are committed together, before anything is answered. */
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
-import { int4Array, int8Array, textArray } from '../arrays.ts';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto';
+import { byteaArray, int2Array, int4Array, int8Array, textArray } from '../arrays.ts';
 import type { Catalog } from '../catalog.ts';
 import { lane } from '../lane.ts';
 import { type Executor, run } from '../pool.ts';
 
-/** read, vread, search, history, everything, document, bytes, break glass */
-export type Action = 'r' | 'v' | 's' | 'h' | 'e' | 'd' | 'b' | 'g';
+/**
+ * What was done. In small letters: read, vread, search, history, everything, document, break glass; sign in, sign out, an
+ * access token issued, an export, a link followed. In capitals what would have written and was refused: create, update,
+ * patch, delete, a change of meta, a transaction, an operation.
+ */
+export type Action =
+  | 'r'
+  | 'v'
+  | 's'
+  | 'h'
+  | 'e'
+  | 'd'
+  | 'g'
+  | 'i'
+  | 'o'
+  | 't'
+  | 'x'
+  | 'k'
+  | 'C'
+  | 'U'
+  | 'P'
+  | 'D'
+  | 'M'
+  | 'T'
+  | 'O';
 
 export interface Access {
   readonly action: Action;
@@ -22,22 +52,51 @@ export interface Access {
   /** how many were shown, or counted */
   readonly found?: number;
   readonly purpose?: string;
+  /** id of the request and the address that it came from, apart by a space */
+  readonly origin?: string | undefined;
   /** as in a URL */
-  readonly query?: string;
+  readonly query?: string | undefined;
 }
 
+/** Of what is done without an access token. */
+export interface Happening {
+  readonly action: Action;
+  readonly status: number;
+  /** number of the patient whom it is about */
+  readonly patient?: number | undefined;
+  readonly client?: string | undefined;
+  /** `Type/id` */
+  readonly person?: string | undefined;
+  readonly origin?: string | undefined;
+  readonly query?: string | undefined;
+}
+
+const insert = (patients: string): string => `
+  insert into access_log (tx, at, patient, rid, agent, found, n, status, type, action, purpose, origin, query)
+  select (select pg_current_xact_id()::text::bigint) + $1, now(), p.patient, e.rid, e.agent, e.found, row_number() over (),
+    e.status, e.type, e.action::"char", e.purpose, e.origin, e.query
+  from unnest($2::bigint[], $3::integer[], $4::integer[], $5::smallint[], $6::smallint[], $7::text[], $8::text[],
+    $9::text[], $10::bytea[]) with ordinality e (rid, agent, found, status, type, action, purpose, origin, query, n)
+  ${patients}`;
+
 // A row for each patient whom what was shown is about; one without where that is nobody.
+const ADD_READS = {
+  name: 'add_reads',
+  text: insert(
+    `left join resource_index i on i.rid = e.rid left join lateral unnest(i.patients) p (patient) on true`,
+  ),
+};
 const ADD = {
   name: 'add_accesses',
-  text: `insert into access_log (tx, at, patient, rid, agent, found, status, type, action, purpose, query)
-         select pg_current_xact_id()::text::bigint + $1, now(), p.patient, nullif(e.rid, 0), e.agent, e.found,
-           e.status, nullif(e.type, 0), e.action::"char", nullif(e.purpose, ''), nullif(e.query, ''::bytea)
-         from unnest($2::bigint[], $3::integer[], $4::integer[], $5::integer[], $6::integer[], $7::text[], $8::text[],
-           $9::bytea[]) with ordinality e (rid, agent, found, status, type, action, purpose, query, n)
-         left join (
-           select distinct s.n, a.patient
-           from unnest($10::integer[], $11::bigint[]) s (n, rid) join resource_index i on i.rid = s.rid
-           cross join unnest(i.patients) a (patient)) p on p.n = e.n`,
+  text: insert(`left join (
+    select distinct s.n, a.patient
+    from unnest($11::integer[], $12::bigint[]) s (n, rid) join resource_index i on i.rid = s.rid
+    cross join unnest(i.patients) a (patient)) p on p.n = e.n`),
+};
+const ADD_HAPPENING = {
+  name: 'add_happening',
+  text: `insert into access_log (tx, at, patient, found, n, status, action, origin, query, client, person)
+         select pg_current_xact_id()::text::bigint + $1, now(), $2, 0, 1, $3, $4, $5, $6, $7, $8`,
 };
 
 /** So much of a query is kept, in characters. */
@@ -46,6 +105,7 @@ const LONGEST = 4000;
 export interface AuditLog {
   /** Resolves when the entry is committed. */
   add(access: Access): Promise<void>;
+  addHappening(happening: Happening): Promise<void>;
   /** What an entry's query was. */
   open(sealed: Buffer): string;
 }
@@ -56,48 +116,58 @@ export function makeAuditLog(
   catalog: Pick<Catalog, 'feedBase' | 'typeNumber'>,
   secret: Buffer | string,
 ): AuditLog {
-  const key = Buffer.from(hkdfSync('sha256', secret, '', 'audit queries', 32));
-  const empty = Buffer.alloc(0);
+  const key = createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', 'audit queries', 32)));
 
-  function seal(asked: string | undefined): Buffer {
-    if (!asked) return empty;
-    const query = asked.length > LONGEST ? `${asked.slice(0, LONGEST)}…` : asked;
-    const nonce = randomBytes(12);
-    const cipher = createCipheriv('aes-256-gcm', key, nonce);
-    const text = Buffer.concat([cipher.update(query, 'utf8'), cipher.final()]);
-    return Buffer.concat([nonce, cipher.getAuthTag(), text]);
-  }
-
-  const add = lane<Access, undefined>({ width: 2, most: 512 }, async (batch) => {
-    const shown: number[] = [];
-    const of: number[] = [];
-    for (const [i, one] of batch.entries())
-      for (const rid of one.shown) {
-        of.push(i + 1);
-        shown.push(rid);
-      }
-    await run(executor, ADD, [
-      catalog.feedBase,
-      int8Array(batch.map(({ rid }) => rid ?? 0)),
-      int4Array(batch.map(({ agent }) => agent)),
-      int4Array(batch.map(({ found, shown: all }) => found ?? all.length)),
-      int4Array(batch.map(({ status }) => status)),
-      int4Array(batch.map(({ type }) => (type === undefined ? 0 : catalog.typeNumber(type)))),
-      textArray(batch.map(({ action }) => action)),
-      textArray(batch.map(({ purpose }) => purpose ?? '')),
-      batch.map(({ query }) => seal(query)),
-      int4Array(of),
-      int8Array(shown),
-    ]);
+  const columnsOf = (batch: readonly Access[]): unknown[] => [
+    catalog.feedBase,
+    int8Array(batch.map(({ rid }) => rid ?? null)),
+    int4Array(batch.map(({ agent }) => agent)),
+    int4Array(batch.map(({ found, shown }) => found ?? shown.length)),
+    int2Array(batch.map(({ status }) => status)),
+    int2Array(batch.map(({ type }) => (type === undefined ? null : catalog.typeNumber(type)))),
+    textArray(batch.map(({ action }) => action)),
+    textArray(batch.map(({ purpose }) => purpose ?? null)),
+    textArray(batch.map(({ origin }) => origin ?? null)),
+    byteaArray(batch.map(({ query }) => (query === undefined ? null : seal(key, query)))),
+  ];
+  // Most are reads of one resource, and wait for no others.
+  const addRead = lane<Access, undefined>(LANE, async (batch) => {
+    await run(executor, ADD_READS, columnsOf(batch));
+    return batch.map(() => undefined);
+  });
+  const addAny = lane<Access, undefined>(LANE, async (batch) => {
+    const shown = batch.flatMap((one) => one.shown);
+    const of = batch.flatMap((one, i) => one.shown.map(() => i + 1));
+    await run(executor, ADD, [...columnsOf(batch), int4Array(of), int8Array(shown)]);
     return batch.map(() => undefined);
   });
 
   return {
-    add,
+    add: (access) => (isOfOne(access) ? addRead(access) : addAny(access)),
+    async addHappening({ action, status, patient, origin, query, client, person }) {
+      const asked = query === undefined ? null : seal(key, query);
+      const values = [catalog.feedBase, patient, status, action, origin, asked, client, person];
+      await run(executor, ADD_HAPPENING, values);
+    },
     open(sealed) {
       const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12));
       decipher.setAuthTag(sealed.subarray(12, 28));
       return Buffer.concat([decipher.update(sealed.subarray(28)), decipher.final()]).toString('utf8');
     },
   };
+}
+
+// One statement takes all that has come since the one before: two at a time would be twice as many commits.
+const LANE = { width: 1, most: 512 };
+
+/** Whether what was shown is what was asked for, or nothing. */
+const isOfOne = ({ rid, shown }: Access): boolean =>
+  shown.length === 0 ? rid === undefined : shown.length === 1 && shown[0] === rid;
+
+function seal(key: KeyObject, asked: string): Buffer {
+  const query = asked.length > LONGEST ? `${asked.slice(0, LONGEST)}…` : asked;
+  const nonce = randomBytes(12);
+  const cipher = createCipheriv('aes-256-gcm', key, nonce);
+  const text = Buffer.concat([cipher.update(query, 'utf8'), cipher.final()]);
+  return Buffer.concat([nonce, cipher.getAuthTag(), text]);
 }
