@@ -15,6 +15,24 @@ import type { Explained } from '../store/search/explain.ts';
 
 export type { JobAnswer, JobRequest, Perform } from '../jobs/job.ts';
 
+/** What is noted in the audit trail beside interactions: who signed in, what an app was let into, what was taken out. */
+export interface Happened {
+  /** signed in or out; was given an access token; took data out; followed a link that needs no token */
+  readonly what: 'sign-in' | 'sign-out' | 'token' | 'export' | 'link';
+  readonly refused?: boolean | undefined;
+  /** number of the access token, where there is one */
+  readonly agent?: number | undefined;
+  readonly client?: string | undefined;
+  /** `Type/id` */
+  readonly person?: string | undefined;
+  /** id */
+  readonly patient?: string | undefined;
+  /** where the request came from */
+  readonly address?: string | undefined;
+  /** what was asked for, such as scopes; kept sealed */
+  readonly asked?: string | undefined;
+}
+
 /** Who is asking. */
 export interface Caller {
   /** number of the access token; 0: the command line */
@@ -24,6 +42,8 @@ export interface Caller {
   readonly epoch: number;
   /** of a request that is done later: what it writes is noted there */
   readonly job?: Claim;
+  /** the request, for the audit trail: its id and the address that it came from, apart by a space */
+  readonly origin?: string;
 }
 
 /** One version of a resource as it is kept: fhir/content.ts renders it. */
@@ -220,6 +240,13 @@ export interface Records {
    * @throws  Refusal 400 without a reason; 404; 429
    */
   breakGlass(request: EmergencyRequest): Promise<number>;
+
+  /**
+   * Notes what is no interaction in the audit trail; with AUDIT=strict it is there when this resolves.
+   *
+   * @throws Refusal 503 where it could not be noted: then it must not be done
+   */
+  note(happened: Happened): Promise<void>;
 
   /** @throws Refusal 404, 410 */
   read(caller: Caller, type: string, id: string): Promise<Stored>;

@@ -33,15 +33,20 @@ export async function visitorOf(
 }
 
 /** By password or by passkey: who signs in. */
-export function signInBy(
-  { accounts, passkeys }: SmartContext,
+export async function signInBy(
+  { accounts, passkeys, records }: SmartContext,
   form: URLSearchParams,
   address: string,
 ): Promise<SignedIn> {
   const passkey = readResponse(form.get('passkey'));
-  return passkey
+  const username = form.get('username') ?? '';
+  const signedIn = await (passkey
     ? passkeys.signIn(passkey, address)
-    : accounts.signIn(form.get('username') ?? '', form.get('password') ?? '', address);
+    : accounts.signIn(username, form.get('password') ?? '', address));
+  const { account } = signedIn;
+  const asked = passkey ? 'by passkey' : `as ${username}`;
+  await records.note({ what: 'sign-in', refused: !account, person: account?.fhirUser, address, asked });
+  return signedIn;
 }
 
 /** How the person was recognized (RFC 8176). */

@@ -105,6 +105,52 @@ test('entries of Bundles, one by one; refusals too', async () => {
   ]);
 });
 
+const resource = {
+  resourceType: 'Observation',
+  status: 'final',
+  code: { text: 'x' },
+  subject: to('Patient/ann'),
+};
+
+test.each<[string, 'post' | 'put' | 'delete', string, object, Kept[]]>([
+  ['create', 'post', '/Observation', resource, [one('C', 'Observation', null, 0, 403)]],
+  [
+    'update',
+    'put',
+    '/Observation/ann-1',
+    { ...resource, id: 'ann-1' },
+    [one('U', 'Observation', null, 0, 403)],
+  ],
+  ['delete', 'delete', '/Observation/ann-1', {}, [one('D', 'Observation', null, 0, 403)]],
+  [
+    'transaction',
+    'post',
+    '/',
+    {
+      resourceType: 'Bundle',
+      type: 'transaction',
+      entry: [{ resource, request: { method: 'POST', url: 'Observation' } }],
+    },
+    [one('T', null, null, 0, 403)],
+  ],
+])('a refused %s', async (_, method, path, body, rows) => {
+  expect(await kept(() => doc(method, path).type('application/fhir+json').send(body).expect(403))).toEqual(
+    rows,
+  );
+});
+
+test('what a condition found instead of creating is shown, and noted', async () => {
+  const body = { resourceType: 'Patient', identifier: [{ system: 'urn:s', value: '1' }] };
+  const create = () =>
+    app
+      .send('post', '/Patient')
+      .type('application/fhir+json')
+      .set('If-None-Exist', 'identifier=urn:s|1')
+      .send(body);
+  expect(await kept(() => create().expect(201))).toEqual([]);
+  expect(await kept(() => create().expect(200))).toMatchObject([{ action: 'r', type: 'Patient', found: 1 }]);
+});
+
 test('what was asked for is kept sealed, and says nothing in the database', async () => {
   await doc('get', '/Patient?name=very-secret-name').expect(200);
   const { rows } = await db.query(
@@ -170,8 +216,12 @@ describe('the trail as AuditEvents (IHE Basic Audit Log Patterns)', () => {
       subtype: [{ code: 'search' }],
       action: 'E',
       outcome: '0',
+      meta: {
+        profile: ['https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.PatientQuery'],
+      },
       agent: [
-        { who: { identifier: { value: 'test' } } },
+        { who: { identifier: { value: 'test' } }, network: { address: '127.0.0.1', type: '2' } },
+        { requestor: false, network: { type: '5' } },
         { who: { reference: 'Practitioner/doc' }, requestor: true },
       ],
     });
