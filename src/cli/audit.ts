@@ -30,7 +30,7 @@ export async function verifyAudit({ json = false }: { readonly json?: boolean })
   if (!broken) return;
   if (!json)
     console.log(
-      `${faultOf(broken)}. Before it ${seals} hold. Compare with a backup, or with what AUDIT_OUTPUT has sent.`,
+      `${faultOf(broken)}. Before it ${seals} hold. Compare with a backup, or with what AUDIT_SYSLOG has sent.`,
     );
   process.exitCode = 1;
 }

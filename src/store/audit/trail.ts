@@ -44,10 +44,11 @@ export interface Wanted {
   readonly count: number;
 }
 
-const OF_ACCESSES = `'a' as source, a.at, a.tx, a.n as first, 0 as second, a.action::text as action, a.status, a.found, a.agent,
+/** Columns of the rows of both tables, of which `shown` makes entries. */
+export const OF_ACCESSES = `'a' as source, a.at, a.tx, a.n as first, 0 as second, a.action::text as action, a.status, a.found, a.agent,
     a.type, a.rid, case when a.patient is null then '{}'::bigint[] else array[a.patient] end as patients, a.purpose,
     a.origin, a.query, a.client, a.person`;
-const OF_CHANGES = `'w' as source, c.at, c.tx, c.rid as first, c.version as second, c.interaction::text as action, 200 as status,
+export const OF_CHANGES = `'w' as source, c.at, c.tx, c.rid as first, c.version as second, c.interaction::text as action, 200 as status,
     1 as found, c.agent, c.type, c.rid, c.patients, null as purpose, c.origin, null::bytea as query, null as client,
     null as person`;
 
@@ -62,7 +63,8 @@ const ROWS = `
    where ($1 is null or c.patients && $1) and c.at >= $2 and c.at < $3
      and (c.at, 'w', c.tx, c.rid, c.version) < ($5, $6, $7, $8, $9)
    order by c.at desc, c.tx desc, c.rid desc, c.version desc limit $4)`;
-const shown = (rows: string, order: string): string => `
+/** What entries are made of (`entryOf`), of such rows. */
+export const shown = (rows: string, order: string): string => `
   select e.source, e.at, e.tx, e.first, e.second, e.action, e.status, e.found, e.agent, coalesce(e.client, k.client),
     coalesce(e.person, k.payload->'extra'->>'fhirUser'), t.name, r.id,
     (select coalesce(array_agg(p.id), '{}') from resource p where p.rid = any (e.patients)), e.purpose, e.origin, e.query
@@ -107,7 +109,8 @@ export async function readEntry(executor: Executor, id: string): Promise<Entry |
   return row && entryOf(row);
 }
 
-function entryOf(row: Row): Entry {
+/** Of a row of `shown`. */
+export function entryOf(row: Row): Entry {
   const [
     source,
     at,
