@@ -24,7 +24,7 @@ import {
   serve,
 } from './processes.ts';
 import { openWire, request, send } from './wire.ts';
-import { type Comparison, comparisons, isBare, isUnaudited, type WorkloadName } from './workloads.ts';
+import { type Comparison, comparisons, isBare, type WorkloadName } from './workloads.ts';
 
 /** Other clients beside a large transaction. */
 const FEW = 4;
@@ -64,8 +64,6 @@ interface Bench {
   readonly database: Database;
   readonly driver: ChildProcess;
   readonly server: Running;
-  /** another server on the same database, with AUDIT=off, where it is compared with */
-  readonly unaudited?: Running;
   readonly yardstick: { readonly process: ChildProcess; readonly port: number };
   readonly token: string;
 }
@@ -95,7 +93,7 @@ async function main(): Promise<void> {
         `\nsynchronous_commit ${commit}, ${size.observations} Observations, ${size.patients} patients`,
       );
       console.log(header());
-      const bench = await startAll(database, asked);
+      const bench = await startAll(database);
       try {
         for (const comparison of asked) {
           const { workload, beside } = comparison;
@@ -112,7 +110,7 @@ async function main(): Promise<void> {
       } finally {
         bench.driver.kill();
         bench.yardstick.process.disconnect();
-        await Promise.all([bench.server.stop(), bench.unaudited?.stop()]);
+        await bench.server.stop();
       }
     }
   } finally {
@@ -139,24 +137,18 @@ async function commitIs(databaseUrl: string, value: string | undefined): Promise
   await client.end();
 }
 
-async function startAll(database: Database, asked: readonly Comparison[]): Promise<Bench> {
+async function startAll(database: Database): Promise<Bench> {
   const env = { DATABASE_URL: database.url };
   const printed = await consilium(['token', '--minutes', '1440'], env);
   const token = printed.trim().split(/\s+/).at(-1)!;
   const profile = options.profile ? { NODE_OPTIONS: '--cpu-prof --cpu-prof-dir=bench/.data/profiles' } : {};
   const server = await serve({ ...env, DATA_DIR: database.dataDir, ...profile }, await freePort());
-  const unaudited = asked.some(({ yardsticks }) => yardsticks.some(isUnaudited))
-    ? await serve({ ...env, DATA_DIR: database.dataDir, AUDIT: 'off' }, await freePort())
-    : undefined;
   const process = forkHere('yardstick.ts', env);
   try {
     const { port } = await ask<{ port: number }>(process);
-    return {
-      ...{ database, driver: forkHere('driver.ts'), server, yardstick: { process, port }, token },
-      ...(unaudited ? { unaudited } : {}),
-    };
+    return { database, driver: forkHere('driver.ts'), server, yardstick: { process, port }, token };
   } catch (fault) {
-    await Promise.all([server.stop(), unaudited?.stop()]);
+    await server.stop();
     throw fault;
   }
 }
@@ -182,11 +174,11 @@ async function compare(
   for (let round = -1; round < rounds; round++)
     for (let k = 0; k < turns.length; k++) {
       const at = (k + Math.max(round, 0)) % turns.length;
-      const server = serverOf(bench, names[at]!);
-      const slice = { ...sliceOf(bench, round, server.port), workload: names[at]!, clients };
-      const before = cpuNow(bench, server.pid);
+      const ofServer = !isBare(names[at]!);
+      const slice = { ...sliceOf(bench, round, ofServer), workload: names[at]!, clients };
+      const before = cpuNow(bench, ofServer);
       const result = await ask<Result>(bench.driver, slice);
-      addTurn(turns[at]!, result, cpuSince(before, cpuNow(bench, server.pid)), round >= 0);
+      addTurn(turns[at]!, result, cpuSince(before, cpuNow(bench, ofServer)), round >= 0);
     }
   const [own, ...others] = turns as [Turns, ...Turns[]];
   return [
@@ -214,17 +206,16 @@ async function compareBeside(
   }, 50);
   try {
     for (let round = -1; round < rounds; round++) {
-      const { port, pid } = bench.server;
-      const slice = sliceOf(bench, round, port);
-      const times = [cpuNow(bench, pid)];
+      const slice = sliceOf(bench, round, true);
+      const times = [cpuNow(bench, true)];
       const lone = await ask<Result>(bench.driver, { ...slice, workload: beside, clients });
-      times.push(cpuNow(bench, pid));
+      times.push(cpuNow(bench, true));
       // Others end in time, and the workload after its last answer: so they are beside it all the while.
       const [large, busy] = await Promise.all([
         ask<Result>(second, { ...slice, workload, clients: 1 }),
         ask<Result>(bench.driver, { ...slice, workload: beside, clients }),
       ]);
-      times.push(cpuNow(bench, pid));
+      times.push(cpuNow(bench, true));
       addTurn(alone, lone, cpuSince(times[0]!, times[1]!), round >= 0);
       addTurn(own, large, cpuSince(times[1]!, times[2]!), round >= 0);
       // Theirs is in that of the workload.
@@ -243,20 +234,15 @@ async function compareBeside(
 }
 
 /** What a driver is told in a round. Round -1 is short and not counted: it prepares statements, and compiles. */
-function sliceOf({ token }: Bench, round: number, port: number) {
+function sliceOf({ server, yardstick, token }: Bench, round: number, ofServer: boolean) {
+  const port = ofServer ? server.port : yardstick.port;
   const milliseconds = round < 0 ? Math.min(500, Number(options.slice)) : Number(options.slice);
   return { port, milliseconds, size, token };
 }
 
-/** Who answers a workload. */
-function serverOf({ server, unaudited, yardstick }: Bench, workload: WorkloadName) {
-  if (isBare(workload)) return { port: yardstick.port, pid: yardstick.process.pid! };
-  return isUnaudited(workload) ? unaudited! : server;
-}
-
-function cpuNow({ database }: Bench, pid: number): Cpu {
+function cpuNow({ server, yardstick, database }: Bench, ofServer: boolean): Cpu {
   return {
-    node: cpuOf(pid) ?? Number.NaN,
+    node: cpuOf(ofServer ? server.pid : yardstick.process.pid!) ?? Number.NaN,
     postgres: (database.pid && cpuOfPostgres(database.pid)) ?? Number.NaN,
   };
 }

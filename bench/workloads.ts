@@ -99,9 +99,6 @@ const blend =
     };
   };
 
-/** The search that is measured first. */
-const FIRST = 'patient, code, date';
-
 const readObservation = read('/fhir/Observation/', true);
 const createObservation = create('/fhir/Observation', true);
 
@@ -115,16 +112,12 @@ const makers = {
   update,
   transaction: transaction(1, 200),
   large: transaction(100, 2),
-  others: blend([60, readObservation], [30, rows[FIRST]!.maker], [10, createObservation]),
+  others: blend([60, readObservation], [30, rows['patient, code, date']!.maker], [10, createObservation]),
   mixed,
 } satisfies Record<string, Maker>;
 
 /** Searches have the names of their rows after this. */
 const SEARCH = 'search ';
-
-/** The same workloads by a server with AUDIT=strict, as it is by itself, and by one with AUDIT=off. */
-const AUDITED = 'audited ';
-const UNAUDITED = 'unaudited ';
 
 const searches: Record<string, Maker> = {};
 for (const [name, { maker, bare }] of Object.entries(rows)) {
@@ -133,24 +126,11 @@ for (const [name, { maker, bare }] of Object.entries(rows)) {
 }
 
 export type WorkloadName = string;
-export const workloads: Readonly<Record<WorkloadName, Maker>> = {
-  ...makers,
-  ...searches,
-  ...Object.fromEntries(
-    Object.entries({
-      read: makers.read,
-      [`${SEARCH}${FIRST}`]: rows[FIRST]!.maker,
-      create: makers.create,
-    }).flatMap(([name, maker]) => [AUDITED, UNAUDITED].map((kind) => [`${kind}${name}`, maker])),
-  ),
-};
+export const workloads: Readonly<Record<WorkloadName, Maker>> = { ...makers, ...searches };
 
 /** Whether a workload is one of the yardsticks' server. */
 export const isBare = (workload: WorkloadName): boolean =>
   workload.startsWith('bare ') || workload === 'same work';
-
-/** Whether a workload is one of the server that keeps no trail of reads. */
-export const isUnaudited = (workload: WorkloadName): boolean => workload.startsWith(UNAUDITED);
 
 /** A workload of the server beside those that it is divided by. */
 export interface Comparison {
@@ -163,23 +143,14 @@ export interface Comparison {
   readonly asked?: Asked;
 }
 
-/** What the trail of reads costs; asked for at 32 clients. */
-const audited = (workload: WorkloadName, name: WorkloadName, writes: boolean): Comparison => ({
-  ...{ workload, yardsticks: [`${UNAUDITED}${name}`], writes },
-  asked: { ratios: { [`${UNAUDITED}${name}`]: writes ? 0.95 : 0.7 } },
-});
-
 /** Those that write come last: they make the database larger. */
 export const comparisons: readonly Comparison[] = [
   { workload: 'read', yardsticks: ['bare read'], writes: false },
-  audited('audited read', 'read', false),
-  audited(`audited ${SEARCH}${FIRST}`, `${SEARCH}${FIRST}`, false),
   ...Object.entries(rows).map(([name, { asked, beside }]): Comparison => {
     const own = Object.keys(asked.ratios ?? {}).map((one) => (one === beside ? `${SEARCH}${one}` : one));
     return { workload: `${SEARCH}${name}`, yardsticks: own, writes: false, asked };
   }),
   { workload: 'create', yardsticks: ['same work', 'bare insert'], writes: true },
-  audited('audited create', 'create', true),
   { workload: 'update', yardsticks: ['bare insert'], writes: true },
   { workload: 'mixed', yardsticks: ['bare mixed'], writes: true },
   { workload: 'transaction', yardsticks: ['bare insert'], writes: true },
