@@ -1,7 +1,7 @@
 /** Who may do what: the scopes of an access token (SMART App Launch 2.2, scopes-and-launch-context.html). */
 import { refusal } from '../fhir/outcome.ts';
 import type { Filter } from '../search/request.ts';
-import type { Whose } from './person.ts';
+import { opens, type Whose } from './person.ts';
 import { either, type Grammar, type Rule } from './rule.ts';
 import { concerning, ruleOf } from './rules.ts';
 import { type Letter, readScope, type Scope } from './scopes.ts';
@@ -15,6 +15,8 @@ export interface Access {
   within(type: string, letter: Letter): readonly Filter[];
   /** Whether it leaves some resources of a type out. */
   readonly limited: boolean;
+  /** Whether a patient may be named in what is shown; undefined: whoever. */
+  readonly isShown?: ((patient: string) => boolean) | undefined;
   /** What has to pass that is written about this patient; undefined: about whomever. */
   readonly concerning?: ((patient: string, type: string, letter: Letter) => readonly Filter[]) | undefined;
   /** What whoever it was given to could see with any scopes. */
@@ -75,6 +77,7 @@ export function accessOf(scope: string, grammar: Grammar, whose: Whose = {}): Ac
     within: (type, letter) => filtersOf(ruleFor(type, letter)),
     limited: !scopes.every(isWhole),
     ...(whose.person && whose.person.emergency.size > 0 ? { purpose: 'BTG' } : {}),
+    isShown: scopes.every(({ level }) => level === 'system') ? undefined : shownTo(whose),
     concerning: scopes.every(({ level }) => level === 'system')
       ? undefined
       : concerns(grammar, scopes, whose),
@@ -100,6 +103,12 @@ const concerns =
         }),
       ),
     );
+
+/** Those whose records are theirs to see, in part at least. */
+const shownTo =
+  ({ patient, person }: Whose) =>
+  (id: string): boolean =>
+    id === patient || (person !== undefined && opens(person, id));
 
 const filtersOf = (rule: Rule): readonly Filter[] =>
   rule === 'all' ? ALL : [rule === 'none' ? NOTHING : rule];

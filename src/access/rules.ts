@@ -61,19 +61,27 @@ const seen = (rule: Rule): Rule => (rule === 'none' ? oneOf([]) : rule);
 /** Of all patients whose records are a person's to see. */
 function ofPatients(grammar: Grammar, person: Person, wanted: Wanted): Rule {
   const { patients, sharing, emergency, consents } = person;
-  const rules: Rule[] = [];
+  // Most have no Consents, or none that says anything here, and are taken together; so are those whose Consents say the same.
   const plain = cleared(grammar, person, wanted.type);
-  // Most have no Consents, or none that says anything here, and are taken together.
   const others = new Map(patients);
+  const groups = new Map<string, { readonly rule: Rule; readonly patients: Map<string, number> }>();
   for (const id of new Set([...consents.keys(), ...sharing.keys(), ...emergency.keys()])) {
     if (!opens(person, id)) continue;
     const rule = ofPatient(grammar, person, id, wanted, plain);
     if (patients.has(id) && rule === plain) continue;
     others.delete(id);
-    rules.push(both(isAbout(grammar, person, oneOfTheirs(person, id), wanted.type), rule));
+    if (rule === 'none') continue;
+    const name = JSON.stringify(rule, (key, value) => (key === 'parameter' ? value.code : value));
+    const group = groups.get(name) ?? { rule, patients: new Map() };
+    for (const [one, number] of oneOfTheirs(person, id)) group.patients.set(one, number);
+    groups.set(name, group);
   }
-  if (others.size > 0) rules.push(both(isAbout(grammar, person, others, wanted.type), plain));
-  return either(rules);
+  if (others.size > 0) groups.set('', { rule: plain, patients: others });
+  return either(
+    [...groups.values()].map(({ rule, patients: group }) =>
+      both(isAbout(grammar, person, group, wanted.type), rule),
+    ),
+  );
 }
 
 function oneOfTheirs({ patients, sharing, emergency }: Person, id: string): PatientSet {

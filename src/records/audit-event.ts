@@ -113,11 +113,14 @@ function agentsOf(baseUrl: string, entry: Entry, { subtype, action }: Told): Aud
   const [, address] = origin?.split(' ') ?? [];
   const isRead = subtype.code !== undefined && ['read', 'vread', 'history'].includes(subtype.code);
   const isDelete = action === 'D';
-  const name = client ?? (agent === 0 ? 'command line' : 'unknown');
+  const name = client ?? (agent === 0 ? 'command line' : undefined);
   const agents: AuditEventAgent[] = [
     {
       type: { coding: [isDelete ? dicom('110150', 'Application') : isRead ? DESTINATION : SOURCE] },
-      who: { identifier: { value: name }, display: name },
+      who:
+        name === undefined
+          ? { display: address ?? 'unknown' }
+          : { identifier: { value: name }, display: name },
       requestor: fhirUser === null,
       ...(address ? { network: { address, type: '2' as const } } : {}),
     },

@@ -139,7 +139,7 @@ export function makeCallers(
           return await work(current);
         } catch (fault) {
           const stale = fault instanceof Stale || (await refusedEarlier(current, fault));
-          if (!stale || attempt === 5) throw fault;
+          if (!stale || attempt === 20) throw fault;
           current = { ...(await renew(current)), ...(caller.origin ? { origin: caller.origin } : {}) };
         }
       }

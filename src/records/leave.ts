@@ -2,6 +2,7 @@
 import type { Resource } from 'fhir/r4.js';
 import type { Letter } from '../access/access.ts';
 import type { Extracted } from '../fhir/extract.ts';
+import { namesOthers } from '../fhir/masking.ts';
 import { type Refusal, refusal } from '../fhir/outcome.ts';
 import { parseReference } from '../fhir/reference.ts';
 import { about } from '../search/compartment.ts';
@@ -19,6 +20,16 @@ export async function demandMatched(
   matched: Seeable,
 ): Promise<void> {
   if (!(await isSeen(setting, caller, letter, matched))) throw forbidden(letter, matched.type);
+}
+
+/** @throws Refusal 403 where the caller is shown a part of it only: the rest would be lost */
+export function demandWhole({ access }: Caller, { type, content }: Seeable): void {
+  if (!access.isShown || !namesOthers(content ?? '', access.isShown)) return;
+  throw refusal(
+    403,
+    'forbidden',
+    `This ${type} is about others, too, whom this access token is not shown: change it by a patch, which leaves them as they are`,
+  );
 }
 
 /**

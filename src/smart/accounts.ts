@@ -91,8 +91,12 @@ const USE_LINK = {
 const SESSIONS = {
   name: 'smart_sessions',
   text: `select encode(id, 'hex'), (payload->>'loginTs')::bigint from smart_artifact
-         where account = $1 and model = 'Session' and expires > now() order by 2 desc`,
+         where account = $1 and model = 'Session' and consumed is null and expires > now() order by 2 desc`,
 };
+
+/** They are kept as ended, so that a request that has read one before does not make it anew. */
+export const END_SESSIONS = `update smart_artifact set consumed = now(), payload = '{}'
+  where model = 'Session' and consumed is null`;
 
 export function makeAccounts(pool: pg.Pool, transacting: pg.Pool): Accounts {
   const find: Accounts['find'] = async (id) => accountOf((await run(pool, BY_ID, [id]))[0]);
@@ -169,6 +173,11 @@ export function makeAccounts(pool: pg.Pool, transacting: pg.Pool): Accounts {
       let result: string | undefined;
       await endGrants(transacting, { account: account.id, online: true }, async (executor) => {
         if ((await run(executor, USE_LINK, [hashOf(secret)])).length === 0) throw new Used();
+        // Others that were given out before are as good as the old password.
+        await executor.query({
+          text: 'update account_link set used = now() where account = $1 and used is null',
+          values: [account.id],
+        });
         await executor.query({
           text: 'update account set password = $2 where id = $1',
           values: [account.id, hash],
@@ -210,8 +219,8 @@ export function makeAccounts(pool: pg.Pool, transacting: pg.Pool): Accounts {
     },
     async endSession(account, session) {
       const { rows } = await pool.query({
-        text: `delete from smart_artifact where model = 'Session' and id = $1 and account = $2 returning uid`,
-        values: [Buffer.from(session, 'hex'), account],
+        text: `${END_SESSIONS} and account = $1 and id = $2 returning uid`,
+        values: [account, Buffer.from(session, 'hex')],
       });
       if (rows[0]) await endGrants(transacting, { session: rows[0].uid });
     },
@@ -223,7 +232,7 @@ class Used extends Error {}
 
 async function endSessions(executor: Executor, account: string): Promise<void> {
   await executor.query({
-    text: `delete from smart_artifact where model = 'Session' and account = $1`,
+    text: `${END_SESSIONS} and account = $1`,
     values: [account],
   });
 }

@@ -126,7 +126,8 @@ const KEEP = {
   text: `insert into smart_artifact (model, id, payload, expires, account, uid)
          values ($1, $2, $3, now() + make_interval(secs => $4), $5, $6)
          on conflict (model, id) do update
-         set payload = excluded.payload, expires = excluded.expires, account = excluded.account, uid = excluded.uid`,
+         set payload = excluded.payload, expires = excluded.expires, account = excluded.account, uid = excluded.uid
+         where smart_artifact.consumed is null`,
 };
 const KEEP_ONCE = {
   name: 'smart_keep_once',
@@ -139,11 +140,11 @@ const KEEP_ONCE = {
 const FIND = {
   name: 'smart_find',
   text: `select payload, extract(epoch from consumed)::bigint from smart_artifact
-         where model = $1 and id = $2 and expires > now()`,
+         where model = $1 and id = $2 and expires > now() and (model <> 'Session' or consumed is null)`,
 };
 const FIND_BY_UID = {
   name: 'smart_find_by_uid',
-  text: `select payload, null from smart_artifact where model = $1 and uid = $2 and expires > now() limit 1`,
+  text: `select payload, null from smart_artifact where model = $1 and uid = $2 and consumed is null and expires > now() limit 1`,
 };
 const CONSUME = {
   name: 'smart_consume',

@@ -4,7 +4,7 @@
  */
 import { errors, type Provider } from 'oidc-provider';
 import { readScope, type Scope } from '../access/scopes.ts';
-import type { Account } from './accounts.ts';
+import { type Account, END_SESSIONS } from './accounts.ts';
 import { AUD } from './authorize.ts';
 import type { SmartContext, Visit } from './context.ts';
 import { isOurs, readForm, redirect, sendPage } from './forms.ts';
@@ -71,6 +71,7 @@ export async function submit(
     case 'switch':
       return changePerson(context, visit, details);
   }
+  if (details.prompt.name === 'login') throw new errors.SessionNotFound('the person has to sign in first');
   const launching = await launchingOf(context, visit, details);
   if (!launching) return;
   if (action === 'patient') return choosePatient(context, launching, form);
@@ -163,7 +164,7 @@ async function changePerson(
   const uid = details.session?.uid;
   if (uid !== undefined) {
     await pool.query({
-      text: `delete from smart_artifact where model = 'Session' and uid = $1`,
+      text: `${END_SESSIONS} and uid = $1`,
       values: [uid],
     });
     await endGrants(transacting, { session: uid });
@@ -279,6 +280,9 @@ async function choosePatient(
 async function consent(context: SmartContext, launching: Launching, form: URLSearchParams): Promise<void> {
   const { visit, details, account, given, scopes, patient } = launching;
   if (needsPatient(context, scopes) && !patient) return next(context, launching, '');
+  // In another tab of theirs somebody else was chosen since.
+  if (patient && form.get('patient') !== patient.id)
+    return next(context, launching, '', `Another patient was chosen meanwhile: it is ${patient.name} now.`);
   const granted = grantedOf(context, scopes, form);
   if (!granted.some((text) => !FIXED.has(text)) && scopes.some((text) => !FIXED.has(text)))
     return next(

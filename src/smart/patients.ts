@@ -2,7 +2,7 @@
  * Whose records a person may open in an app: a patient their own, a related person those of whom they stand for, a
  * practitioner those of the patients they or their organization treat.
  */
-import type { Encounter, HumanName, Patient, Resource } from 'fhir/r4.js';
+import type { AuditEvent, Encounter, HumanName, Patient, Practitioner, Resource } from 'fhir/r4.js';
 import { Refusal } from '../fhir/outcome.ts';
 import type { Records } from '../records/records.ts';
 import { about } from '../search/compartment.ts';
@@ -23,6 +23,17 @@ export interface EncounterView {
   readonly says: string;
 }
 
+/** Somebody was shown something. */
+export interface Look {
+  /** FHIR instant */
+  readonly at: string;
+  readonly who: string;
+  /** the app or system */
+  readonly by: string;
+  readonly did: string;
+  readonly emergency: boolean;
+}
+
 export interface Patients {
   /** The one whom a person is or stands for, where it is just one. */
   only(fhirUser: string): Promise<PatientView | undefined>;
@@ -38,9 +49,12 @@ export interface Patients {
   encounters(patient: string): Promise<readonly EncounterView[]>;
   /** What a person is called in the records; undefined where there is no such resource. */
   nameOf(fhirUser: string): Promise<string | undefined>;
+  /** Who was lately shown what of a person's own record, or of whom they stand for; newest first. */
+  looks(fhirUser: string): Promise<readonly Look[]>;
 }
 
 const PAGE = 20;
+const LOOKS = 50;
 
 export function makePatients(records: Records, grammar: Grammar): Patients {
   async function read<T extends Resource>(reference: string): Promise<T | undefined> {
@@ -110,10 +124,56 @@ export function makePatients(records: Records, grammar: Grammar): Patients {
           .join(', '),
       }));
     },
+    async looks(fhirUser) {
+      if (fhirUser.startsWith('Practitioner/')) return [];
+      const own = [...(await records.person(fhirUser)).patients.keys()];
+      if (own.length === 0) return [];
+      const events = await find<AuditEvent>('AuditEvent', [
+        ['patient', own.map((id) => `Patient/${id}`).join(',')],
+        ['_count', String(LOOKS)],
+      ]);
+      const names = new Map<string, string>();
+      for (const { agent } of events)
+        for (const { who } of agent)
+          if (who?.reference && !names.has(who.reference)) {
+            const person = await read<Practitioner>(who.reference);
+            names.set(who.reference, person ? nameIn(person.name) : who.reference);
+          }
+      return events.map((event) => lookOf(event, names, fhirUser));
+    },
     async nameOf(fhirUser) {
       const person = await read<Patient>(fhirUser);
       return person && nameIn(person.name);
     },
+  };
+}
+
+const DONE: Readonly<Record<string, string>> = {
+  read: 'opened',
+  vread: 'opened an older version of',
+  search: 'searched',
+  history: 'looked at the history of',
+  operation: 'collected',
+  create: 'wrote',
+  update: 'changed',
+  delete: 'deleted',
+};
+
+function lookOf(
+  { recorded, agent, subtype, entity = [], purposeOfEvent }: AuditEvent,
+  names: ReadonlyMap<string, string>,
+  own: string,
+): Look {
+  const person = agent.find(({ who }) => who?.reference)?.who?.reference;
+  const client = agent.find(({ who }) => who?.identifier)?.who?.identifier?.value ?? '';
+  const what = entity.find(({ role }) => role?.code === '4')?.what?.reference?.split('/')[0];
+  const did = DONE[subtype?.[0]?.code ?? ''] ?? 'used';
+  return {
+    at: recorded,
+    who: person === own ? 'You' : person === undefined ? 'A system' : (names.get(person) ?? person),
+    by: client,
+    did: `${did} ${what ?? 'your record'}`,
+    emergency: purposeOfEvent?.some(({ coding }) => coding?.some(({ code }) => code === 'BTG')) ?? false,
   };
 }
 

@@ -61,6 +61,7 @@ export async function showAccount(context: SmartContext, visit: Visit, done?: st
     context.accounts.sessions(account.id),
     context.passkeys.list(account.id),
   ]);
+  const looks = await context.patients.looks(account.fhirUser);
   const apps = grants.map(async ({ id, client, scope, context: about, created }) => {
     const patient = about.patient && (await context.patients.find(account.fhirUser, about.patient));
     return {
@@ -76,6 +77,7 @@ export async function showAccount(context: SmartContext, visit: Visit, done?: st
     stamp: stampOf(context.keys().stamps, uid),
     account,
     apps: await Promise.all(apps),
+    looks,
     // this one first
     sessions: sessions
       .map(({ id, since }) => ({

@@ -179,7 +179,11 @@ function configurationOf(options: ProviderOptions, keys: Keys): Configuration {
       Grant: 10 * 365 * DAY,
       IdToken: HOUR,
       Interaction: HOUR,
-      RefreshToken: (_ctx, token) => (token.scope?.split(' ').includes('offline_access') ? OFFLINE : SESSION),
+      RefreshToken: ({ oidc }, token) => {
+        if (token.scope?.split(' ').includes('offline_access')) return OFFLINE;
+        // That of online_access does not slide along: it would outlive the session.
+        return oidc.entities.RotatedRefreshToken?.remainingTTL ?? SESSION;
+      },
       Session: SESSION,
     },
     renderError: (ctx, out, fault) => {

@@ -354,3 +354,16 @@ export function concernsOwn(
       ),
   );
 }
+
+/** Patients whom a text names although they are not to be shown: neither of the launch, nor theirs to see. */
+export function namedOthers(world: World, token: TokenModel, text: string): readonly string[] {
+  if (token.scopes.every(({ level }) => level === 'system')) return [];
+  const person = token.fhirUser === undefined ? undefined : personOf(world, token.fhirUser);
+  const named = [...text.matchAll(/"reference":"(Patient\/[^"]+)"/g)].map(
+    ([, reference]) => reference as string,
+  );
+  return named.filter(
+    (patient) =>
+      patient !== `Patient/${token.patient}` && !(person !== undefined && opens(world, person, patient)),
+  );
+}

@@ -4,7 +4,15 @@ import type { Bundle, Resource } from 'fhir/r4.js';
 import { type Asking, asking } from '../http/access/tokens.ts';
 import type { TestApp } from '../http/app.ts';
 import { SEARCHED, scopeText, tokenOf, type Way, way, worldOf } from './arbitrary.ts';
-import { aboutOf, concernsOwn, isAllowed, isCovered, type Letter, type TokenModel } from './model.ts';
+import {
+  aboutOf,
+  concernsOwn,
+  isAllowed,
+  isCovered,
+  type Letter,
+  namedOthers,
+  type TokenModel,
+} from './model.ts';
 
 export interface Tally {
   requests: number;
@@ -103,13 +111,17 @@ async function tryOne(trial: Trial, { kind, pick, other }: Way): Promise<void> {
     case 'vread':
     case 'history': {
       const path = `/${type}/${id}${kind === 'vread' ? '/_history/1' : kind === 'history' ? '/_history' : ''}`;
-      const { status } = await ask('get', path);
+      const { status, text } = await ask('get', path);
+      const others = status === 200 ? namedOthers(world, token, text) : [];
+      if (others.length > 0) wrong(`${path} names ${others}`);
       // The first version may be another one than the newest.
       if (kind === 'vread' && status === 404) return;
       return check(path, status, !covered(type, 'r') ? [403] : may('r', one) ? [200] : [404]);
     }
     case 'search': {
       const answer = await ask('get', `/${searched}?${tag}`);
+      const others = namedOthers(world, token, answer.text);
+      if (answer.status === 200 && others.length > 0) wrong(`${searched} names ${others}`);
       if (!covered(searched, 's')) return check(searched, answer.status, [403]);
       return compare(searched, answer.body, visible(searched, 's').map(key));
     }
@@ -285,7 +297,9 @@ async function tryWrite(
       const { status } = await send('put', `/${name}`, body);
       const isChangeable = may('u', one);
       const isReadable = covered(type, 'r') && may('r', one);
-      const allowed = isChangeable && may('u', body) && concernsOwn(world, token, 'u', body, one);
+      // What is shown in part would be lost.
+      const isWholly = namedOthers(world, token, JSON.stringify(one)).length === 0;
+      const allowed = isWholly && isChangeable && may('u', body) && concernsOwn(world, token, 'u', body, one);
       const refused = !covered(type, 'u') ? [403] : !isChangeable ? (isReadable ? [403] : [404]) : [403];
       check(
         `PUT ${JSON.stringify(body)} over ${JSON.stringify(one)}`,

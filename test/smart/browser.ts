@@ -30,6 +30,11 @@ export class Browser {
     return this.#cookies.map(({ name }) => name);
   }
 
+  /** The value of a cookie. */
+  cookie(name: string): string | undefined {
+    return this.#cookies.find((one) => one.name === name)?.value;
+  }
+
   /** Goes to a URL, and on as it is redirected; where that leads away from the server, it stops there. */
   async open(url: string, init: RequestInit = {}): Promise<Shown> {
     let next = new URL(url, this.#origin);

@@ -12,7 +12,7 @@ import type { VersionNumber } from '../../store/read/versions.ts';
 import { checkEpoch } from '../callers.ts';
 import { type Matched, type Resolution, severalMatch } from '../conditions.ts';
 import { refuseOfTrail } from '../draft.ts';
-import { demandMatched } from '../leave.ts';
+import { demandMatched, demandWhole } from '../leave.ts';
 import { notFound } from '../not-found.ts';
 import { gone } from '../read.ts';
 import type { Caller } from '../records.ts';
@@ -199,6 +199,7 @@ async function decideUpdate(
   if (!where) {
     const there = named?.get(step);
     const seen = there && { expected: ifMatch ?? there.version, judged: true, before: there };
+    if (there && entry.method === 'PUT') demandWhole(caller, there);
     if (entry.method === 'PUT')
       return { act: 'write', type, id: entry.id, expected: ifMatch, fresh: entry.ifNew, ...seen };
     if (named && !there) throw notFound(type, entry.id);
@@ -227,6 +228,7 @@ async function decideUpdate(
     if (ifMatch !== undefined && ifMatch !== matched.version)
       throw otherVersion(type, matched.id, ifMatch, { version: matched.version, existed: true });
     await demandMatched(setting, caller, 'u', { type, ...matched });
+    demandWhole(caller, { type, ...matched });
     return { act: 'write', type, id: matched.id, expected: matched.version, before: { type, ...matched } };
   }
   demand(caller.access, type, 'c');

@@ -1,6 +1,6 @@
 /** A person's own page: apps, sessions; and the launch page for who makes apps. */
 import type { Account } from '../accounts.ts';
-import type { PatientView } from '../patients.ts';
+import type { Look, PatientView } from '../patients.ts';
 import { type Html, html } from './html.ts';
 import { alert, page } from './layout.ts';
 
@@ -17,10 +17,21 @@ export interface AccountPage {
   }[];
   readonly sessions: readonly { readonly id: string; readonly since: string; readonly current: boolean }[];
   readonly passkeys: readonly { readonly id: string; readonly says: string }[];
+  /** who was shown what of the person's record; of practitioners nothing */
+  readonly looks: readonly Look[];
   readonly done?: string;
 }
 
-export function accountPage({ root, stamp, account, apps, sessions, passkeys, done }: AccountPage): string {
+export function accountPage({
+  root,
+  stamp,
+  account,
+  apps,
+  sessions,
+  passkeys,
+  looks,
+  done,
+}: AccountPage): string {
   const form = (action: string, id: string, text: string): Html =>
     html`<form method="post" action="${root}/account/${action}"><input type="hidden" name="stamp" value="${stamp}">
 <input type="hidden" name="id" value="${id}"><button>${text}</button></form>`;
@@ -57,6 +68,16 @@ ${passkeys.length === 0 && html`<p>None. With one you sign in by a finger or a P
 <button>Add a passkey of this device</button>
 </form>
 ${passkeys.length > 0 && (account.hasPassword ? form('only-passkeys', '', 'Sign in by passkey alone') : html`<p>Your password was taken away: you sign in by passkey alone.</p>`)}
+${
+  looks.length > 0 &&
+  html`<h2>Who has looked at your record</h2>
+<ul class="list">${looks.map(
+    ({ at, who, by, did, emergency }) => html`
+<li><div><strong>${who}</strong> ${did}${emergency && html` <strong>in an emergency</strong>`}<br>
+<span class="small">${at.slice(0, 16).replace('T', ' ')}, through ${by}</span></div></li>`,
+  )}
+</ul>`
+}
 <script type="module" src="${root}/passkey.js"></script>`,
   );
 }

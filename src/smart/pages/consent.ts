@@ -72,7 +72,8 @@ export function consentPage(form: ConsentForm): string {
     alert(form.fault),
     patient && html`<p class="card">${shownPatient(patient)}</p>`,
     html`<form method="post" action="${path}/consent">
-<input type="hidden" name="stamp" value="${stamp}">`,
+<input type="hidden" name="stamp" value="${stamp}">
+${patient && html`<input type="hidden" name="patient" value="${patient.id}">`}`,
     encounters &&
       encounters.length > 0 &&
       html`<label>Visit <select name="encounter">${encounters.map(

@@ -127,6 +127,10 @@ export function makePlans(
         walk.patients = [...new Set(found.filter((rid) => rid !== undefined))];
         continue;
       }
+      if (filter.kind === 'compartment' && walk.patients?.length === 1) {
+        const [patient] = await numbers.find([{ type: 'Patient', id: filter.id }]);
+        if (patient === walk.patients[0]) continue;
+      }
       if (filter.kind === 'compartment' && !walk.patients) {
         const patients = await aboutAlone(filter, type);
         if (patients) {
@@ -134,10 +138,12 @@ export function makePlans(
           continue;
         }
       }
-      if (filter.kind === 'patients' && !walk.patients) {
+      // Of thousands of patients nothing is walked that something else finds sooner.
+      if (filter.kind === 'patients' && !walk.patients && !(walk.selective && filter.patients.size > FEW)) {
         walk.patients = [...filter.patients.values()];
         continue;
       }
+      if (isSaid(filter as Filter, walk.patients)) continue;
       if (filter.kind === 'token' && isWalked(filter.parameter)) {
         const found = await walkedKeys(filter, type);
         if (!walk.keys && found.length <= MOST_STRETCHES) walk.keys = found;
@@ -295,6 +301,13 @@ export function makePlans(
   }
 
   return { settingOf, walkOf, isReferredByMany };
+}
+
+/** Whether the stretches of some patients say already that what is in them passes. */
+function isSaid(filter: Filter, patients: readonly number[] | undefined): boolean {
+  if (filter.kind !== 'patients' || !patients || patients.length > MOST_STRETCHES) return false;
+  const all = new Set(filter.patients.values());
+  return patients.every((patient) => all.has(patient));
 }
 
 const NONE: Judged = { kind: 'rids', rids: [] };

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import type { Definitions } from '../../fhir/definitions.ts';
 import type { Filter } from '../../search/request.ts';
+import { int8Array } from '../arrays.ts';
 import type { Catalog } from '../catalog.ts';
 import { type Keys, keyText } from '../index/keys.ts';
 import type { WordIndex } from '../index/words.ts';
@@ -211,7 +212,8 @@ export function makeSearcher(
     function walkOfMany(walk: Walk, from: After | undefined, most: number): Statement {
       const s = sql();
       const named = walk.keys ?? [keyText(keys.type(request.type))];
-      const [patients, every] = [s.bind(walk.patients), s.bind(named)];
+      // Not as a list of the statement's own: the planner would weigh each of thousands.
+      const [patients, every] = [s.bind(int8Array(walk.patients ?? [])), s.bind(named)];
       const page = `${beyond(s, 't.at', 't.rid', from)}${boundsIn(s, walk)}`;
       const conditions = judged(s, walk, setting, true);
       const [limit, patience] = [s.bind(most), s.bind(PATIENCE_OF_MANY)];
@@ -223,9 +225,9 @@ export function makeSearcher(
         text: pageOf(
           `select ${named.length === 1 ? '' : 'distinct'} w.at, w.rid
            from (${rows.join(' union all ')} order by ${order('at', 'rid')} limit ${patience}) w${joined(conditions, 'w')}
-           where w.patient = any (${patients}::bigint[])${conditions}
-             and not exists (select from timeline n
-               where n.key = any (${every}::bigint[]) and not n.lead and n.patient = any (${patients}::bigint[]))
+           where coalesce(w.patient in (select unnest(${patients}::bigint[])), false)${conditions}
+             and not exists (select from unnest(${patients}::bigint[]) o (patient), timeline n
+               where n.key = any (${every}::bigint[]) and not n.lead and n.patient = o.patient)
            order by ${order('w.at', 'w.rid')} limit ${limit}`,
           order('p.at', 'p.rid'),
           limit,

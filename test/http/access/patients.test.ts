@@ -405,3 +405,72 @@ describe('granular scopes (SMART 2.2 #finer-grained-resource-constraints)', () =
     await lab('get', '/Observation?__explain=true').expect(403);
   });
 });
+
+describe('of other patients nothing is learned (R4 security-labels.html)', () => {
+  const appointment = {
+    status: 'booked',
+    text: { status: 'generated', div: '<div xmlns="http://www.w3.org/1999/xhtml">Ann and Bob</div>' },
+    contained: [{ resourceType: 'Patient', id: 'in', name: [{ family: 'Bob' }] }],
+    minutesDuration: 30,
+    extension: [{ url: 'http://x', valueDecimal: 1 }],
+    participant: [
+      { actor: { reference: 'Patient/ann' }, status: 'accepted' },
+      { actor: { reference: 'Patient/bob', display: 'Bob' }, status: 'accepted' },
+      { actor: { reference: '#in' }, status: 'accepted' },
+    ],
+  };
+  beforeAll(async () => {
+    const text = JSON.stringify({ resourceType: 'Appointment', id: 'both', ...appointment }).replace(
+      '"valueDecimal":1',
+      '"valueDecimal":1.00',
+    );
+    await app.send('put', '/Appointment/both').type('application/fhir+json').send(text).expect(201);
+  });
+
+  test.each([
+    '/Appointment/both',
+    '/Appointment/both/_history/1',
+    '/Appointment/both/_history',
+    '/Appointment?patient=ann',
+    '/Patient/ann/$everything',
+  ])('references to them, narrative and what is contained are masked: %s', async (path) => {
+    const { text } = await ann('get', path).expect(200);
+    expect(text).toContain('"Patient/ann"');
+    expect(text).toContain('"valueDecimal":1.00');
+    expect(text).toContain('"code":"MASKED"');
+    expect(text).not.toMatch(/Appointment.*bob/i);
+    await app.send('get', '/Appointment/both').expect(200).expect(/Bob/);
+  });
+
+  test('in Bundles too', async () => {
+    const entry = [{ request: { method: 'GET', url: 'Appointment/both' } }];
+    for (const type of ['batch', 'transaction']) {
+      const { text } = await ann('post', '/')
+        .type('application/fhir+json')
+        .send({ resourceType: 'Bundle', type, entry })
+        .expect(200);
+      expect(text).not.toMatch(/bob/i);
+    }
+  });
+
+  test('what is shown in part is not replaced by that part, but may be patched', async () => {
+    const { body } = await ann('get', '/Appointment/both').expect(200);
+    await ann('put', '/Appointment/both').type('application/fhir+json').send(body).expect(403);
+    const patch = [{ op: 'replace', path: '/minutesDuration', value: 45 }];
+    const patched = await ann('patch', '/Appointment/both')
+      .type('application/json-patch+json')
+      .send(patch)
+      .expect(200);
+    expect(patched.text).not.toMatch(/bob/i);
+    const { body: whole } = await app.send('get', '/Appointment/both').expect(200);
+    expect(whole.participant).toHaveLength(3);
+    expect(whole.minutesDuration).toBe(45);
+  });
+
+  test('whoever may see them sees them', async () => {
+    const doc = await asking(app, 'user/*.rs', { fhirUser: 'Practitioner/doc' });
+    await doc('get', '/Appointment/both')
+      .expect(200)
+      .expect(/Patient\/bob/);
+  });
+});
