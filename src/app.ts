@@ -9,16 +9,19 @@ import type { Config } from './config.ts';
 import { type Definitions, loadDefinitions } from './fhir/definitions.ts';
 import { loadValidator } from './fhir/validate.ts';
 import { fhirBase } from './http/exchange.ts';
+import { tracesOf } from './http/faults.ts';
 import { makeSeal } from './http/sealed.ts';
 import { createServer } from './http/server.ts';
 import { openJobs } from './jobs/jobs.ts';
 import { openReindexing } from './jobs/reindexing.ts';
+import { makeSyslog } from './jobs/syslog.ts';
 import { openContents } from './media/content.ts';
 import { makeLinks } from './media/links.ts';
 import { makeLook } from './media/look.ts';
 import { openPictures } from './media/pictures.ts';
 import { makeUploads } from './media/uploads.ts';
 import { makeOperations } from './operations/table.ts';
+import { sendTrail } from './records/audit-output.ts';
 import { audited } from './records/audited.ts';
 import { openRecords } from './records/open.ts';
 import type { Records } from './records/records.ts';
@@ -125,6 +128,12 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       if (config.readOnly) return;
       keepTrail().catch((fault) => log.warn({ code: fault.code }, 'could not seal the audit trail'));
     }, MINUTE).unref();
+    const stopSending =
+      config.auditSyslog && !config.readOnly
+        ? sendTrail(store, base, auditLog, makeSyslog(config.auditSyslog, new URL(base).hostname), (fault) =>
+            log.warn({ fault: tracesOf(fault) }, 'could not send the audit trail: it will be tried again'),
+          )
+        : undefined;
     const stopKeeping = config.readOnly
       ? undefined
       : keepWords(store.words, (fault) =>
@@ -155,7 +164,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
         clearInterval(sweeping);
         clearInterval(sealing);
         smart.close();
-        await Promise.all([close(), jobs.close(), reindexing.close(), stopKeeping?.()]);
+        await Promise.all([close(), jobs.close(), reindexing.close(), stopKeeping?.(), stopSending?.()]);
         await pictures.close();
         await pools.end();
       },

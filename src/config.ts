@@ -185,6 +185,18 @@ export const settings = {
     'months for which that trail is kept, besides the current one; 0 for ever',
     whole(0, 0, 1200),
   ),
+  auditSyslog: setting(
+    'AUDIT_SYSLOG',
+    'none',
+    'udp://host:514, tcp://host:601 or tls://host:6514 of a SIEM: each entry of the audit trail is sent there as syslog (RFC 5424) with an AuditEvent as JSON; tls takes ?ca=FILE&cert=FILE&key=FILE',
+    (given): URL | undefined => {
+      if (!given) return undefined;
+      const url = URL.canParse(given) ? new URL(given) : undefined;
+      if (!url || !['udp:', 'tcp:', 'tls:'].includes(url.protocol) || url.hostname === '' || url.port === '')
+        throw new Error(`expected udp://, tcp:// or tls:// with host and port, not "${given}"`);
+      return url;
+    },
+  ),
   accessPolicy: setting(
     'ACCESS_POLICY',
     'treatment',

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { error, Refusal, refusal } from '../fhir/outcome.ts';
 import type { Caller } from '../records/records.ts';
 import { readParameters } from '../search/query-string.ts';
+import { addressOf } from './address.ts';
 import { answerEmpty } from './answer.ts';
 import { Aborted, drain } from './body.ts';
 import { preflight } from './cors.ts';
@@ -15,7 +16,7 @@ import { negotiate, notAcceptable, PLAIN } from './negotiation.ts';
 import { type FhirPath, readPath } from './path.ts';
 import { prefersAsync } from './prefer.ts';
 
-export interface FhirOptions extends Pick<Context, 'definitions'> {
+export interface FhirOptions extends Pick<Context, 'config' | 'definitions'> {
   readonly routes: Routes;
   readonly log: Logger;
   readonly meters: Meters;
@@ -62,7 +63,7 @@ export function makeFhir(options: FhirOptions): Handle {
       const pathText = mark < 0 ? url.slice(BASE.length) : url.slice(BASE.length, mark);
       const path = readPath(pathText, request.method, definitions);
       route = BASE + path.pattern;
-      await dispatch(options.routes, entrance, reply, path, mark < 0 ? '' : url.slice(mark + 1));
+      await dispatch(options, entrance, reply, path, mark < 0 ? '' : url.slice(mark + 1));
     } catch (thrown) {
       aborted = thrown instanceof Aborted || response.destroyed || request.socket.destroyed;
       if (!aborted) await refuse(log, reply, thrown);
@@ -89,7 +90,7 @@ async function refuse(log: Logger, reply: Reply, thrown: unknown): Promise<void>
 }
 
 async function dispatch(
-  routes: Routes,
+  { routes, config }: FhirOptions,
   entrance: Entrance,
   reply: Reply,
   path: FhirPath,
@@ -109,12 +110,13 @@ async function dispatch(
   if (!interaction) throw wrongMethod(request.method, path, allowed(routed));
 
   const caller = 'run' in interaction ? await entrance.enter(request) : undefined;
+  const origin = `${reply.id} ${addressOf(request, config.trustProxy)}`;
   const { format, parameters } = negotiate(request.headers.accept, query === '' ? [] : readParameters(query));
   // a Binary is read in the form it has, and answers to Accept by itself
   if (!format && path.type !== 'Binary' && !interaction.anyForm) throw notAcceptable();
   const visit = { ...reply, format: format ?? PLAIN, path, parameters };
   if ('open' in interaction) return interaction.open(visit);
-  const exchange = { ...visit, caller: caller! };
+  const exchange = { ...visit, caller: { ...caller!, origin } };
   const { defer } = entrance;
   // Clients send the same headers with all of their requests; how far one is, is told at once.
   if (defer && path.pattern !== '/_async/:id' && !interaction.later && prefersAsync(request.headers.prefer))

@@ -4,28 +4,34 @@
  */
 import { Refusal, refusal } from '../fhir/outcome.ts';
 import { writeParameters } from '../search/query-string.ts';
-import type { Access, AuditLog } from '../store/audit/log.ts';
-import type { Caller, Entry, HistoryRequest, Outcome, Read, Records, Stored } from './records.ts';
+import type { Access, Action, AuditLog } from '../store/audit/log.ts';
+import type {
+  Caller,
+  Entry,
+  Happened,
+  HistoryRequest,
+  Outcome,
+  Read,
+  Records,
+  Stored,
+  Target,
+} from './records.ts';
 
 export type AuditMode = 'strict' | 'relaxed' | 'off';
 
 /** What is noted of an answer, but for who asked. */
-type Shown = Omit<Access, 'agent' | 'status' | 'purpose'>;
+type Shown = Omit<Access, 'agent' | 'status' | 'purpose' | 'origin'>;
 
 /** @param failed told of what could not be noted, where nobody waits for it */
 export function audited(
   records: Records,
-  log: Pick<AuditLog, 'add'>,
+  log: Pick<AuditLog, 'add' | 'addHappening'>,
   mode: AuditMode,
   failed: (fault: unknown) => void,
 ): Records {
   if (mode === 'off') return records;
 
-  async function note({ agent, access }: Caller, status: number, shown: Shown): Promise<void> {
-    // Whoever holds the database has the command line, too.
-    if (agent === 0) return;
-    const { purpose } = access;
-    const noted = log.add({ ...shown, agent, status, ...(purpose ? { purpose } : {}) });
+  async function kept(noted: Promise<void>): Promise<void> {
     if (mode === 'relaxed') {
       noted.catch(failed);
       return;
@@ -36,6 +42,36 @@ export function audited(
     });
   }
 
+  async function note({ agent, access, origin }: Caller, status: number, shown: Shown): Promise<void> {
+    // Whoever holds the database has the command line, too.
+    if (agent === 0) return;
+    const { purpose } = access;
+    await kept(log.add({ ...shown, agent, status, origin, ...(purpose ? { purpose } : {}) }));
+  }
+
+  /** Does it, and notes where it was refused. */
+  async function tried<T>(caller: Caller, asked: Omit<Shown, 'shown'>, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (fault) {
+      if (fault instanceof Refusal && REFUSED.has(fault.status))
+        await note(caller, fault.status, { shown: [], ...asked });
+      throw fault;
+    }
+  }
+
+  /** The same of a write, which notes itself where it is done; where it found what is there, that is shown. */
+  async function written<T extends Stored>(
+    caller: Caller,
+    asked: Omit<Shown, 'shown'>,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const resource = await tried(caller, asked, work);
+    if (resource.rid !== undefined && resource.content !== '')
+      await note(caller, 200, { action: 'r', ...typeOf(resource.type), ...ofOne(resource) });
+    return resource;
+  }
+
   /** Does it, and notes what was shown, or that it was refused. */
   async function noting<T>(
     caller: Caller,
@@ -43,14 +79,7 @@ export function audited(
     work: () => Promise<T>,
     shown: (answer: T) => Partial<Shown>,
   ): Promise<T> {
-    let answer: T;
-    try {
-      answer = await work();
-    } catch (fault) {
-      if (fault instanceof Refusal && REFUSED.has(fault.status))
-        await note(caller, fault.status, { shown: [], ...asked });
-      throw fault;
-    }
+    const answer = await tried(caller, asked, work);
     await note(caller, 200, { shown: [], ...asked, ...shown(answer) });
     return answer;
   }
@@ -118,34 +147,83 @@ export function audited(
         ),
       );
     },
+    create: (caller, type, body, ifNoneExist) =>
+      written(caller, { action: 'C', type }, () => records.create(caller, type, body, ifNoneExist)),
+    update: (caller, target, body, provided) =>
+      written(caller, ofTarget('U', target), () => records.update(caller, target, body, provided)),
+    patch: (caller, target, patch, provided) =>
+      written(caller, ofTarget('P', target), () => records.patch(caller, target, patch, provided)),
+    remove: (caller, target, provided) =>
+      tried(caller, ofTarget('D', target), () => records.remove(caller, target, provided)),
+    changeMeta: (caller, to, edit) =>
+      written(caller, { action: 'M', type: to.type, query: `${to.type}/${to.id}` }, () =>
+        records.changeMeta(caller, to, edit),
+      ),
+    writeBinary: (caller, id, bytes, provided) =>
+      tried(
+        caller,
+        { action: id === undefined ? 'C' : 'U', type: 'Binary', query: id && `Binary/${id}` },
+        () => records.writeBinary(caller, id, bytes, provided),
+      ),
+    explain: (caller, request) =>
+      tried(caller, { ...askedOf({ kind: 'search', request }), action: 'O' }, () =>
+        records.explain(caller, request),
+      ),
+    reindex: (caller, wanted) =>
+      tried(caller, { action: 'O', query: '$reindex' }, () => records.reindex(caller, wanted)),
     async carryOut(caller, entry) {
       if (entry.method === 'GET')
         return noting(caller, askedOf(entry.read), () => records.carryOut(caller, entry), shownIn);
-      const outcome = await records.carryOut(caller, entry);
+      const outcome = await tried(caller, ofWriting(entry), () => records.carryOut(caller, entry));
       await noteOutcome(caller, entry, outcome);
       return outcome;
     },
     async transaction(caller, entries) {
-      const outcomes = await records.transaction(caller, entries);
+      const outcomes = await tried(caller, { action: 'T' }, () => records.transaction(caller, entries));
       await Promise.all(outcomes.map((outcome, i) => noteOutcome(caller, entries[i] as Entry, outcome)));
       return outcomes;
     },
-    async noteSignIn({ username, fhirUser }) {
-      const status = fhirUser === undefined ? 401 : 200;
-      const person = fhirUser === undefined ? {} : { person: fhirUser };
-      await log.add({ action: 'l', status, agent: 0, ...person, shown: [], found: 0, query: username });
-    },
     async breakGlass(request) {
       const until = await records.breakGlass(request);
-      const query = `Patient/${request.patient}`;
-      await log.add({ action: 'g', status: 200, agent: request.agent, type: 'Patient', shown: [], query });
+      const { agent, patient } = request;
+      await log.addHappening({ action: 'g', status: 200, agent, patient, query: `Patient/${patient}` });
       return until;
     },
+    note: ({ what, refused = false, asked, address, ...by }) =>
+      kept(
+        log.addHappening({
+          ...by,
+          action: HAPPENED[what],
+          status: refused ? 403 : 200,
+          origin: address === undefined ? undefined : `- ${address}`,
+          query: asked,
+        }),
+      ),
   };
 }
 
 /** What somebody may have wanted to know whether it is there. */
 const REFUSED = new Set([403, 404, 410]);
+
+const HAPPENED: Readonly<Record<Happened['what'], Action>> = {
+  'sign-in': 'i',
+  'sign-out': 'o',
+  token: 't',
+  export: 'x',
+  link: 'k',
+};
+
+const WRITING = { POST: 'C', PUT: 'U', PATCH: 'P', DELETE: 'D' } as const;
+
+function ofWriting(entry: Exclude<Entry, { readonly method: 'GET' }>): Omit<Shown, 'shown'> {
+  return entry.method === 'POST' ? { action: 'C', type: entry.type } : ofTarget(WRITING[entry.method], entry);
+}
+
+const ofTarget = (action: Action, { type, id, where }: Target): Omit<Shown, 'shown'> => ({
+  action,
+  type,
+  query: id === undefined ? `${type}?${where?.text ?? ''}` : `${type}/${id}`,
+});
 
 function askedOf(read: Read): Omit<Shown, 'shown'> {
   switch (read.kind) {
@@ -183,9 +261,9 @@ function shownIn(outcome: Outcome): Pick<Shown, 'shown'> & Partial<Shown> {
 
 const ridsOf = (resources: readonly Stored[]): readonly number[] => resources.flatMap(({ rid }) => rid ?? []);
 
-/** By its number it is known what was asked for: the query need not be sealed. */
 function ofOne({ rid }: Stored): Pick<Shown, 'shown'> & Partial<Shown> {
-  return rid === undefined ? { shown: [], found: 1 } : { rid, shown: [rid], query: '' };
+  // Its type and number say what was asked for.
+  return rid === undefined ? { shown: [], found: 1 } : { rid, shown: [rid], query: undefined };
 }
 
 function ofPage({

@@ -140,7 +140,7 @@ export function makeCallers(
         } catch (fault) {
           const stale = fault instanceof Stale || (await refusedEarlier(current, fault));
           if (!stale || attempt === 20) throw fault;
-          current = await renew(current);
+          current = { ...(await renew(current)), ...(caller.origin ? { origin: caller.origin } : {}) };
         }
       }
     },

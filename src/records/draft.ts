@@ -86,6 +86,7 @@ export function writeOf(
     security: made.security,
     blob: made.blob,
     agent: caller.agent,
+    origin: caller.origin ?? null,
     row: store.indexer.row(made.analysis, rid, targets, paths, baseUrl),
     epoch: caller.epoch,
     check: checkReferences,

@@ -88,7 +88,7 @@ export function openRecords(
     operator: callers.operator,
     person,
     // The audit trail is around the door (audited.ts).
-    noteSignIn: async () => {},
+    note: async () => {},
     async breakGlass(request) {
       return asOf(await callers.operator(), (operator) =>
         breakGlass(setting, operator, request, (body) => records.create(operator, 'Task', body)),

@@ -18,6 +18,24 @@ import type { UploadRow } from '../store/uploads.ts';
 export type { JobAnswer, JobRequest, Perform } from '../jobs/job.ts';
 export type { Facts, KnownBlob, Rendition } from '../store/bytes.ts';
 
+/** What is noted in the audit trail beside interactions: who signed in, what an app was let into, what was taken out. */
+export interface Happened {
+  /** signed in or out; was given an access token; took data out; followed a link that needs no token */
+  readonly what: 'sign-in' | 'sign-out' | 'token' | 'export' | 'link';
+  readonly refused?: boolean | undefined;
+  /** number of the access token, where there is one */
+  readonly agent?: number | undefined;
+  readonly client?: string | undefined;
+  /** `Type/id` */
+  readonly person?: string | undefined;
+  /** id */
+  readonly patient?: string | undefined;
+  /** where the request came from */
+  readonly address?: string | undefined;
+  /** what was asked for, such as scopes; kept sealed */
+  readonly asked?: string | undefined;
+}
+
 /** Who is asking. */
 export interface Caller {
   /** number of the access token; 0: the command line */
@@ -27,6 +45,8 @@ export interface Caller {
   readonly epoch: number;
   /** of a request that is done later: what it writes is noted there */
   readonly job?: Claim;
+  /** the request, for the audit trail: its id and the address that it came from, apart by a space */
+  readonly origin?: string;
 }
 
 /** One version of a resource as it is kept: fhir/content.ts renders it. */
@@ -133,13 +153,6 @@ export interface Gathered extends Stored {
   readonly support: boolean;
 }
 
-export interface SignInAttempt {
-  /** as it was typed in; '' by passkey */
-  readonly username: string;
-  /** `Type/id` of who it is; undefined where nobody was let in */
-  readonly fhirUser?: string | undefined;
-}
-
 export interface EmergencyRequest {
   /** ids */
   readonly practitioner: string;
@@ -234,8 +247,13 @@ export interface Records {
    * @throws  Refusal 400 without a reason; 404; 429
    */
   breakGlass(request: EmergencyRequest): Promise<number>;
-  /** Notes in the audit trail that somebody has signed in, or has tried to. */
-  noteSignIn(attempt: SignInAttempt): Promise<void>;
+
+  /**
+   * Notes what is no interaction in the audit trail; with AUDIT=strict it is there when this resolves.
+   *
+   * @throws Refusal 503 where it could not be noted: then it must not be done
+   */
+  note(happened: Happened): Promise<void>;
 
   /** @throws Refusal 404, 410 */
   read(caller: Caller, type: string, id: string): Promise<Stored>;

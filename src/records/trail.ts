@@ -2,7 +2,6 @@
  * The audit trail as AuditEvents (R4 auditevent.html; IHE Basic Audit Log Patterns): made when they are asked for, found by
  * all parameters of AuditEvent, beside those that clients have posted.
  */
-import type { AuditEvent, AuditEventAgent, AuditEventEntity } from 'fhir/r4.js';
 import { demand } from '../access/access.ts';
 import { invalid } from '../fhir/outcome.ts';
 import { innerOf, withInner } from '../search/inner.ts';
@@ -15,6 +14,7 @@ import { instantOf } from '../store/pool.ts';
 import { timestampText } from '../store/read/history.ts';
 import { cutPage } from '../store/read/page.ts';
 import { boundsOf } from '../store/search/dates.ts';
+import { auditEventOf } from './audit-event.ts';
 import { checkEpoch } from './callers.ts';
 import type { Ends } from './contained.ts';
 import { makeFarEnds } from './far-ends.ts';
@@ -176,7 +176,7 @@ async function* entriesOf(
   );
   // The trail is in no order but that in which it came: it is looked through from now on backwards, in growing stretches.
   const now = Date.now() + 60_000;
-  const stretches = [1, 30, Number.POSITIVE_INFINITY].map((days) => now - days * 86_400_000);
+  const stretches = [1, 60, 1440, 43_200, Number.POSITIVE_INFINITY].map((minutes) => now - minutes * 60_000);
   let to = bounds.high;
   for (const begin of stretches) {
     const low = Math.max(begin, bounds.low);
@@ -223,7 +223,7 @@ async function patientsIn(
 function passes(setting: ReadSetting, log: Opening, entry: Entry, filters: readonly Filter[]): boolean {
   if (filters.length === 0) return true;
   const { store, baseUrl, definitions } = setting;
-  const resource = eventOf(setting, log, entry);
+  const resource = auditEventOf(baseUrl, log, entry);
   const { extracted: values } = store.indexer.analyse(resource, baseUrl);
   const { isResourceType } = definitions;
   const updated = Date.parse(instantOf(entry.at));
@@ -241,7 +241,7 @@ function passes(setting: ReadSetting, log: Opening, entry: Entry, filters: reado
 }
 
 function storedOf(setting: ReadSetting, log: Opening, entry: Entry): Stored {
-  const { id: _id, ...event } = eventOf(setting, log, entry);
+  const { id: _id, ...event } = auditEventOf(setting.baseUrl, log, entry);
   const updated = instantOf(entry.at);
   return {
     type: 'AuditEvent',
@@ -251,133 +251,6 @@ function storedOf(setting: ReadSetting, log: Opening, entry: Entry): Stored {
     deleted: false,
     content: JSON.stringify(event),
     blob: null,
-  };
-}
-
-const RESTFUL = 'http://hl7.org/fhir/restful-interaction';
-const DICOM = 'http://dicom.nema.org/resources/ontology/DCM';
-
-/** The interaction (restful-interaction), and the code of AuditEvent.action. */
-const ACTIONS: Readonly<Record<string, readonly [interaction: string, action: AuditEvent['action']]>> = {
-  r: ['read', 'R'],
-  v: ['vread', 'R'],
-  s: ['search', 'E'],
-  h: ['history', 'R'],
-  e: ['operation', 'E'],
-  d: ['operation', 'E'],
-  g: ['operation', 'E'],
-  c: ['create', 'C'],
-  u: ['update', 'U'],
-};
-
-function eventOf({ baseUrl }: ReadSetting, log: Opening, entry: Entry): AuditEvent {
-  const { action, client, fhirUser, purpose, status, type, resource, version, patients, query, found } =
-    entry;
-  if (action === 'l') return signIn(entry, log, baseUrl);
-  // A write's d is a deletion, an access's d a document.
-  const [interaction, code] =
-    entry.id.startsWith('w') && action === 'd'
-      ? (['delete', 'D'] as const)
-      : (ACTIONS[action] ?? ['read', 'R']);
-  const agents: AuditEventAgent[] = [
-    {
-      type: { coding: [{ system: DICOM, code: '110153', display: 'Source Role ID' }] },
-      who: { identifier: { value: client ?? 'command line' }, display: client ?? 'command line' },
-      requestor: fhirUser === null,
-    },
-  ];
-  if (fhirUser !== null)
-    agents.push({
-      type: {
-        coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v3-ParticipationType', code: 'IRCP' }],
-      },
-      who: { reference: fhirUser },
-      requestor: true,
-    });
-  const entities: AuditEventEntity[] = patients.map((id) => ({
-    what: { reference: `Patient/${id}` },
-    type: { system: 'http://terminology.hl7.org/CodeSystem/audit-entity-type', code: '1', display: 'Person' },
-    role: { system: 'http://terminology.hl7.org/CodeSystem/object-role', code: '1', display: 'Patient' },
-  }));
-  if (type !== null && resource !== null && !(type === 'Patient' && patients.includes(resource)))
-    entities.push({
-      what: { reference: `${type}/${resource}${version === null ? '' : `/_history/${version}`}` },
-      type: {
-        system: 'http://terminology.hl7.org/CodeSystem/audit-entity-type',
-        code: '2',
-        display: 'System Object',
-      },
-      role: {
-        system: 'http://terminology.hl7.org/CodeSystem/object-role',
-        code: '4',
-        display: 'Domain Resource',
-      },
-    });
-  if (query !== null)
-    entities.push({
-      type: {
-        system: 'http://terminology.hl7.org/CodeSystem/audit-entity-type',
-        code: '2',
-        display: 'System Object',
-      },
-      role: { system: 'http://terminology.hl7.org/CodeSystem/object-role', code: '24', display: 'Query' },
-      query: Buffer.from(log.open(query)).toString('base64'),
-      detail: [{ type: 'found', valueString: String(found) }],
-    });
-  return {
-    resourceType: 'AuditEvent',
-    id: entry.id,
-    type: {
-      system: 'http://terminology.hl7.org/CodeSystem/audit-event-type',
-      code: 'rest',
-      display: 'RESTful Operation',
-    },
-    subtype: [{ system: RESTFUL, code: interaction }],
-    action: code as AuditEvent['action'],
-    recorded: instantOf(entry.at),
-    outcome: status < 400 ? '0' : '4',
-    ...(status < 400 ? {} : { outcomeDesc: String(status) }),
-    ...(purpose === null
-      ? {}
-      : {
-          purposeOfEvent: [
-            { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v3-ActReason', code: purpose }] },
-          ],
-        }),
-    agent: agents,
-    source: {
-      observer: { display: baseUrl },
-      type: [
-        {
-          system: 'http://terminology.hl7.org/CodeSystem/security-source-type',
-          code: '4',
-          display: 'Application Server',
-        },
-      ],
-    },
-    ...(entities.length > 0 ? { entity: entities } : {}),
-  };
-}
-
-/** Somebody who has signed in, or tried to (IHE Basic Audit Log Patterns, user authentication). */
-function signIn({ id, at, status, fhirUser, query }: Entry, log: Opening, baseUrl: string): AuditEvent {
-  const name = query === null ? undefined : log.open(query);
-  return {
-    resourceType: 'AuditEvent',
-    id,
-    type: { system: DICOM, code: '110114', display: 'User Authentication' },
-    subtype: [{ system: DICOM, code: '110122', display: 'Login' }],
-    action: 'E',
-    recorded: instantOf(at),
-    outcome: status < 400 ? '0' : '4',
-    agent: [
-      {
-        who: fhirUser === null ? { identifier: { value: name ?? '' } } : { reference: fhirUser },
-        ...(name ? { altId: name } : {}),
-        requestor: true,
-      },
-    ],
-    source: { observer: { display: baseUrl } },
   };
 }
 

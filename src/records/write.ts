@@ -107,6 +107,7 @@ export function deletion(
     security: null,
     blob: null,
     agent: caller.agent,
+    origin: caller.origin ?? null,
     row: null,
     epoch: caller.epoch,
     check: false,

@@ -140,7 +140,10 @@ const CHANGES: Readonly<Record<string, Change>> = {
       endGrants(transacting, { hash: named(form), account: account.id }),
   },
   'sign-out': {
-    make: ({ accounts }, { account }, form) => accounts.endSession(account.id, named(form)),
+    async make({ accounts, records }, { account }, form) {
+      await accounts.endSession(account.id, named(form));
+      await records.note({ what: 'sign-out', person: account.fhirUser });
+    },
   },
   passkey: {
     fresh: true,

@@ -4,13 +4,14 @@
  */
 import { type Configuration, errors, type KoaContextWithOIDC, Provider } from 'oidc-provider';
 import type { Endpoints } from '../http/issuer.ts';
+import type { Records } from '../records/records.ts';
 import type { Grammar } from '../search/parameters.ts';
 import type { Accounts } from './accounts.ts';
 import { type AdapterOptions, makeAdapters } from './adapter.ts';
 import { AUD } from './authorize.ts';
 import type { Clients } from './clients.ts';
 import { ASSERTION_ALGORITHMS } from './discovery.ts';
-import { contextOf } from './grants.ts';
+import { contextOf, type LaunchContext } from './grants.ts';
 import type { Keys } from './keys.ts';
 import { findLaunch } from './launches.ts';
 import { errorPage } from './pages/error.ts';
@@ -22,6 +23,7 @@ export interface ProviderOptions extends AdapterOptions {
   readonly grammar: Grammar;
   readonly accounts: Accounts;
   readonly clients: Clients;
+  readonly records: Pick<Records, 'note'>;
 }
 
 const MINUTE = 60;
@@ -237,13 +239,29 @@ async function checkLaunch(
     throw new errors.InvalidRequest('this launch was used already, is too old, or is for another app');
 }
 
-/** The token response of a launch says what it is about, also of a refresh. */
-async function complete({ pool, endpoints }: ProviderOptions, ctx: KoaContextWithOIDC): Promise<void> {
+/** The token response of a launch says what it is about, also of a refresh; that there is a token is noted. */
+async function complete(options: ProviderOptions, ctx: KoaContextWithOIDC): Promise<void> {
+  const { pool, endpoints } = options;
   ctx.set('Cache-Control', 'no-store');
   ctx.set('Pragma', 'no-cache');
   const grantId = ctx.oidc?.entities?.AccessToken?.grantId;
   const body = ctx.body as Record<string, unknown> | undefined;
-  if (!grantId || !body || !('access_token' in body)) return;
-  const context = await contextOf(pool, grantId);
+  if (!body || !('access_token' in body)) return;
+  const context = grantId ? await contextOf(pool, grantId) : {};
+  await noteToken(options, ctx, context, String(body.scope ?? ''));
+  if (!grantId) return;
   ctx.body = { ...body, ...context, smart_style_url: endpoints.style };
+}
+
+async function noteToken(
+  { records, accounts }: ProviderOptions,
+  { oidc }: KoaContextWithOIDC,
+  { patient }: LaunchContext,
+  scope: string,
+): Promise<void> {
+  const { AccessToken, ClientCredentials } = oidc.entities;
+  const token = AccessToken ?? ClientCredentials;
+  const account = AccessToken?.accountId ? await accounts.find(AccessToken.accountId) : undefined;
+  const asked = new URLSearchParams({ grant_type: String(oidc.params?.grant_type), scope }).toString();
+  await records.note({ what: 'token', client: token?.clientId, person: account?.fhirUser, patient, asked });
 }

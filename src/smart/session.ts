@@ -43,7 +43,9 @@ export async function signInBy(
   const signedIn = await (passkey
     ? passkeys.signIn(passkey, address)
     : accounts.signIn(username, form.get('password') ?? '', address));
-  await records.noteSignIn({ username: username.slice(0, 100), fhirUser: signedIn.account?.fhirUser });
+  const { account } = signedIn;
+  const asked = passkey ? 'by passkey' : `as ${username.slice(0, 100)}`;
+  await records.note({ what: 'sign-in', refused: !account, person: account?.fhirUser, address, asked });
   return signedIn;
 }
 

@@ -381,3 +381,24 @@ test('a token opens the records of the patient of its launch, and no other’s',
   expect(await read('/Patient/juan/_history')).toBe(404);
   expect(await read('/Patient/$everything')).not.toBe(404);
 });
+
+test('who has signed in, and which app got a token for whose records, is in the audit trail', async () => {
+  const { rows: before } = await server.app.pool.query('select coalesce(max(tx), 0) as tx from access_log');
+  await launch(server, { scope: SCOPE });
+  const { rows } = await server.app.pool.query({
+    text: `select a.action, a.status, a.client, a.person, p.id, a.origin from access_log a
+           left join resource p on p.rid = a.patient where a.tx > $1 and a.action in ('i', 't') order by a.tx`,
+    values: [before[0].tx],
+  });
+  expect(rows).toEqual([
+    { action: 'i', status: 200, client: null, person: expect.any(String), id: null, origin: '- 127.0.0.1' },
+    { action: 't', status: 200, client: 'app', person: rows[0].person, id: 'ines', origin: null },
+  ]);
+  const events = await server
+    .send('get', '/AuditEvent?subtype=urn:ihe:event-type-code|ITI-71&_count=1')
+    .expect(200);
+  expect(events.body.entry[0].resource).toMatchObject({
+    type: { code: '110114' },
+    agent: [{ who: { display: 'app' } }, {}, { who: { reference: rows[0].person } }],
+  });
+});

@@ -36,6 +36,7 @@ export interface Decision {
   readonly revives?: number;
   /** what a condition found */
   readonly matched?: {
+    readonly rid?: number;
     readonly version: number;
     readonly updated: string;
     readonly content: string;

@@ -309,7 +309,8 @@ async function outcomeOf(
     caller.access.allows(type, 'r') && (await isSeen(setting, caller, 'r', { type, ...matched, id }));
   const content = isShown ? matched.content : '';
   const kept = { content, blob: content === '' ? null : matched.blob };
-  return { kind: 'unchanged', resource: writtenOf(type, id, kept, matched.version, matched.updated, false) };
+  const resource = writtenOf(type, id, kept, matched.version, matched.updated, false);
+  return { kind: 'unchanged', resource: matched.rid ? { ...resource, rid: matched.rid } : resource };
 }
 
 /** With REFERENCES=check: which entry refers to what is not there. */

@@ -42,13 +42,13 @@ interface Kept {
 
 /** What a request has left in the trail. */
 async function kept(request: () => PromiseLike<unknown>): Promise<Kept[]> {
-  const { rows: before } = await db.query('select coalesce(max(n), 0) as n from access_log');
+  const { rows: before } = await db.query('select coalesce(max(tx), 0) as tx from access_log');
   await request();
   const { rows } = await db.query(
     `select a.action, a.status, t.name as type, p.id as patient, a.found
      from access_log a left join type t on t.code = a.type left join resource p on p.rid = a.patient
-     where a.n > $1 order by p.id`,
-    [before[0].n],
+     where a.tx > $1 order by p.id`,
+    [before[0].tx],
   );
   return rows;
 }
@@ -105,10 +105,56 @@ test('entries of Bundles, one by one; refusals too', async () => {
   ]);
 });
 
+const resource = {
+  resourceType: 'Observation',
+  status: 'final',
+  code: { text: 'x' },
+  subject: to('Patient/ann'),
+};
+
+test.each<[string, 'post' | 'put' | 'delete', string, object, Kept[]]>([
+  ['create', 'post', '/Observation', resource, [one('C', 'Observation', null, 0, 403)]],
+  [
+    'update',
+    'put',
+    '/Observation/ann-1',
+    { ...resource, id: 'ann-1' },
+    [one('U', 'Observation', null, 0, 403)],
+  ],
+  ['delete', 'delete', '/Observation/ann-1', {}, [one('D', 'Observation', null, 0, 403)]],
+  [
+    'transaction',
+    'post',
+    '/',
+    {
+      resourceType: 'Bundle',
+      type: 'transaction',
+      entry: [{ resource, request: { method: 'POST', url: 'Observation' } }],
+    },
+    [one('T', null, null, 0, 403)],
+  ],
+])('a refused %s', async (_, method, path, body, rows) => {
+  expect(await kept(() => doc(method, path).type('application/fhir+json').send(body).expect(403))).toEqual(
+    rows,
+  );
+});
+
+test('what a condition found instead of creating is shown, and noted', async () => {
+  const body = { resourceType: 'Patient', identifier: [{ system: 'urn:s', value: '1' }] };
+  const create = () =>
+    app
+      .send('post', '/Patient')
+      .type('application/fhir+json')
+      .set('If-None-Exist', 'identifier=urn:s|1')
+      .send(body);
+  expect(await kept(() => create().expect(201))).toEqual([]);
+  expect(await kept(() => create().expect(200))).toMatchObject([{ action: 'r', type: 'Patient', found: 1 }]);
+});
+
 test('what was asked for is kept sealed, and says nothing in the database', async () => {
   await doc('get', '/Patient?name=very-secret-name').expect(200);
   const { rows } = await db.query(
-    'select query from access_log where query is not null order by n desc limit 1',
+    'select query from access_log where query is not null order by tx desc, n desc limit 1',
   );
   expect(rows[0].query.toString('latin1')).not.toContain('secret');
 });
@@ -140,15 +186,15 @@ test('seals hold as long as nobody changes the rows under them', async () => {
   await doc('get', '/Observation/ann-1').expect(200);
   await seal(pool, store.catalog);
   await seal(pool, store.catalog);
-  const whole = await verify(pool, store.catalog);
+  const whole = await verify(pool);
   expect(whole).toMatchObject({ seals: 2 });
   expect(whole).not.toHaveProperty('broken');
   expect(whole.changes).toBeGreaterThan(9);
   await db.query('alter table access_log disable trigger all');
   await db.query(`set session_replication_role = replica`);
-  await db.query(`update access_log set agent = agent + 1 where n = (select max(n) from access_log)`);
+  await db.query(`update access_log set agent = agent + 1 where tx = (select max(tx) from access_log)`);
   await db.query(`set session_replication_role = default`);
-  expect(await verify(pool, store.catalog)).toMatchObject({ seals: 1, broken: { n: 2 } });
+  expect(await verify(pool)).toMatchObject({ seals: 1, broken: { n: 2 } });
 });
 
 describe('the trail as AuditEvents (IHE Basic Audit Log Patterns)', () => {
@@ -170,8 +216,12 @@ describe('the trail as AuditEvents (IHE Basic Audit Log Patterns)', () => {
       subtype: [{ code: 'search' }],
       action: 'E',
       outcome: '0',
+      meta: {
+        profile: ['https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.PatientQuery'],
+      },
       agent: [
-        { who: { identifier: { value: 'test' } } },
+        { who: { identifier: { value: 'test' } }, network: { address: '127.0.0.1', type: '2' } },
+        { requestor: false, network: { type: '5' } },
         { who: { reference: 'Practitioner/doc' }, requestor: true },
       ],
     });
