@@ -4,8 +4,8 @@ import { ADMIN } from '../access/access.ts';
 import { type Account, FHIR_USERS } from './accounts.ts';
 import { CLIENT_TYPES, type NewClient } from './clients.ts';
 import type { SmartContext, Visit } from './context.ts';
-import { sendJson } from './forms.ts';
-import { jsonOf, tokenOf } from './services.ts';
+import { readJson, sendJson } from './forms.ts';
+import { tokenOf } from './services.ts';
 
 type Body = Readonly<Record<string, unknown>>;
 
@@ -29,12 +29,21 @@ export async function admin(
   const act = action === 'list' ? undefined : actions[action];
   if (!act) throw Object.assign(new errors.InvalidRequest(`there is no ${action}`), { statusCode: 404 });
   try {
-    const result = await act(await jsonOf(request), decodeURIComponent(id ?? ''));
+    const result = await act(await readJson(request), decoded(id ?? ''));
     sendJson(response, action === 'add' ? 201 : 200, result ?? {});
   } catch (fault) {
     // What they refuse, they say in one line.
     if (!(fault instanceof Error) || fault.constructor !== Error) throw fault;
     throw new errors.InvalidRequest(fault.message);
+  }
+}
+
+/** @throws Error where it is not UTF-8 */
+function decoded(id: string): string {
+  try {
+    return decodeURIComponent(id);
+  } catch {
+    throw new Error(`${id} is not escaped as in a URL`);
   }
 }
 

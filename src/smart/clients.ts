@@ -76,6 +76,8 @@ export interface ClientsOptions {
   readonly warn?: (clientId: string, fault: Error) => void;
 }
 
+const ID = /^[\w.~-]{1,100}$/;
+
 const COLUMNS = `id, name, type, redirect_uris, scope, jwks_uri, launch_uri, logo_uri, introspects, created, disabled,
   secret, jwks`;
 const FIND = { name: 'smart_find_client', text: `select ${COLUMNS} from client where id = $1` };
@@ -89,6 +91,7 @@ export function makeClients(options: ClientsOptions): Clients {
   const { pool, transacting, keySets } = options;
 
   async function found(id: string): Promise<Found | undefined> {
+    if (!ID.test(id)) return undefined;
     const [row] = await run(pool, FIND, [id]);
     return row && clientOf(row);
   }
@@ -250,7 +253,7 @@ const DANGEROUS = new Set(['javascript:', 'data:', 'vbscript:', 'file:', 'blob:'
 /** @throws Error */
 function check(client: NewClient & { readonly id: string }, options: ClientsOptions): void {
   const { id, type, redirectUris = [], scope = '', launchUri, logoUri } = client;
-  if (!/^[\w.~-]{1,100}$/.test(id))
+  if (!ID.test(id))
     throw new Error(`"${id}" cannot be a client id: use 1 to 100 letters, digits, "-", ".", "_" and "~"`);
   if (type === 'backend') {
     if (redirectUris.length > 0) throw new Error('a backend service has no redirect URI');

@@ -1,14 +1,36 @@
 /** Forms, as browsers and apps send them, and the pages that answer them. */
 import { IncomingMessage, type ServerResponse } from 'node:http';
+import { errors } from 'oidc-provider';
 import { decodeText, readSent } from '../http/body.ts';
+import { isKeepable } from './kept.ts';
 
 /** What oidc-provider reads at most. */
 const MAX_FORM = 56 * 1024;
 
-/** @throws Refusal 413, 400; Aborted */
+/** @throws InvalidRequest; Refusal 413, 400; Aborted */
 export async function readForm(request: IncomingMessage): Promise<URLSearchParams> {
-  return new URLSearchParams(decodeText(await readSent(request, MAX_FORM)));
+  const form = new URLSearchParams(decodeText(await readSent(request, MAX_FORM)));
+  if (!isKeepable([...form])) throw unkeepable();
+  return form;
 }
+
+/** @throws InvalidRequest where the body is no JSON object; Refusal 413, 400; Aborted */
+export async function readJson(request: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
+  const text = decodeText(await readSent(request, MAX_FORM));
+  let value: unknown;
+  try {
+    value = JSON.parse(text === '' ? '{}' : text);
+  } catch {
+    // said below
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new errors.InvalidRequest('the body is a JSON object');
+  if (!isKeepable(value)) throw unkeepable();
+  return value as Record<string, unknown>;
+}
+
+export const unkeepable = (): errors.OIDCProviderError =>
+  new errors.InvalidRequest('there is U+0000 in it, half of a surrogate pair, or too much nesting');
 
 /** The same request, with another body: what was read of it cannot be read again. */
 export function withForm(request: IncomingMessage, form: URLSearchParams): IncomingMessage {

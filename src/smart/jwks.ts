@@ -7,6 +7,7 @@ import { get as getHttp, type RequestOptions } from 'node:http';
 import { get as getHttps } from 'node:https';
 import { BlockList, isIP, isIPv6, type LookupFunction } from 'node:net';
 import { cache } from '../store/cache.ts';
+import { isKeepable } from './kept.ts';
 
 /** A public key as its owner wrote it. */
 export type PublicJwk = Readonly<Record<string, unknown>> & { readonly kid: string };
@@ -88,7 +89,15 @@ function isPublic(key: unknown): key is Record<string, unknown> {
   if (typeof key !== 'object' || key === null) return false;
   const { kty, kid, use, d, k } = key as Record<string, unknown>;
   const isForSigning = use === undefined || use === 'sig';
-  return (kty === 'RSA' || kty === 'EC') && typeof kid === 'string' && kid !== '' && isForSigning && !d && !k;
+  return (
+    (kty === 'RSA' || kty === 'EC') &&
+    typeof kid === 'string' &&
+    kid !== '' &&
+    isForSigning &&
+    !d &&
+    !k &&
+    isKeepable(key)
+  );
 }
 
 /** Says why a URL cannot be one of a key set; undefined where it can. */

@@ -100,7 +100,13 @@ export function makePatients(records: Records, grammar: Grammar): Patients {
         ['_sort', 'family'] as const,
         ['_count', String(PAGE)] as const,
       ];
-      return (await find<Patient>('Patient', pairs, [await those(fhirUser)])).map(viewOf);
+      try {
+        return (await find<Patient>('Patient', pairs, [await those(fhirUser)])).map(viewOf);
+      } catch (fault) {
+        // Nobody has a name of punctuation alone, which is no search.
+        if (fault instanceof Refusal && fault.status === 400) return [];
+        throw fault;
+      }
     },
     async find(fhirUser, id) {
       if (!/^[A-Za-z0-9.-]{1,64}$/.test(id)) return undefined;

@@ -1,9 +1,8 @@
 /** Apps that register themselves (RFC 7591), as far as REGISTRATION allows. */
 import { errors } from 'oidc-provider';
-import { decodeText, readSent } from '../http/body.ts';
 import type { ClientType, NewClient } from './clients.ts';
 import type { SmartContext, Visit } from './context.ts';
-import { sendJson } from './forms.ts';
+import { readJson, sendJson } from './forms.ts';
 import { returnInvitation, useInvitation } from './invitations.ts';
 
 /** Metadata that is understood; other members are left out, as RFC 7591 §2 says, and not in the answer. */
@@ -41,7 +40,7 @@ function isTexts(value: unknown): boolean {
 
 export async function register(context: SmartContext, { request, response }: Visit): Promise<void> {
   const { config, clients, pool } = context;
-  const asked = read(decodeText(await readSent(request, 56 * 1024)));
+  const asked = read(await readJson(request).catch(asMetadata));
   const client = clientOf(asked);
   let invitation: string | undefined;
   if (config.registration === 'token') {
@@ -54,7 +53,7 @@ export async function register(context: SmartContext, { request, response }: Vis
   const credentials = await clients.add({ ...client, disabled: waits }).catch(async (fault: Error) => {
     // It made no app: the next try may.
     if (invitation !== undefined) await returnInvitation(pool, invitation);
-    throw new errors.InvalidClientMetadata(fault.message);
+    throw fault.constructor === Error ? new errors.InvalidClientMetadata(fault.message) : fault;
   });
   context.log.info({ event: 'registered', client: credentials.client_id, waits }, 'client');
   sendJson(response, 201, {
@@ -66,17 +65,15 @@ export async function register(context: SmartContext, { request, response }: Vis
   });
 }
 
-function read(text: string): Asked {
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    throw new errors.InvalidClientMetadata('the metadata is a JSON object');
-  }
-  if (typeof body !== 'object' || body === null || Array.isArray(body))
-    throw new errors.InvalidClientMetadata('the metadata is a JSON object');
+/** RFC 7591 §3.2.2 has an error of its own. */
+function asMetadata(fault: unknown): never {
+  if (!(fault instanceof errors.InvalidRequest)) throw fault;
+  throw new errors.InvalidClientMetadata(fault.error_description ?? 'the metadata is a JSON object');
+}
+
+function read(body: Readonly<Record<string, unknown>>): Asked {
   const given = Object.entries(SHAPES).flatMap(([name, fits]) => {
-    const value = (body as Record<string, unknown>)[name];
+    const value = body[name];
     if (value === undefined) return [];
     if (!fits(value)) throw new errors.InvalidClientMetadata(`${name} is not as RFC 7591 §2 has it`);
     return [[name, value] as const];

@@ -11,7 +11,7 @@ import { brands } from './brands.ts';
 import type { SmartContext, Visit } from './context.ts';
 import { discovery } from './discovery.ts';
 import { STYLE, sendCss, sendDemo, sendPasskeyScript } from './files.ts';
-import { readForm, redirect, sendJson, sendPage, withForm } from './forms.ts';
+import { readForm, redirect, sendJson, sendPage, unkeepable, withForm } from './forms.ts';
 import * as interaction from './interaction.ts';
 import { errorPage } from './pages/error.ts';
 import * as people from './people.ts';
@@ -49,6 +49,7 @@ export function makeHandle(context: SmartContext): Handle {
     const route = at.find((one) => one.method === method);
     pin(request, issuer);
     try {
+      if (/%00/.test(request.url as string)) throw unkeepable();
       if (!route) return await provided(context, request, response, at);
       if (config.readOnly && !route.reads) throw inMaintenance();
       const part = route.path.exec(path)?.[1] ?? '';

@@ -4,11 +4,10 @@ import { errors } from 'oidc-provider';
 import { type Access, demand } from '../access/access.ts';
 import { type Letter, readScope } from '../access/scopes.ts';
 import { Refusal } from '../fhir/outcome.ts';
-import { decodeText, readSent } from '../http/body.ts';
 import { readPath } from '../http/path.ts';
 import { lookUpToken, type TokenRow } from '../store/tokens.ts';
 import type { SmartContext, Visit } from './context.ts';
-import { sendJson } from './forms.ts';
+import { readJson, sendJson } from './forms.ts';
 import type { LaunchContext } from './grants.ts';
 import { keepLaunch } from './launches.ts';
 
@@ -75,7 +74,7 @@ function isContext(value: unknown): boolean {
  */
 export async function launch(context: SmartContext, { request, response }: Visit): Promise<void> {
   const token = await tokenOf(context, request);
-  const asked = await jsonOf(request);
+  const asked = await readJson(request);
   for (const [name, value] of Object.entries(asked))
     if (!LAUNCH[name]?.(value))
       throw new errors.InvalidRequest(
@@ -103,7 +102,7 @@ const FRESH = 5 * 60;
  */
 export async function breakGlass(context: SmartContext, { request, response }: Visit): Promise<void> {
   const token = await tokenOf(context, request);
-  const { patient, reason } = await jsonOf(request);
+  const { patient, reason } = await readJson(request);
   const account = token.payload?.accountId ? await context.accounts.find(token.payload.accountId) : undefined;
   const isType = context.grammar.definitions.isResourceType;
   const reads = token.scope.split(' ').some((text) => {
@@ -161,18 +160,6 @@ async function mayLaunch(
   }
   if (!reads('user') || account.disabled) throw fault;
   if (patient !== undefined && !(await patients.find(account.fhirUser, patient))) throw fault;
-}
-
-export async function jsonOf(request: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
-  const text = decodeText(await readSent(request, 56 * 1024));
-  try {
-    const value: unknown = JSON.parse(text === '' ? '{}' : text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value))
-      return value as Record<string, unknown>;
-  } catch {
-    // said below
-  }
-  throw new errors.InvalidRequest('the body is a JSON object');
 }
 
 const LETTERS: Readonly<Record<string, Letter>> = {
