@@ -144,6 +144,7 @@ export function makePlans(
         continue;
       }
       if (isSaid(filter as Filter, walk.patients)) continue;
+      if (isOfLabels(filter) && !(await hasAny(filter.filter, setting))) continue;
       if (filter.kind === 'token' && isWalked(filter.parameter)) {
         const found = await walkedKeys(filter, type);
         if (!walk.keys && found.length <= MOST_STRETCHES) walk.keys = found;
@@ -205,6 +206,15 @@ export function makePlans(
       select from resource_index i where i.keys @> array[${key}::bigint] limit ${FEW}) w`;
     const { rows } = await executor.query({ text, values: s.values, rowMode: 'array' });
     return rows[0]?.[0] === 0 ? [patient] : undefined;
+  }
+
+  /** Whether anything at all passes a filter that is on keys. */
+  async function hasAny(filter: Filter, { type }: Setting): Promise<boolean> {
+    const s = sql();
+    // With a limit of one PostgreSQL would look through the table, hoping for one soon.
+    const text = `select count(*) from (
+      select from resource_index i where ${condition(s, filter, settingOf(type))} limit ${FEW}) w`;
+    return (await executor.query({ text, values: s.values, rowMode: 'array' })).rows[0]?.[0] !== 0;
   }
 
   /** Whether so many refer to what a search asks for that it is sooner found walking. */
@@ -302,6 +312,10 @@ export function makePlans(
 
   return { settingOf, walkOf, isReferredByMany };
 }
+
+/** Whether a filter leaves out what has a label: mostly nothing has, and then no row need be looked at for it. */
+const isOfLabels = (filter: Judged): filter is Of<'not'> =>
+  filter.kind === 'not' && filter.filter.kind === 'token' && filter.filter.parameter.code === '_security';
 
 /** Whether the stretches of some patients say already that what is in them passes. */
 function isSaid(filter: Filter, patients: readonly number[] | undefined): boolean {
