@@ -10,7 +10,7 @@ export async function verifyAudit({ json = false }: { readonly json?: boolean })
   const config = configuration();
   const found = await withDatabase(config, async ({ url }) => {
     await migrate(url);
-    const pool = openPool({ databaseUrl: url, size: 1 });
+    const pool = openPool({ databaseUrl: url, size: 1, timeout: 0 });
     try {
       const told = (seals: number) => {
         if (seals % 1000 === 0) console.error(`${seals} seals hold …`);

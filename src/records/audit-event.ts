@@ -22,6 +22,7 @@ const RESTFUL = terminology('audit-event-type', 'rest', 'RESTful Operation');
 const AUTHENTICATION = dicom('110114', 'User Authentication');
 const SOURCE = dicom('110153', 'Source Role ID');
 const DESTINATION = dicom('110152', 'Destination Role ID');
+const CUSTODIAN = terminology('provenance-participant-type', 'custodian', 'Custodian');
 const OBJECT = terminology('audit-entity-type', '2', 'System Object');
 
 /** How an action is told. */
@@ -78,8 +79,9 @@ const isWrite = ({ id }: Entry): boolean => id.startsWith('w');
 export function auditEventOf(baseUrl: string, log: Pick<AuditLog, 'open'>, entry: Entry): AuditEvent {
   const { action, patients, purpose, status, found, query } = entry;
   const how = (isWrite(entry) ? WRITES : ACTIONS)[action] ?? OPERATION;
-  const entities = entitiesOf(log, entry);
-  const agents = agentsOf(baseUrl, entry, how);
+  const isSignIn = action === 'i' && !isWrite(entry);
+  const entities = isSignIn ? [] : entitiesOf(log, entry);
+  const agents = isSignIn ? signingIn(baseUrl, log, entry) : agentsOf(baseUrl, entry, how);
   // What BALP asks for, and was not known, makes it no instance of the profile.
   const isWhole = agents[0]?.network !== undefined && (query !== null || entry.resource !== null);
   const profile =
@@ -124,20 +126,7 @@ function agentsOf(baseUrl: string, entry: Entry, { subtype, action }: Told): Aud
       requestor: fhirUser === null,
       ...(address ? { network: { address, type: '2' as const } } : {}),
     },
-    {
-      type: {
-        coding: [
-          isDelete
-            ? terminology('provenance-participant-type', 'custodian', 'Custodian')
-            : isRead
-              ? SOURCE
-              : DESTINATION,
-        ],
-      },
-      who: { display: baseUrl },
-      requestor: false,
-      network: { address: baseUrl, type: '5' },
-    },
+    serverAs(baseUrl, isDelete ? CUSTODIAN : isRead ? SOURCE : DESTINATION),
   ];
   if (fhirUser === null) return agents;
   const participation = isWrite(entry) ? 'AUT' : 'IRCP';
@@ -148,6 +137,29 @@ function agentsOf(baseUrl: string, entry: Entry, { subtype, action }: Told): Aud
   });
   return agents;
 }
+
+/** Who signs in, under the name that was given; nobody knows who it is where that failed. */
+function signingIn(baseUrl: string, log: Pick<AuditLog, 'open'>, entry: Entry): AuditEventAgent[] {
+  const { fhirUser, origin, query } = entry;
+  const [, address] = origin?.split(' ') ?? [];
+  const name = query === null ? undefined : opened(log, query);
+  return [
+    {
+      who: fhirUser === null ? { identifier: { value: name ?? 'unknown' } } : { reference: fhirUser },
+      ...(name ? { altId: name } : {}),
+      requestor: true,
+      ...(address ? { network: { address, type: '2' as const } } : {}),
+    },
+    serverAs(baseUrl, DESTINATION),
+  ];
+}
+
+const serverAs = (baseUrl: string, role: Coding): AuditEventAgent => ({
+  type: { coding: [role] },
+  who: { display: baseUrl },
+  requestor: false,
+  network: { address: baseUrl, type: '5' },
+});
 
 function entitiesOf(log: Pick<AuditLog, 'open'>, entry: Entry): AuditEventEntity[] {
   const { type, resource, version, patients, query, origin } = entry;

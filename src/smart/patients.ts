@@ -178,7 +178,7 @@ function lookOf(
     at: recorded,
     who: person === own ? 'You' : person === undefined ? 'A system' : (names.get(person) ?? person),
     by: client,
-    did: `${did} ${what ?? 'your record'}`,
+    did: `${did} ${what === undefined || what === 'Patient' ? 'your record' : what}`,
     emergency: purposeOfEvent?.some(({ coding }) => coding?.some(({ code }) => code === 'BTG')) ?? false,
   };
 }

@@ -44,7 +44,7 @@ export async function signInBy(
     ? passkeys.signIn(passkey, address)
     : accounts.signIn(username, form.get('password') ?? '', address));
   const { account } = signedIn;
-  const asked = passkey ? 'by passkey' : `as ${username.slice(0, 100)}`;
+  const asked = passkey ? undefined : username.slice(0, 100);
   await records.note({ what: 'sign-in', refused: !account, person: account?.fhirUser, address, asked });
   return signedIn;
 }

@@ -39,10 +39,10 @@ test('signing in is in the trail, and so is failing to', async () => {
   await browser.submit(page, '/sign-in\\?to=account', { username: 'patient', password: 'wrong' });
   const { body } = await server.send('get', '/AuditEvent?type=110114&_count=2').expect(200);
   const [failed, done] = ((body as Bundle<AuditEvent>).entry ?? []).map(({ resource }) => resource);
-  expect(failed).toMatchObject({ outcome: '4', agent: [{ who: { identifier: { value: 'patient' } } }] });
+  expect(failed).toMatchObject({ outcome: '4', agent: [{ who: { identifier: { value: 'patient' } } }, {}] });
   expect(done).toMatchObject({
     outcome: '0',
-    agent: [{ who: { reference: 'Patient/ines' }, altId: 'patient' }],
+    agent: [{ who: { reference: 'Patient/ines' }, altId: 'patient' }, {}],
   });
   expect(JSON.stringify(body)).not.toContain('wrong');
 });

@@ -86,6 +86,8 @@ async function find(executor: Executor, n?: number): Promise<Seal | undefined> {
 export async function seal(pool: pg.Pool, { feedBase: base }: Pick<Catalog, 'feedBase'>): Promise<void> {
   await transaction(pool, async (executor) => {
     await executor.query(`select pg_advisory_xact_lock(hashtext('audit seal'))`);
+    // What was loaded while no server ran is one batch.
+    await executor.query('set local statement_timeout = 0');
     const before = (await find(executor)) ?? BEGINNING;
     const [[upto] = []] = await run(executor, NOW, []);
     const parts = await partsBetween(executor, before, { base, upto: upto as string });

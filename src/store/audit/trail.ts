@@ -52,15 +52,16 @@ export const OF_CHANGES = `'w' as source, c.at, c.tx, c.rid as first, c.version 
     1 as found, c.agent, c.type, c.rid, c.patients, null as purpose, c.origin, null::bytea as query, null as client,
     null as person`;
 
-// $1 patients, $2 from, $3 to, $4 limit, $5 to $9 the place. Each part rides on its index of time, or of patients.
-const ROWS = `
+// $1 patients, $2 from, $3 to, $4 limit, $5 to $9 the place. Each part rides on its index of time; accesses about patients on
+// that of patients, and writes about them are looked through by time.
+const rowsOf = (ofAccesses: string, ofChanges: string): string => `
   (select ${OF_ACCESSES} from access_log a
-   where ($1::bigint[] is null or a.patient = any ($1)) and a.at >= $2 and a.at < $3
+   where ${ofAccesses} and a.at >= $2 and a.at < $3
      and (a.at, 'a', a.tx, a.n, 0) < ($5::timestamptz, $6::text, $7::bigint, $8::bigint, $9::integer)
    order by a.at desc, a.tx desc, a.n desc limit $4)
   union all
   (select ${OF_CHANGES} from change c
-   where ($1 is null or c.patients && $1) and c.at >= $2 and c.at < $3
+   where ${ofChanges} and c.at >= $2 and c.at < $3
      and (c.at, 'w', c.tx, c.rid, c.version) < ($5, $6, $7, $8, $9)
    order by c.at desc, c.tx desc, c.rid desc, c.version desc limit $4)`;
 /** What entries are made of (`entryOf`), of such rows. */
@@ -72,9 +73,11 @@ export const shown = (rows: string, order: string): string => `
   left join token k on k.number = e.agent left join type t on t.code = e.type left join resource r on r.rid = e.rid
   order by ${order}`;
 const NEWEST = 'at desc, source desc, tx desc, first desc, second desc';
-const PAGE = {
-  name: 'audit_trail',
-  text: shown(`select * from (${ROWS}) f order by ${NEWEST} limit $4`, NEWEST),
+const page = (rows: string): string => shown(`select * from (${rows}) f order by ${NEWEST} limit $4`, NEWEST);
+const PAGE = { name: 'audit_trail', text: page(rowsOf('$1::bigint[] is null', 'true')) };
+const PAGE_OF_PATIENTS = {
+  name: 'audit_trail_of',
+  text: page(rowsOf('a.patient = any ($1::bigint[])', 'c.patients && $1')),
 };
 const ONE_ACCESS = {
   name: 'audit_access',
@@ -93,7 +96,7 @@ export async function readTrail(
   { patients, from, to, before = LAST, count }: Wanted,
 ): Promise<{ readonly entry: Entry; readonly place: Place }[]> {
   const values = [patients ? int8Array(patients) : null, from, to, count, ...before];
-  return (await run(executor, PAGE, values)).map((row) => {
+  return (await run(executor, patients ? PAGE_OF_PATIENTS : PAGE, values)).map((row) => {
     const [source, at, tx, first, second] = row;
     return { entry: entryOf(row), place: [at, source, tx, first, second] as unknown as Place };
   });
