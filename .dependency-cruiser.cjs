@@ -12,6 +12,7 @@ const rooms = {
   http: ['records'],
   rest: ['http', 'records'],
   operations: ['http', 'records', 'jobs'],
+  imaging: ['http', 'records', 'jobs', 'media'],
   smart: ['access', 'store', 'records', 'http'],
 };
 rooms.app = Object.keys(rooms);

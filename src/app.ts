@@ -11,6 +11,7 @@ import { loadValidator } from './fhir/validate.ts';
 import { fhirBase } from './http/exchange.ts';
 import { makeSeal } from './http/sealed.ts';
 import { createServer } from './http/server.ts';
+import { openImaging } from './imaging/open.ts';
 import { openJobs } from './jobs/jobs.ts';
 import { openReindexing } from './jobs/reindexing.ts';
 import { makeOperations } from './operations/table.ts';
@@ -101,6 +102,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     const context = { config, definitions, records, log, seal, version };
     const smart = await openSmart({ config, definitions, records, pools, log });
     const routes = makeRoutes(context, makeOperations(context), wellKnown(smart.configuration));
+    const imaging = openImaging(context);
     const ready = () => pool.query('select 1');
     const { server, perform, close } = createServer({
       ...context,
@@ -108,11 +110,16 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       log,
       ready,
       auth: smart.handle,
+      dicomweb: imaging.handle,
     });
     const sweeping = setInterval(() => {
       if (config.readOnly) return;
       sweepBlobs(pool, blobs).catch((fault) => log.warn({ code: fault.code }, 'could not sweep the blobs'));
     }, HOUR).unref();
+    const purging = setInterval(() => {
+      if (config.readOnly) return;
+      imaging.purge().catch((fault) => log.warn({ code: fault.code }, 'could not purge deleted studies'));
+    }, MINUTE).unref();
     const sealing = setInterval(() => {
       if (config.readOnly) return;
       keepTrail().catch((fault) => log.warn({ code: fault.code }, 'could not seal the audit trail'));
@@ -146,8 +153,9 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       async close() {
         clearInterval(sweeping);
         clearInterval(sealing);
+        clearInterval(purging);
         smart.close();
-        await Promise.all([close(), jobs.close(), reindexing.close(), stopKeeping?.()]);
+        await Promise.all([close(), jobs.close(), reindexing.close(), stopKeeping?.(), imaging.close()]);
         await pools.end();
       },
     };

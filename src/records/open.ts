@@ -18,6 +18,7 @@ import { everything } from './everything.ts';
 import { explain } from './explain.ts';
 import { history } from './history.ts';
 import { makeIds } from './ids.ts';
+import { openImaging } from './imaging/open.ts';
 import { changeMeta } from './meta.ts';
 import { makePeople } from './people.ts';
 import { read, vread } from './read.ts';
@@ -157,6 +158,11 @@ export function openRecords(
     reindex: (caller, wanted) => asOf(caller, (current) => reindex(setting, current, wanted)),
     refreshDefinitions: store.parameters.refresh,
     deferred: openDeferred(jobs, callers, store.pool),
+    imaging: openImaging(setting, {
+      operator: callers.operator,
+      read: (caller, type, id) => records.read(caller, type, id),
+      remove: (caller, target) => records.remove(caller, target),
+    }),
   };
   return options.readOnly ? readOnly(records) : records;
 }

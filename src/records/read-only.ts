@@ -21,6 +21,7 @@ export function readOnly(records: Records): Records {
     carryOut: (caller, entry) => (reading(entry) ? records.carryOut(caller, entry) : refuse()),
     transaction: (caller, entries) =>
       entries.every(reading) ? records.transaction(caller, entries) : refuse(),
+    imaging: { ...records.imaging, putAway: refuse, store: refuse, remove: refuse, purge: async () => [] },
     deferred: { ...records.deferred, add: refuse, forget: refuse },
   };
 }

@@ -3,7 +3,6 @@
  * left out here, whatever the route.
  */
 import type { Readable } from 'node:stream';
-import type { Access } from '../access/access.ts';
 import type { Person } from '../access/person.ts';
 import type { Range } from '../fhir/date.ts';
 import type { Meta } from '../fhir/meta.ts';
@@ -12,37 +11,11 @@ import type { Claim, JobProgress, JobRequest } from '../jobs/job.ts';
 import type { Condition } from '../search/condition.ts';
 import type { SearchRequest } from '../search/request.ts';
 import type { Explained } from '../store/search/explain.ts';
+import type { Imaging } from './imaging/imaging.ts';
+import type { BlobContent, Caller, Stored } from './stored.ts';
 
 export type { JobAnswer, JobRequest, Perform } from '../jobs/job.ts';
-
-/** Who is asking. */
-export interface Caller {
-  /** number of the access token; 0: the command line */
-  readonly agent: number;
-  readonly access: Access;
-  /** epoch of the decisions behind `access`; records asks anew where it has passed */
-  readonly epoch: number;
-  /** of a request that is done later: what it writes is noted there */
-  readonly job?: Claim;
-}
-
-/** One version of a resource as it is kept: fhir/content.ts renders it. */
-export interface Stored {
-  /** its number in this database, for the audit trail; undefined of what has just been written */
-  readonly rid?: number;
-  readonly type: string;
-  readonly id: string;
-  readonly version: number;
-  /** FHIR instant with milliseconds */
-  readonly updated: string;
-  readonly deleted: boolean;
-  /** JSON without id, versionId and lastUpdated; '' where deleted */
-  readonly content: string;
-  /** name of the bytes of a Binary */
-  readonly blob: string | null;
-  /** of a contained resource what contains it, whose version it has: its content is whole, with its id */
-  readonly container?: { readonly type: string; readonly id: string };
-}
+export type { BlobContent, Caller, Stored } from './stored.ts';
 
 export interface Written extends Stored {
   /** whether it was not there before, or was deleted */
@@ -307,6 +280,7 @@ export interface Records {
   refreshDefinitions(): Promise<void>;
 
   readonly deferred: Deferred;
+  readonly imaging: Imaging;
 }
 
 /** Requests that are done later (Prefer: respond-async), each for whoever asked only. */
@@ -324,11 +298,4 @@ export interface Deferred {
   forget(caller: Caller, id: string): Promise<boolean>;
   /** Who has it done: undefined where the access token has expired or was revoked since. */
   callerOf(job: Claim, agent: number): Promise<Caller | undefined>;
-}
-
-export interface BlobContent {
-  /** of the whole, in bytes */
-  readonly size: number;
-  readonly sha256: string;
-  readonly stream: Readable;
 }

@@ -13,7 +13,9 @@ const FORGET = {
   name: 'forget_blobs',
   text: `delete from blob b where created < now() - interval '1 day'
            and not exists (select from resource r where r.blob = b.name)
-           and not exists (select from version v where v.blob = b.name)`,
+           and not exists (select from version v where v.blob = b.name)
+           and not exists (select from dicom_instance i where i.blob = b.name)
+           and not exists (select from dicom_held h where h.blob = b.name)`,
 };
 const DAY = 86_400_000;
 

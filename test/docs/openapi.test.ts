@@ -11,6 +11,7 @@ import { loadValidator, type Validator } from '../../src/fhir/validate.ts';
 import { endpointsOf } from '../../src/http/issuer.ts';
 import { makeMeters } from '../../src/http/meters.ts';
 import { makePages } from '../../src/http/pages.ts';
+import { ROUTES } from '../../src/imaging/serve.ts';
 import { makeOperations } from '../../src/operations/table.ts';
 import { makeRoutes } from '../../src/rest/routes.ts';
 import type { SmartContext } from '../../src/smart/context.ts';
@@ -106,6 +107,12 @@ function authRoutes(): string[] {
   return [...new Set([...own, 'GET /auth/authorize', 'GET /auth/jwks'])];
 }
 
+function dicomwebRoutes(): string[] {
+  return Object.entries(ROUTES).flatMap(([pattern, methods]) =>
+    Object.keys(methods).map((method) => `${method} ${written(`/dicomweb${pattern}`)}`),
+  );
+}
+
 interface Layer {
   readonly route?: { readonly path: string; readonly methods: Json };
   readonly handle: { readonly stack?: readonly Layer[] };
@@ -142,13 +149,15 @@ describe('openapi.yaml', () => {
 
   test('describes all that is routed, under /fhir and beside it', () => {
     const known = new Set(described());
-    const missing = [...fhirRoutes(), ...pageRoutes(), ...authRoutes()].filter((route) => !known.has(route));
+    const missing = [...fhirRoutes(), ...pageRoutes(), ...authRoutes(), ...dicomwebRoutes()].filter(
+      (route) => !known.has(route),
+    );
     // one of the files at /docs/{file} has a route of its own
     expect(missing).toEqual(['GET /docs/start.js']);
   });
 
   test('describes nothing that is not routed', () => {
-    const routed = new Set([...fhirRoutes(), ...pageRoutes(), ...authRoutes()]);
+    const routed = new Set([...fhirRoutes(), ...pageRoutes(), ...authRoutes(), ...dicomwebRoutes()]);
     for (const route of [...routed]) {
       const [method, path] = route.split(' ') as [string, string];
       if (method === 'GET') routed.add(`HEAD ${path}`);
@@ -257,8 +266,8 @@ describe('the examples', () => {
     .flatMap(([path, operations]) => METHODS.map((method) => ({ path, method, operations })))
     .filter(({ method, operations }) => operations[method])
     // what can be named only after it was asked for has no example
-    // nor have those that take what came of others: test/smart/
-    .filter(({ path }) => path !== '/fhir/_async/{id}' && !path.startsWith('/auth/'))
+    // nor have those that take what came of others: test/smart/, test/http/imaging/
+    .filter(({ path }) => path !== '/fhir/_async/{id}' && !/^\/(?:auth|dicomweb)\//.test(path))
     .sort((a, b) => Number(a.method === 'delete') - Number(b.method === 'delete'));
 
   test.each(order)('$method $path works as it stands', async ({ path, method, operations }) => {
