@@ -50,6 +50,8 @@ export async function answerStream(
   begin(reply, headers);
   reply.response.writeHead(status);
   if (reply.request.method === 'HEAD') {
+    // an open file is closed by that
+    await body[Symbol.asyncIterator]().return?.();
     reply.response.end();
     return;
   }
