@@ -13,6 +13,7 @@ const rooms = {
   rest: ['http', 'records'],
   media: ['http', 'records', 'jobs'],
   operations: ['http', 'records', 'jobs', 'media'],
+  imaging: ['http', 'records', 'jobs', 'media'],
   smart: ['access', 'store', 'records', 'http'],
 };
 rooms.app = Object.keys(rooms);

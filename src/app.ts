@@ -12,6 +12,7 @@ import { fhirBase } from './http/exchange.ts';
 import { tracesOf } from './http/faults.ts';
 import { makeSeal } from './http/sealed.ts';
 import { createServer } from './http/server.ts';
+import { openImaging } from './imaging/open.ts';
 import { openJobs } from './jobs/jobs.ts';
 import { openReindexing } from './jobs/reindexing.ts';
 import { makeSyslog } from './jobs/syslog.ts';
@@ -115,15 +116,21 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     };
     const smart = await openSmart({ config, definitions, records, pools, log });
     const routes = makeRoutes(context, makeOperations(context, media), wellKnown(smart.configuration));
+    const imaging = openImaging(context);
     const ready = () => pool.query('select 1');
     const { server, perform, close } = createServer({
       ...context,
       ...{ routes, log, ready, auth: smart.handle, uploads: makeUploads(context) },
+      dicomweb: imaging.handle,
     });
     const sweeping = setInterval(() => {
       if (config.readOnly) return;
       sweepBlobs(pool, blobs).catch((fault) => log.warn({ code: fault.code }, 'could not sweep the blobs'));
     }, HOUR).unref();
+    const purging = setInterval(() => {
+      if (config.readOnly) return;
+      imaging.purge().catch((fault) => log.warn({ code: fault.code }, 'could not purge deleted studies'));
+    }, MINUTE).unref();
     const sealing = setInterval(() => {
       if (config.readOnly) return;
       keepTrail().catch((fault) => log.warn({ code: fault.code }, 'could not seal the audit trail'));
@@ -163,8 +170,12 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       async close() {
         clearInterval(sweeping);
         clearInterval(sealing);
+        clearInterval(purging);
         smart.close();
-        await Promise.all([close(), jobs.close(), reindexing.close(), stopKeeping?.(), stopSending?.()]);
+        await Promise.all([
+          ...[close(), jobs.close(), reindexing.close(), imaging.close()],
+          ...[stopKeeping?.(), stopSending?.()],
+        ]);
         await pictures.close();
         await pools.end();
       },

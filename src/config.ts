@@ -139,6 +139,24 @@ export const settings = {
     'milliseconds that one statement of a search may take; where it takes longer the answer is 503',
     whole(60_000, 1, 3_600_000),
   ),
+  dicomIssuers: setting(
+    'DICOM_ISSUERS',
+    'none',
+    "whose numbers the Patient IDs of DICOM instances are: ISSUER=URI of the identifier system, apart by commas, with * for instances that name no issuer; an issuer that is not named has a system of this server's own",
+    (given): ReadonlyMap<string, string> =>
+      new Map(
+        (given ?? '')
+          .split(',')
+          .filter((text) => text.trim() !== '')
+          .map((text): [string, string] => {
+            const at = text.indexOf('=');
+            const [issuer, system] = [text.slice(0, at).trim(), text.slice(at + 1).trim()];
+            if (at < 1 || !/^\w[\w+.-]*:\S+$/.test(system))
+              throw new Error(`expected ISSUER=URI, such as *=https://hospital.example/mrn, not "${text}"`);
+            return [issuer, system];
+          }),
+      ),
+  ),
   readOnly: setting(
     'READ_ONLY',
     'false',

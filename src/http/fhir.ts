@@ -27,9 +27,12 @@ const SLASH = 47;
 const QUESTION = 63;
 
 /** Whether a request's URL is under the FHIR base. */
-export function isFhirUrl(url: string): boolean {
-  if (!url.startsWith(BASE)) return false;
-  const next = url.charCodeAt(BASE.length);
+export const isFhirUrl = (url: string): boolean => isUnder(BASE, url);
+
+/** Whether a request's URL is under a base, which has no slash at its end. */
+export function isUnder(base: string, url: string): boolean {
+  if (!url.startsWith(base)) return false;
+  const next = url.charCodeAt(base.length);
   return next === SLASH || next === QUESTION || Number.isNaN(next);
 }
 

@@ -14,8 +14,8 @@ import type { Perform } from '../records/records.ts';
 import { defer } from './async.ts';
 import { enter } from './door.ts';
 import type { Context, Routes } from './exchange.ts';
-import { type Entrance, isFhirUrl, makeFhir } from './fhir.ts';
-import { makeMeters } from './meters.ts';
+import { type Entrance, isFhirUrl, isUnder, makeFhir } from './fhir.ts';
+import { type Meters, makeMeters } from './meters.ts';
 import { FHIR_JSON } from './negotiation.ts';
 import { makePages, type PageOptions } from './pages.ts';
 import { makePerform } from './perform.ts';
@@ -31,6 +31,12 @@ export interface ServerOptions extends Context {
   readonly auth?: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
   /** answers at /uploads */
   readonly uploads: PageOptions['uploads'];
+  /** answers what comes under /dicomweb */
+  readonly dicomweb?: (
+    request: IncomingMessage,
+    response: ServerResponse,
+    doors: Pick<Entrance, 'enter'> & Pick<Meters, 'count'>,
+  ) => Promise<void>;
 }
 
 export interface RunningServer {
@@ -42,6 +48,7 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
+const DICOMWEB = '/dicomweb';
 const SECOND = 1000;
 
 /** Makes the server; who calls it lets it listen. */
@@ -51,6 +58,7 @@ export function createServer({
   ready,
   auth,
   uploads,
+  dicomweb,
   ...context
 }: ServerOptions): RunningServer {
   const meters = makeMeters();
@@ -64,7 +72,9 @@ export function createServer({
     defer: config.readOnly ? undefined : (exchange) => defer({ ...context, log }, exchange),
   };
   const server = createHttpServer((request, response) => {
-    if (isFhirUrl(request.url as string)) void fhir(request, response, entrance);
+    const url = request.url as string;
+    if (isFhirUrl(url)) void fhir(request, response, entrance);
+    else if (dicomweb && isUnder(DICOMWEB, url)) void dicomweb(request, response, { ...entrance, ...meters });
     else pages(request, response);
   });
 

@@ -183,6 +183,23 @@ export function audited(
       await Promise.all(outcomes.map((outcome, i) => noteOutcome(caller, entries[i] as Entry, outcome)));
       return outcomes;
     },
+    imaging: {
+      ...records.imaging,
+      find: (caller, sought) =>
+        noting(
+          caller,
+          { action: 's', type: 'ImagingStudy', query: sought.asked },
+          () => records.imaging.find(caller, sought),
+          ({ rows }) => ({ shown: [...new Set(rows.map(({ rid }) => rid))], found: rows.length }),
+        ),
+      read: (caller, of) =>
+        noting(
+          caller,
+          { action: 'r', type: 'ImagingStudy', query: `dicomweb/${pathOfStudy(of)}` },
+          () => records.imaging.read(caller, of),
+          ({ study }) => ofOne(study),
+        ),
+    },
     async breakGlass(request) {
       const until = await records.breakGlass(request);
       const { agent, patient } = request;
@@ -245,6 +262,20 @@ const typeOf = (type: string | undefined): Pick<Shown, 'type'> => (type === unde
 
 const pathOf = ({ type, id }: HistoryRequest): string =>
   [type, id, '_history'].filter((part) => part !== undefined).join('/');
+
+const pathOfStudy = (of: {
+  readonly study: string;
+  readonly series?: string;
+  readonly instance?: string;
+}): string =>
+  [
+    ['studies', of.study],
+    ['series', of.series],
+    ['instances', of.instance],
+  ]
+    .filter(([, uid]) => uid !== undefined)
+    .map((part) => part.join('/'))
+    .join('/');
 
 function shownIn(outcome: Outcome): Pick<Shown, 'shown'> & Partial<Shown> {
   switch (outcome.kind) {

@@ -19,6 +19,7 @@ import { everything } from './everything.ts';
 import { explain } from './explain.ts';
 import { history } from './history.ts';
 import { makeIds } from './ids.ts';
+import { openImaging } from './imaging/open.ts';
 import { masked } from './masked.ts';
 import { changeMeta } from './meta.ts';
 import { makePeople } from './people.ts';
@@ -168,6 +169,11 @@ export function openRecords(
     refreshDefinitions: store.parameters.refresh,
     deferred: openDeferred(jobs, callers, store.pool),
     uploads: openUploads(setting),
+    imaging: openImaging(setting, {
+      operator: callers.operator,
+      read: (caller, type, id) => records.read(caller, type, id),
+      remove: (caller, target) => records.remove(caller, target),
+    }),
   };
   const shown = masked(records);
   return options.readOnly ? readOnly(shown) : shown;

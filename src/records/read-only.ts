@@ -26,6 +26,7 @@ export function readOnly(records: Records): Records {
       ...records.uploads,
       ...{ begin: refuse, declare: refuse, append: refuse, close: refuse, remove: refuse },
     },
+    imaging: { ...records.imaging, putAway: refuse, store: refuse, remove: refuse, purge: async () => [] },
     deferred: { ...records.deferred, add: refuse, forget: refuse },
   };
 }

@@ -3,7 +3,6 @@
  * left out here, whatever the route.
  */
 import type { Readable } from 'node:stream';
-import type { Access } from '../access/access.ts';
 import type { Person } from '../access/person.ts';
 import type { Range } from '../fhir/date.ts';
 import type { Meta } from '../fhir/meta.ts';
@@ -14,9 +13,12 @@ import type { SearchRequest } from '../search/request.ts';
 import type { KnownBlob, Rendition } from '../store/bytes.ts';
 import type { Explained } from '../store/search/explain.ts';
 import type { UploadRow } from '../store/uploads.ts';
+import type { Imaging } from './imaging/imaging.ts';
+import type { BlobContent, Caller, Stored } from './stored.ts';
 
 export type { JobAnswer, JobRequest, Perform } from '../jobs/job.ts';
 export type { Facts, KnownBlob, Rendition } from '../store/bytes.ts';
+export type { BlobContent, Caller, Stored } from './stored.ts';
 
 /** What is noted in the audit trail beside interactions: who signed in, what an app was let into, what was taken out. */
 export interface Happened {
@@ -34,37 +36,6 @@ export interface Happened {
   readonly address?: string | undefined;
   /** what was asked for, such as scopes; kept sealed */
   readonly asked?: string | undefined;
-}
-
-/** Who is asking. */
-export interface Caller {
-  /** number of the access token; 0: the command line */
-  readonly agent: number;
-  readonly access: Access;
-  /** epoch of the decisions behind `access`; records asks anew where it has passed */
-  readonly epoch: number;
-  /** of a request that is done later: what it writes is noted there */
-  readonly job?: Claim;
-  /** the request, for the audit trail: its id and the address that it came from, apart by a space */
-  readonly origin?: string;
-}
-
-/** One version of a resource as it is kept: fhir/content.ts renders it. */
-export interface Stored {
-  /** its number in this database, for the audit trail; undefined of what has just been written */
-  readonly rid?: number;
-  readonly type: string;
-  readonly id: string;
-  readonly version: number;
-  /** FHIR instant with milliseconds */
-  readonly updated: string;
-  readonly deleted: boolean;
-  /** JSON without id, versionId and lastUpdated; '' where deleted */
-  readonly content: string;
-  /** name of the bytes of a Binary */
-  readonly blob: string | null;
-  /** of a contained resource what contains it, whose version it has: its content is whole, with its id */
-  readonly container?: { readonly type: string; readonly id: string };
 }
 
 export interface Written extends Stored {
@@ -362,6 +333,7 @@ export interface Records {
 
   readonly deferred: Deferred;
   readonly uploads: Uploads;
+  readonly imaging: Imaging;
 }
 
 /** An upload that can be resumed. */
@@ -409,8 +381,4 @@ export interface Deferred {
   forget(caller: Caller, id: string): Promise<boolean>;
   /** Who has it done: undefined where the access token has expired or was revoked since. */
   callerOf(job: Claim, agent: number): Promise<Caller | undefined>;
-}
-
-export interface BlobContent extends KnownBlob {
-  readonly stream: Readable;
 }

@@ -11,6 +11,7 @@ import { loadValidator, type Validator } from '../../src/fhir/validate.ts';
 import { endpointsOf } from '../../src/http/issuer.ts';
 import { makeMeters } from '../../src/http/meters.ts';
 import { makePages } from '../../src/http/pages.ts';
+import { ROUTES } from '../../src/imaging/serve.ts';
 import { makeOperations } from '../../src/operations/table.ts';
 import { makeRoutes } from '../../src/rest/routes.ts';
 import type { SmartContext } from '../../src/smart/context.ts';
@@ -108,6 +109,12 @@ function authRoutes(): string[] {
   return [...new Set([...own, 'GET /auth/authorize', 'GET /auth/jwks'])];
 }
 
+function dicomwebRoutes(): string[] {
+  return Object.entries(ROUTES).flatMap(([pattern, methods]) =>
+    Object.keys(methods).map((method) => `${method} ${written(`/dicomweb${pattern}`)}`),
+  );
+}
+
 interface Layer {
   readonly route?: { readonly path: string; readonly methods: Json };
   readonly handle: { readonly stack?: readonly Layer[] };
@@ -144,13 +151,15 @@ describe('openapi.yaml', () => {
 
   test('describes all that is routed, under /fhir and beside it', () => {
     const known = new Set(described());
-    const missing = [...fhirRoutes(), ...pageRoutes(), ...authRoutes()].filter((route) => !known.has(route));
+    const missing = [...fhirRoutes(), ...pageRoutes(), ...authRoutes(), ...dicomwebRoutes()].filter(
+      (route) => !known.has(route),
+    );
     // one of the files at /docs/{file} has a route of its own
     expect(missing).toEqual(['GET /docs/start.js']);
   });
 
   test('describes nothing that is not routed', () => {
-    const routed = new Set([...fhirRoutes(), ...pageRoutes(), ...authRoutes()]);
+    const routed = new Set([...fhirRoutes(), ...pageRoutes(), ...authRoutes(), ...dicomwebRoutes()]);
     for (const route of [...routed]) {
       const [method, path] = route.split(' ') as [string, string];
       if (method === 'GET') routed.add(`HEAD ${path}`);
@@ -260,8 +269,8 @@ describe('the examples', () => {
     .filter(({ method, operations }) => operations[method])
     // what can be named only after it was asked for has no example
     .filter(({ path }) => !['/fhir/_async/{id}', '/fhir/_link/{id}'].includes(path))
-    // nor have those that take what came of others (test/smart/), and protocols of their own (uploads.test.ts)
-    .filter(({ path }) => !path.startsWith('/auth/') && !path.startsWith('/uploads'))
+    // nor have those that take what came of others (test/smart/, test/imaging/), and protocols of their own (uploads.test.ts)
+    .filter(({ path }) => !/^\/(?:auth\/|dicomweb\/|uploads)/.test(path))
     .sort((a, b) => Number(a.method === 'delete') - Number(b.method === 'delete'));
 
   test.each(order)('$method $path works as it stands', async ({ path, method, operations }) => {

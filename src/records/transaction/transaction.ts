@@ -19,7 +19,7 @@ import { decide } from './decide.ts';
 import { demandBrought, findNamed } from './leave.ts';
 import { look } from './look.ts';
 import { checkFullUrls, linksOf, makeValuesOf, namesOf, patchedLinks } from './names.ts';
-import type { Plan } from './plan.ts';
+import type { Beside, Plan } from './plan.ts';
 import { postingsOf } from './postings.ts';
 import { type Decision, type Decisions, demandSteps, inTurns, type Step, stepsOf } from './steps.ts';
 import { Again, findExisting, writeAll } from './write.ts';
@@ -32,12 +32,14 @@ const LONGEST_PAUSE = 250;
  * Carries out entries.
  *
  * @param bundled false for an interaction that came alone, whose refusals name no entry
+ * @param beside  what else belongs to the transaction
  */
 export async function transaction(
   setting: Setting,
   caller: Caller,
   entries: readonly Entry[],
   bundled = true,
+  beside?: Beside,
 ): Promise<Outcome[]> {
   const steps = stepsOf(entries, bundled, setting.nextId);
   demandSteps(caller, steps);
@@ -48,7 +50,7 @@ export async function transaction(
     ...steps.flatMap(({ condition }) => condition ?? []),
     ...links.map(({ condition }) => condition),
   ];
-  const plan = { entries, steps, links, conditions };
+  const plan = { entries, steps, links, conditions, beside };
   for (let attempt = 1; ; attempt++) {
     try {
       return await attemptOnce(setting, caller, plan);

@@ -61,7 +61,7 @@ export async function writeAll(
   resolution: Resolution,
 ): Promise<Outcome[]> {
   const { store } = setting;
-  const { entries, steps, conditions, postings } = plan;
+  const { entries, steps, conditions, postings, beside } = plan;
   const fresh = await giveNumbers(setting, decisions);
   const placesOf = await placesFor(setting, decisions);
   const { creates, changes } = await batchOf(setting, caller, steps, decisions, fresh, placesOf);
@@ -79,12 +79,14 @@ export async function writeAll(
   const around = {
     holds: holdsOf(setting, conditions),
     before: async (executor: Executor): Promise<void> => {
+      await beside?.before(executor);
       if (conditions.length === 0) return;
       if (!isSame(resolution, await resolve(setting, caller, conditions, executor))) throw new Again();
     },
     after: async (executor: Executor): Promise<void> => {
       if (reads) await lookInside(setting, caller, entries, executor, written, found);
       if (postings) await notePostings(setting, caller, postings, executor);
+      await beside?.after(executor, written);
       await note(caller, executor, 'done');
     },
   };
@@ -95,7 +97,7 @@ export async function writeAll(
           store.writer.together(
             creates.map(({ write }) => write),
             changes.map(({ change }) => change),
-            conditions.length > 0 || reads || caller.job || postings ? around : undefined,
+            conditions.length > 0 || reads || caller.job || postings || beside ? around : undefined,
           ),
         ).catch((fault) => {
           throw danglingIn(steps, decisions, placesOf, fault) ?? fault;
