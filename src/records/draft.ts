@@ -101,7 +101,7 @@ export function refuseOfTrail(type: string, id: string): void {
     throw refusal(
       405,
       'not-supported',
-      `AuditEvent/${id} is this server's own trail: it is never changed or deleted`,
+      `${type}/${id} is of this server's own trail: it is never changed or deleted`,
     );
 }
 

@@ -7,16 +7,18 @@ import { instantOf } from '../store/pool.ts';
 import type { Current } from '../store/read/current.ts';
 import { readVersion } from '../store/read/version.ts';
 import { checkEpoch } from './callers.ts';
+import { readMade } from './made.ts';
+import { makerOf } from './makers.ts';
 import { notFound } from './not-found.ts';
 import type { Caller, Stored } from './records.ts';
 import { isSeen, newestSeen } from './seen.ts';
 import type { ReadSetting } from './setting.ts';
-import { readOfTrail } from './trail.ts';
 
 /** @throws Refusal 404, 410 */
 export async function read(setting: ReadSetting, caller: Caller, type: string, id: string): Promise<Stored> {
-  const { store, trail } = setting;
-  if (trail && isOfTrail(type, id)) return readOfTrail(setting, trail, caller, id);
+  const { store } = setting;
+  const maker = isOfTrail(type, id) ? makerOf(setting, type) : undefined;
+  if (maker) return readMade(setting, maker, caller, id);
   demand(caller.access, type, 'r');
   const current = await store.read({ type: store.catalog.typeNumber(type), id });
   checkEpoch(caller, current.epoch);
@@ -34,8 +36,9 @@ export async function vread(
   id: string,
   version: string,
 ): Promise<Stored> {
-  const { store, trail } = setting;
-  if (trail && version === '1' && isOfTrail(type, id)) return readOfTrail(setting, trail, caller, id);
+  const { store } = setting;
+  const maker = version === '1' && isOfTrail(type, id) ? makerOf(setting, type) : undefined;
+  if (maker) return readMade(setting, maker, caller, id);
   demand(caller.access, type, 'r');
   const number = /^[1-9]\d{0,8}$/.test(version) ? Number(version) : 0;
   const found = await readVersion(store.pool, { type: store.catalog.typeNumber(type), id, version: number });

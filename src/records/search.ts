@@ -17,6 +17,8 @@ import { changedPage } from './changed.ts';
 import { makeFarEnds } from './far-ends.ts';
 import { isIndexed, takeIndexed } from './found.ts';
 import { inhabited } from './inhabited.ts';
+import { searchMade } from './made.ts';
+import { makerOf } from './makers.ts';
 import type { Found, Part, PartWithin } from './part.ts';
 import { demandOwnPatient, permitted } from './permitted.ts';
 import {
@@ -27,12 +29,12 @@ import {
   readPosition,
   writePosition,
 } from './position.ts';
+import { provenancesAbout } from './provenances.ts';
 import type { Caller, SearchPage, Stored } from './records.ts';
 import { seenAmong } from './seen.ts';
 import type { ReadSetting } from './setting.ts';
 import { takeSorted } from './sorted.ts';
 import { withCodes } from './terminology.ts';
-import { searchTrail } from './trail.ts';
 
 export async function search(
   setting: ReadSetting,
@@ -42,8 +44,8 @@ export async function search(
   const { store, callers } = setting;
   demandAnswering(setting.definitions, postedIn(request));
   const [only, ...others] = request.types;
-  if (setting.trail && only === 'AuditEvent' && others.length === 0 && request.contained === undefined)
-    return searchTrail(setting, setting.trail, caller, request);
+  const maker = only !== undefined && others.length === 0 ? makerOf(setting, only) : undefined;
+  if (maker && request.contained === undefined) return searchMade(setting, maker, caller, request);
   const position = request.after === undefined ? {} : readPosition(store.catalog, request.after);
   const parts = await inhabited(setting, await partsOf(setting, caller, request));
   const page =
@@ -223,5 +225,7 @@ async function include(
     seen: (found) => seenAmong(setting, caller, 'r', found),
     byUrl: followByUrl(setting),
   });
-  return { included: included.map(storedOf), cut: more };
+  const rids = rows.map(({ rid }) => rid);
+  const made = setting.trail ? await provenancesAbout(setting, caller, includes, rids) : [];
+  return { included: [...included.map(storedOf), ...made], cut: more };
 }

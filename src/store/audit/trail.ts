@@ -104,7 +104,8 @@ export async function readTrail(
 
 /** Ids that entries have, and nothing that is written. */
 export const isOfTrail = (type: string, id: string): boolean =>
-  type === 'AuditEvent' && /^(?:a-\d{1,18}-\d{1,9}|w-\d{1,18}-\d{1,16}-\d{1,9})$/.test(id);
+  (type === 'Provenance' && /^w-\d{1,18}-\d{1,16}-\d{1,9}$/.test(id)) ||
+  (type === 'AuditEvent' && /^(?:a-\d{1,18}-\d{1,9}|w-\d{1,18}-\d{1,16}-\d{1,9})$/.test(id));
 
 export async function readEntry(executor: Executor, id: string): Promise<Entry | undefined> {
   const [source, ...numbers] = id.split('-');
