@@ -207,7 +207,7 @@ describe('forms', () => {
     expect(policy).toContain("form-action 'self' http://localhost:3999");
     expect(policy).toContain("frame-ancestors 'none'");
     expect(page.headers.get('cache-control')).toBe('no-store');
-    expect(page.headers.get('referrer-policy')).toBe('no-referrer');
+    expect(page.headers.get('referrer-policy')).toBe('same-origin');
     expect(policy).toContain("script-src 'self'");
     expect(page.text.match(/<script[^>]*>/g)).toEqual(['<script type="module" src="/auth/passkey.js">']);
   });
