@@ -87,6 +87,8 @@ export function sendPage(response: ServerResponse, status: number, text: string,
     'Content-Length': Buffer.byteLength(text),
     'Content-Security-Policy': pagePolicy(target),
     'Cache-Control': 'no-store',
+    // With none at all, forms of ours would say "Origin: null" where a browser has no Fetch Metadata, as over plain http.
+    'Referrer-Policy': 'same-origin',
   });
   response.end(text);
 }

@@ -260,7 +260,8 @@ async function encountersFor({ patients }: SmartContext, { given, scopes, patien
 function choicesOf(context: SmartContext, scopes: readonly string[]): Choice[] {
   return scopes.flatMap((text, index) => {
     const scope = readScopeOf(context, text);
-    return scope ? [{ index, ...describe(scope), categories: categoriesOf(scope) }] : [];
+    if (!scope) return [];
+    return [{ index, ...describe(scope), categories: categoriesOf(scope), ofAll: scope.level !== 'patient' }];
   });
 }
 

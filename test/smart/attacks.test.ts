@@ -206,6 +206,20 @@ describe('a page that is not the newest', () => {
   });
 });
 
+test('consent says which scopes are for one patient, and which for all records that the person may open', async () => {
+  const browser = server.browser();
+  const scope = 'launch/patient patient/Observation.rs user/Condition.rs';
+  const page = await browser.submit(await authorize({ scope }, browser), '/login', {
+    username: 'doctor',
+    password: PASSWORD,
+  });
+  const { text } = await browser.submit(page, '/patient', { patient: 'ines' });
+  const [one = '', all = ''] = text.match(/<fieldset>.*?<\/fieldset>/gs) ?? [];
+  expect(one).toMatch(/this record.*Measurements/s);
+  expect(one).not.toContain('Problems');
+  expect(all).toMatch(/all records that you may open.*Problems/s);
+});
+
 describe('sessions', () => {
   const SIGN_IN = { username: 'doctor', password: PASSWORD };
 

@@ -62,7 +62,13 @@ export class Browser {
    *
    * @param fields that are filled in; a list for several of one name. A checkbox that is not named keeps what it shows
    */
-  submit({ text, url }: Shown, action: string, fields: Filled = {}): Promise<Shown> {
+  submit(page: Shown, action: string, fields: Filled = {}): Promise<Shown> {
+    const { target, body } = this.fill(page, action, fields);
+    return this.open(target, { method: 'POST', body, headers: { origin: this.#origin } });
+  }
+
+  /** The same, not sent yet. */
+  fill({ text, url }: Shown, action: string, fields: Filled = {}): { target: string; body: URLSearchParams } {
     const form = [...text.matchAll(/<form\b([^>]*)>(.*?)<\/form>/gs)].find(([, head = '']) =>
       new RegExp(`method="post" action="[^"]*${action}"`).test(head),
     );
@@ -78,7 +84,7 @@ export class Browser {
     }
     for (const [name, value] of Object.entries(fields))
       for (const one of typeof value === 'string' ? [value] : value) body.append(name, one);
-    return this.open(target, { method: 'POST', body, headers: { origin: this.#origin } });
+    return { target, body };
   }
 
   #cookiesFor(path: string): string {

@@ -1,6 +1,7 @@
 /** People: passwords, links, lock-out, sessions, and forms that come from elsewhere. */
 import { scryptSync } from 'node:crypto';
 import { hashPassword, isPassword } from '../../src/smart/passwords.ts';
+import { startApp } from '../http/app.ts';
 import { configure, launch, requestOf } from './launch.ts';
 import { PASSWORD, type SmartServer, startSmart } from './server.ts';
 
@@ -141,6 +142,20 @@ describe('lock-out', () => {
     expect(await signIn('stranger', PASSWORD, '198.51.100.78')).toBe(303);
   });
 
+  test('is not forgotten by a restart, nor unknown to another process', async () => {
+    for (let i = 0; i < 5; i++) await signIn('stranger', 'wrong', `198.51.100.${i}`);
+    const second = await startApp({ BASE_URL: server.url }, server.database);
+    const page = await (await fetch(`${second.url}/auth/sign-in`)).text();
+    const stamp = /name="stamp" value="([^"]+)"/.exec(page)?.[1] as string;
+    const answer = await fetch(`${second.url}/auth/sign-in`, {
+      method: 'POST',
+      body: new URLSearchParams({ stamp, username: 'stranger', password: PASSWORD }),
+      headers: { origin: server.url },
+    });
+    expect([answer.status, await answer.text()]).toEqual([429, expect.stringContaining('too many attempts')]);
+    await second.app.close();
+  });
+
   test('a user who is not there is refused as one who is', async () => {
     const page = async (username: string) => {
       const browser = server.browser();
@@ -207,7 +222,7 @@ describe('forms', () => {
     expect(policy).toContain("form-action 'self' http://localhost:3999");
     expect(policy).toContain("frame-ancestors 'none'");
     expect(page.headers.get('cache-control')).toBe('no-store');
-    expect(page.headers.get('referrer-policy')).toBe('no-referrer');
+    expect(page.headers.get('referrer-policy')).toBe('same-origin');
     expect(policy).toContain("script-src 'self'");
     expect(page.text.match(/<script[^>]*>/g)).toEqual(['<script type="module" src="/auth/passkey.js">']);
   });
@@ -299,7 +314,6 @@ test('READ_ONLY: nobody signs in, and what can be read is', async () => {
 });
 
 async function startApp503() {
-  const { startApp } = await import('../http/app.ts');
   const app = await startApp({ READ_ONLY: 'true' });
   const get = async (path: string) => (await fetch(`${app.url}${path}`, { redirect: 'manual' })).status;
   const statuses = [

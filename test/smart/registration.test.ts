@@ -63,6 +63,27 @@ describe('token', () => {
   });
 });
 
+test('open: no key set of a private network is asked for (SSRF), nor by anything but https', async () => {
+  const server = await startSmart({ REGISTRATION: 'open', BASE_URL: 'https://fhir.example.org' });
+  for (const uri of [
+    'https://127.0.0.1/jwks',
+    'https://169.254.169.254/',
+    'http://keys.example.org/',
+    'https://[::1]/',
+  ]) {
+    const metadata = { ...METADATA, token_endpoint_auth_method: 'private_key_jwt', jwks_uri: uri };
+    const answer = await fetch(`${server.url}/auth/register`, {
+      method: 'POST',
+      body: JSON.stringify(metadata),
+    });
+    expect([answer.status, await answer.json()]).toEqual([
+      400,
+      expect.objectContaining({ error: 'invalid_client_metadata' }),
+    ]);
+  }
+  await server.close();
+});
+
 test('open: anybody, but each waits until it is enabled', async () => {
   const server = await startSmart({ REGISTRATION: 'open' });
   const answer = await register(server, { ...METADATA, token_endpoint_auth_method: 'client_secret_basic' });

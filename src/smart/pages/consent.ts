@@ -50,6 +50,8 @@ export interface Choice extends Described {
   /** number of the scope among those that were asked for */
   readonly index: number;
   readonly categories: readonly Category[];
+  /** of all records that the person may open, not of one patient's */
+  readonly ofAll: boolean;
 }
 
 export interface ConsentForm extends LaunchPage {
@@ -65,7 +67,6 @@ export interface ConsentForm extends LaunchPage {
 
 export function consentPage(form: ConsentForm): string {
   const { root, path, stamp, app, patient, encounters, choices, offline, identity } = form;
-  const whose = patient ? 'from this record' : 'from the records you may open';
   return page(
     root,
     `Allow ${app}?`,
@@ -79,9 +80,14 @@ ${patient && html`<input type="hidden" name="patient" value="${patient.id}">`}`,
       html`<label>Visit <select name="encounter">${encounters.map(
         ({ id, says }) => html`<option value="${id}">${says}</option>`,
       )}</select></label>`,
-    choices.length > 0 &&
-      html`<fieldset><legend>It asks for this ${whose}. Untick what it shall not have.</legend>
-${choices.map(choice)}</fieldset>`,
+    choicesIn(
+      'this record',
+      choices.filter(({ ofAll }) => !ofAll),
+    ),
+    choicesIn(
+      'all records that you may open',
+      choices.filter(({ ofAll }) => ofAll),
+    ),
     identity && html`<p>It learns who you are: ${form.person}.</p>`,
     offline !== undefined &&
       html`<label class="tick"><input type="checkbox" name="scope" value="${offline}" checked>
@@ -91,6 +97,14 @@ at <a href="${root}/account" target="_blank" rel="noopener">your account</a>.</s
 <button name="decision" value="deny" formnovalidate>Do not allow</button></div>
 </form>`,
     foot(form),
+  );
+}
+
+function choicesIn(records: string, choices: readonly Choice[]): Html | false {
+  return (
+    choices.length > 0 &&
+    html`<fieldset><legend>It asks for this from <strong>${records}</strong>. Untick what it shall not have.</legend>
+${choices.map(choice)}</fieldset>`
   );
 }
 

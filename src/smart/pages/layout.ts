@@ -11,7 +11,7 @@ export function page(root: string, title: string, ...content: readonly Part[]): 
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
+<meta name="referrer" content="same-origin">
 <title>${title} · Consilium</title>
 <link rel="stylesheet" href="${root}/pages.css">
 </head>
