@@ -18,6 +18,8 @@ const DAY = 86_400;
 const OF_ACCOUNT: Limit = { free: 5, forgotten: DAY, pause: 60, longest: 3600 };
 /** Many people may come from one address. */
 const OF_ADDRESS: Limit = { free: 50, forgotten: 900, pause: 300, longest: 3600 };
+/** Apps that register themselves, from one address, and wait to be let in: nobody fills the list of those. */
+const OF_APPS: Limit = { free: 20, forgotten: DAY, pause: 3600, longest: DAY };
 
 // It is counted before it is looked at, so that many at once are as many. Nothing is counted while nobody is let in.
 const COUNT = {
@@ -52,13 +54,23 @@ export async function countAttempt(executor: Executor, account: string, address:
     [keyOfAddress(address), OF_ADDRESS],
     [keyOfAccount(account), OF_ACCOUNT],
   ] as const) {
-    const { free, forgotten, pause, longest } = limit;
-    const counted = await run(executor, COUNT, [key, free, forgotten, pause, longest]);
-    if (counted.length > 0) continue;
-    const [row] = await run(executor, WAIT, [key]);
-    if (row) return row[0] as number;
+    const wait = await count(executor, key, limit);
+    if (wait > 0) return wait;
   }
   return 0;
+}
+
+/** Counts an app that registers itself; answers as countAttempt. */
+export function countApp(executor: Executor, address: string): Promise<number> {
+  return count(executor, `apps of ${keyOfAddress(address)}`, OF_APPS);
+}
+
+async function count(executor: Executor, key: string, limit: Limit): Promise<number> {
+  const { free, forgotten, pause, longest } = limit;
+  const counted = await run(executor, COUNT, [key, free, forgotten, pause, longest]);
+  if (counted.length > 0) return 0;
+  const [row] = await run(executor, WAIT, [key]);
+  return (row?.[0] as number | undefined) ?? 0;
 }
 
 /** Takes back what was counted: it was the person. */

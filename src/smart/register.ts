@@ -1,5 +1,6 @@
 /** Apps that register themselves (RFC 7591), as far as REGISTRATION allows. */
 import { errors } from 'oidc-provider';
+import { countApp } from './attempts.ts';
 import type { ClientType, NewClient } from './clients.ts';
 import type { SmartContext, Visit } from './context.ts';
 import { readJson, sendJson } from './forms.ts';
@@ -38,7 +39,7 @@ function isTexts(value: unknown): boolean {
   return Array.isArray(value) && value.length <= 20 && value.every(isText);
 }
 
-export async function register(context: SmartContext, { request, response }: Visit): Promise<void> {
+export async function register(context: SmartContext, { request, response, address }: Visit): Promise<void> {
   const { config, clients, pool } = context;
   const asked = read(await readJson(request).catch(asMetadata));
   const client = clientOf(asked);
@@ -50,6 +51,12 @@ export async function register(context: SmartContext, { request, response }: Vis
       throw new errors.InvalidToken('to register needs an initial access token, of who runs this server');
   }
   const waits = config.registration === 'open';
+  const wait = waits ? await countApp(pool, address) : 0;
+  if (wait > 0) {
+    response.setHeader('Retry-After', wait);
+    const fault = new errors.TemporarilyUnavailable('too many apps were registered from this address');
+    throw Object.assign(fault, { status: 429, statusCode: 429 });
+  }
   const credentials = await clients.add({ ...client, disabled: waits }).catch(async (fault: Error) => {
     // It made no app: the next try may.
     if (invitation !== undefined) await returnInvitation(pool, invitation);

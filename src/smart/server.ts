@@ -219,7 +219,10 @@ export function routesOf(context: SmartContext): readonly Route[] {
     post(/^\/authorize$/, '/authorize', async ({ request, response }) =>
       redirect(response, `${root}/authorize?${await readForm(request)}`),
     ),
-    endpoint('token', (form) => nameClient(context, form)),
+    endpoint('token', async (form) => {
+      await nameClient(context, form);
+      await nameScope(context, form);
+    }),
     endpoint('par', replace),
     endpoint('revoke', () => {}),
     endpoint('introspect', () => {}, true),
@@ -278,6 +281,24 @@ export function routesOf(context: SmartContext): readonly Route[] {
       ? [post(/^\/register$/, '/register', (visit) => register(context, visit), { api: true })]
       : []),
   ];
+}
+
+/**
+ * A backend service that names no scope asks for all that it was registered for (RFC 6749 §3.3), as one of @medplum/core
+ * does. What its assertion says is believed by nobody: whether it is of that service is looked at afterwards.
+ */
+async function nameScope({ clients }: SmartContext, form: URLSearchParams): Promise<void> {
+  if (form.get('grant_type') !== 'client_credentials' || form.get('scope')) return;
+  const client = await clients.find(issuerOf(form.get('client_assertion') ?? ''));
+  if (client?.type === 'backend') form.set('scope', client.scope);
+}
+
+function issuerOf(assertion: string): string {
+  try {
+    return String(JSON.parse(Buffer.from(assertion.split('.')[1] ?? '', 'base64url').toString()).iss);
+  } catch {
+    return '';
+  }
 }
 
 /** A public app refreshes without saying who it is, as fhirclient does: its refresh token says it. */

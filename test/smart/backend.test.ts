@@ -139,6 +139,7 @@ test.each([
     'system/Patient.rs patient/Patient.rs user/*.rs launch openid offline_access',
     'system/Patient.rs',
   ],
+  ['that are not named: all that was registered (RFC 6749 3.3)', '', 'system/*.rs system/Observation.cruds'],
 ])('scopes %s', async (_what, scope, granted) => {
   expect((await ask({ scope })).body.scope).toBe(granted);
 });
@@ -161,7 +162,6 @@ test('a granular scope opens what its query finds', async () => {
 
 test.each([
   ['user/ and patient/ scopes alone', { scope: 'patient/*.rs user/*.rs' }, 400],
-  ['no scope', { scope: '' }, 400],
   ['smart_backend_services_invalid_grant_type', { grant_type: 'not_a_grant_type' }, 400],
   [
     'smart_backend_services_invalid_client_assertion',

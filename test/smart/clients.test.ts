@@ -1,6 +1,7 @@
-/** Clients that others have made, as their users use them: fhirclient, fhir-kit-client, oauth4webapi. */
-import { generateKeyPairSync } from 'node:crypto';
+/** Clients that others have made, as their users use them: fhirclient, fhir-kit-client, oauth4webapi, @medplum/core. */
+import { generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
+import { MedplumClient } from '@medplum/core';
 import { Client as FhirKitClient } from 'fhir-kit-client';
 import * as oauth from 'oauth4webapi';
 import type { Browser } from './browser.ts';
@@ -142,4 +143,37 @@ test('oauth4webapi, strict: discovery, client credentials by a key, introspectio
   await expect(client.read({ resourceType: 'Patient', id: 'ines' })).rejects.toMatchObject({
     response: { status: 401 },
   });
+});
+
+test('@medplum/core: a backend service signs in by an assertion, reads, writes, and walks through pages', async () => {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
+  const jwks = JSON.stringify({ keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'k' }] });
+  await server.app.smart.clients.add({ id: 'ehr', type: 'backend', scope: 'system/*.cruds', jwks });
+  const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const aud = `${server.issuer}/token`;
+  const exp = Math.floor(Date.now() / 1000) + 240;
+  const text = [
+    { alg: 'ES384', kid: 'k' },
+    { iss: 'ehr', sub: 'ehr', aud, exp, jti: randomUUID() },
+  ]
+    .map(base64)
+    .join('.');
+  const signature = sign('sha384', Buffer.from(text), { key: privateKey, dsaEncoding: 'ieee-p1363' });
+  const medplum = new MedplumClient({
+    baseUrl: server.url,
+    fhirUrlPath: 'fhir',
+    tokenUrl: aud,
+    clientId: 'ehr',
+    cacheTime: 0,
+    autoBatchTime: 0,
+  });
+  await medplum.startJwtAssertionLogin(`${text}.${signature.toString('base64url')}`);
+  expect(await medplum.readResource('Patient', 'ines')).toMatchObject({ id: 'ines' });
+  const made = await medplum.createResource({ resourceType: 'Patient', name: [{ family: 'Medplum' }] });
+  expect(await medplum.searchOne('Patient', { family: 'Medplum' })).toMatchObject({ id: made.id });
+  const seen: unknown[] = [];
+  for await (const page of medplum.searchResourcePages('Patient', { _count: 2, _sort: '_id' }))
+    seen.push(...page.map(({ id }) => id));
+  expect(seen).toEqual(expect.arrayContaining(['away', 'ines', 'juan', made.id]));
+  expect(new Set(seen).size).toBe(seen.length);
 });

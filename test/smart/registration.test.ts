@@ -84,6 +84,20 @@ test('open: no key set of a private network is asked for (SSRF), nor by anything
   await server.close();
 });
 
+test('open: twenty a day from one address, also at the same time', async () => {
+  const server = await startSmart({ REGISTRATION: 'open' });
+  const answers = await Promise.all(Array.from({ length: 24 }, () => register(server, METADATA)));
+  const statuses = answers.map(({ status }) => status);
+  expect([
+    statuses.filter((one) => one === 201).length,
+    statuses.filter((one) => one === 429).length,
+  ]).toEqual([20, 4]);
+  expect(Number(answers.find(({ status }) => status === 429)?.headers.get('retry-after'))).toBeGreaterThan(
+    3000,
+  );
+  await server.close();
+});
+
 test('open: anybody, but each waits until it is enabled', async () => {
   const server = await startSmart({ REGISTRATION: 'open' });
   const answer = await register(server, { ...METADATA, token_endpoint_auth_method: 'client_secret_basic' });
