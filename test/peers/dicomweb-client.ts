@@ -65,12 +65,13 @@ export async function servesDicomwebClient({ app, samples, report }: Peers): Pro
     'retrieveInstanceFrames',
     async () => (await client.retrieveInstanceFrames({ ...of, frameNumbers: [1] })).length === 1,
   );
-  await attempt(
-    'retrieveInstanceRendered',
-    async () =>
-      (await client.retrieveInstanceRendered({ ...of, mediaTypes: [{ mediaType: 'image/png' }] }))
-        .byteLength > 100,
-  );
+  await attempt('retrieveInstanceRendered', async () => {
+    const [picture] = await client.retrieveInstanceRendered({
+      ...of,
+      mediaTypes: [{ mediaType: 'image/png' }],
+    });
+    return Buffer.from(picture).toString('latin1', 1, 4) === 'PNG';
+  });
   await attempt(
     'retrieveBulkData',
     async () =>
