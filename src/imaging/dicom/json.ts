@@ -44,10 +44,14 @@ function attributesOf(
     // group lengths are retired (PS3.5 §7.2), and say nothing here
     if ((element.tag & 0xffff) === 0 || groupOf(element.tag) <= 2) continue;
     const name = tagText(element.tag);
-    attributes[name] = attributeOf(element, encoding, path + name, bulk);
+    // what follows is in UTF-8, whatever it was in
+    if (name === '00080005') attributes[name] = UTF_8;
+    else attributes[name] = attributeOf(element, encoding, path + name, bulk);
   }
   return attributes;
 }
+
+const UTF_8: Attribute = { vr: 'CS', Value: ['ISO_IR 192'] };
 
 function attributeOf(
   element: Element,

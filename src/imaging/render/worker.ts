@@ -30,12 +30,13 @@ parentPort?.on('message', async (task: Task) => {
 async function render(frame: Frame, look: Look): Promise<Uint8Array> {
   const { format, quality = 90, window, within, region, square } = look;
   const { DicomImage, WindowLevel } = imaging;
-  const { attributes, pixels, syntax } = frame;
-  const elements = { ...natural(attributes), NumberOfFrames: 1, PixelData: [bufferOf(pixels)] };
-  const image = new DicomImage(elements, native(syntax));
+  const { attributes } = frame;
   const isGray = /^MONOCHROME/.test(textIn(attributes, '00280004') ?? '');
+  const image = new DicomImage(elementsOf(frame), EXPLICIT_LE);
   const windowLevel = window && isGray ? new WindowLevel(window.width, window.center) : undefined;
-  const { width, height, pixels: rgba } = image.render({ windowLevel, renderOverlays: true });
+  // Its own overlays are in a colour of its own, where it draws them.
+  const { width, height, pixels: rgba } = image.render({ windowLevel, renderOverlays: false });
+  drawOverlays(new Uint8Array(rgba), { width, height }, attributes);
   let picture = sharp(new Uint8Array(rgba), { raw: { width, height, channels: 4 } });
   if (region) {
     const left = Math.min(region.x, width - 1);
@@ -57,8 +58,45 @@ async function render(frame: Frame, look: Look): Promise<Uint8Array> {
     : picture.jpeg({ quality, chromaSubsampling: '4:4:4' }).toBuffer();
 }
 
-/** Native pixels have lost whatever order of bytes their file has. */
-const native = (syntax: string): string => (syntaxOf(syntax).encapsulated ? syntax : EXPLICIT_LE);
+/** The frame as an image of one native frame: what the library decodes by itself it takes for planar where it is RLE. */
+function elementsOf(frame: Frame): Record<string, unknown> {
+  const { attributes, pixels, syntax } = frame;
+  const elements = { ...natural(attributes), NumberOfFrames: 1 };
+  // Native pixels have lost whatever order of bytes their file has.
+  if (!syntaxOf(syntax).encapsulated) return { ...elements, PixelData: [bufferOf(pixels)] };
+  const { photometric, planar, bitsAllocated, pixels: decoded } = decode(frame);
+  return {
+    ...elements,
+    PhotometricInterpretation: photometric,
+    PlanarConfiguration: planar,
+    BitsAllocated: bitsAllocated,
+    PixelData: [bufferOf(decoded)],
+  };
+}
+
+/** Graphics of the repeating groups 60xx, in white (PS3.3 §C.9.2). */
+function drawOverlays(
+  rgba: Uint8Array,
+  { width, height }: { readonly width: number; readonly height: number },
+  attributes: Attributes,
+): void {
+  for (let group = 0x6000; group <= 0x601e; group += 2) {
+    const tag = (element: string): string => group.toString(16).toUpperCase() + element;
+    const data = attributes[tag('3000')]?.InlineBinary;
+    const rows = wholeIn(attributes, tag('0010')) ?? 0;
+    const columns = wholeIn(attributes, tag('0011')) ?? 0;
+    if (data === undefined || textIn(attributes, tag('0040')) !== 'G') continue;
+    const bits = Buffer.from(data, 'base64');
+    const [top = 1, left = 1] = (attributes[tag('0050')]?.Value ?? []) as readonly number[];
+    for (let i = 0; i < rows * columns; i++) {
+      if (!((bits[i >>> 3] ?? 0) & (1 << (i & 7)))) continue;
+      const y = top - 1 + Math.floor(i / columns);
+      const x = left - 1 + (i % columns);
+      if (y >= 0 && y < height && x >= 0 && x < width)
+        rgba.fill(255, 4 * (y * width + x), 4 * (y * width + x) + 4);
+    }
+  }
+}
 
 function decode({ attributes, pixels, syntax }: Frame): Decoded {
   const { Context, NativeCodecs } = codecs;
