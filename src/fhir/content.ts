@@ -4,6 +4,7 @@
  * and are spliced in on the way out, so that reading parses nothing.
  */
 import type { Meta, Resource } from 'fhir/r4.js';
+import { withUrls } from './attachments.ts';
 import { type ParsedJson, parseJson, parseKeepingNumbers } from './json.ts';
 
 /** A resource that came in: as data, and as the text that is kept. */
@@ -119,11 +120,16 @@ export function contentOf(resource: Record<string, unknown>): { content: string;
   };
 }
 
-/** The resource's JSON as clients see it, from what is kept. */
-export function render(content: string, { type, id, version, updated }: Identity): string {
+/** The resource's JSON as clients see it, from what is kept; urls stand for what is kept apart. */
+export function render(content: string, identity: Identity): string {
+  return withUrls(stamped(content, identity), identity);
+}
+
+/** The same, but that stand-ins stay for what is kept apart. */
+export function stamped(content: string, { type, id, version, updated }: Identity): string {
   const head = 18 + type.length; // {"resourceType":"…"
-  const stamped = `${content.slice(0, head)},"id":"${id}","meta":{"versionId":"${version}","lastUpdated":"${updated}"`;
+  const begun = `${content.slice(0, head)},"id":"${id}","meta":{"versionId":"${version}","lastUpdated":"${updated}"`;
   return content.startsWith(',"meta":{', head)
-    ? `${stamped},${content.slice(head + 9)}`
-    : `${stamped}}${content.slice(head)}`;
+    ? `${begun},${content.slice(head + 9)}`
+    : `${begun}}${content.slice(head)}`;
 }

@@ -4,9 +4,12 @@ import type { Readable } from 'node:stream';
 const OPEN = ',"data":"';
 const CLOSE = '"}';
 
+/** The characters of so many bytes. */
+export const base64Length = (bytes: number): number => 4 * Math.ceil(bytes / 3);
+
 /** What `withData` adds to the resource, in characters. */
 export function dataLength(bytes: number): number {
-  return OPEN.length + 4 * Math.ceil(bytes / 3) + CLOSE.length - 1;
+  return OPEN.length + base64Length(bytes) + CLOSE.length - 1;
 }
 
 /**
@@ -16,6 +19,12 @@ export function dataLength(bytes: number): number {
  */
 export async function* withData(json: string, bytes: Readable): AsyncGenerator<string> {
   yield json.slice(0, -1) + OPEN;
+  yield* base64Of(bytes);
+  yield CLOSE;
+}
+
+/** Bytes as base64, in pieces as they come. */
+export async function* base64Of(bytes: Readable): AsyncGenerator<string> {
   // three bytes are four characters: what is over waits for the next piece
   let over: Buffer = Buffer.alloc(0);
   for await (const piece of bytes) {
@@ -24,5 +33,5 @@ export async function* withData(json: string, bytes: Readable): AsyncGenerator<s
     if (whole > 0) yield all.toString('base64', 0, whole);
     over = all.subarray(whole);
   }
-  yield over.toString('base64') + CLOSE;
+  yield over.toString('base64');
 }

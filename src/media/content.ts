@@ -1,11 +1,12 @@
 /** The bytes behind a Binary or a Media, and the smaller pictures that are made of them. */
 import { buffer } from 'node:stream/consumers';
 import type { Media } from 'fhir/r4.js';
-import { refusal } from '../fhir/outcome.ts';
+import { blobOf } from '../fhir/attachments.ts';
+import { invalid, refusal } from '../fhir/outcome.ts';
 import { parseReference } from '../fhir/reference.ts';
 import type { Served } from '../http/blob.ts';
 import { type Context, fhirBase } from '../http/exchange.ts';
-import type { Caller, KnownBlob, Rendition } from '../records/records.ts';
+import type { Caller, KnownBlob, Rendition, Stored } from '../records/records.ts';
 import { LARGEST, READ } from './look.ts';
 import type { Pictures } from './pictures.ts';
 
@@ -14,8 +15,10 @@ export const SIZES = ['256', '1024'] as const;
 
 /** What the bytes of somebody's resources are asked for by. */
 export interface Wanted {
-  readonly type: 'Binary' | 'Media';
+  readonly type: string;
   readonly id: string;
+  /** name of large data in an attachment, as its url has it */
+  readonly part?: string;
   /** undefined: as they are */
   readonly size?: string;
 }
@@ -39,19 +42,30 @@ export function openContents(
   /** those that are being made, by blob and size: who asks meanwhile waits for the same */
   const making = new Map<string, Promise<Rendition>>();
 
-  async function whole(caller: Caller, { type, id }: Wanted): Promise<Served> {
+  async function whole(caller: Caller, { type, id, part }: Wanted): Promise<Served> {
     const stored = await records.read(caller, type, id);
-    if (type === 'Binary') return { ...stored, contentType: JSON.parse(stored.content).contentType };
-    const { content } = JSON.parse(stored.content) as Media;
+    const resource = JSON.parse(stored.content);
+    if (part !== undefined) return partOf(stored, part);
+    if (type === 'Binary') return { ...stored, contentType: resource.contentType };
+    if (type !== 'Media')
+      throw invalid('required', `${type}/${id} has several contents: name one by part, as its url does`);
+    const { content } = resource as Media;
+    const apart = content.data && blobOf(content.data);
+    if (apart) return partOf(stored, apart);
     const target =
       content.url === undefined ? undefined : parseReference(content.url, base, definitions.isResourceType);
-    if (target?.kind !== 'local' || target.type !== 'Binary')
-      throw refusal(
-        404,
-        'not-found',
-        `Media/${id} names no Binary of this server: its content is ${content.url ? 'elsewhere' : 'in Media.content.data'}`,
-      );
-    return whole(caller, { type: 'Binary', id: target.id });
+    if (target?.kind === 'local' && target.type === 'Binary')
+      return whole(caller, { type: 'Binary', id: target.id });
+    const where = content.url === undefined ? 'in Media.content.data' : 'elsewhere';
+    throw refusal(404, 'not-found', `Media/${id} names no Binary of this server: its content is ${where}`);
+  }
+
+  /** Large data of a resource that may be read. */
+  async function partOf(stored: Stored, part: string): Promise<Served> {
+    const { type, id } = stored;
+    const found = /^[0-9a-f-]{36}$/.test(part) ? await records.attachment(type, id, part) : undefined;
+    if (!found) throw refusal(404, 'not-found', `${type}/${id} has no content of that name`);
+    return { ...stored, blob: part, contentType: found.media ?? 'application/octet-stream' };
   }
 
   async function made(blob: string, size: string): Promise<Rendition> {

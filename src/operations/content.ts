@@ -1,6 +1,6 @@
 /**
- * `$content` on Binary and Media: the bytes themselves, whatever Accept says, or the picture in them made smaller. An
- * operation of our own (profiles/OperationDefinition-content.json).
+ * `$content` on Binary, Media and what has attachments: the bytes themselves, whatever Accept says, or the picture in them
+ * made smaller. An operation of our own (profiles/OperationDefinition-content.json).
  */
 import { invalid } from '../fhir/outcome.ts';
 import { answerEmpty } from '../http/answer.ts';
@@ -11,10 +11,15 @@ import { type Contents, SIZES, type Wanted } from '../media/content.ts';
 import { type Arguments, readArguments } from './arguments.ts';
 
 export async function content(context: Context, exchange: Exchange, contents: Contents): Promise<void> {
-  const { path, caller } = exchange;
+  const wanted = await readWanted(context, exchange);
+  return answerContent(context, exchange, await contents.find(exchange.caller, wanted));
+}
+
+/** What `$content` and `$link` are called with. */
+export async function readWanted(context: Context, exchange: Exchange): Promise<Wanted> {
+  const { type, id } = exchange.path;
   const given = await readArguments(context, exchange);
-  const wanted = { type: path.type as Wanted['type'], id: path.id, size: readSize(given) };
-  return answerContent(context, exchange, await contents.find(caller, wanted));
+  return { type, id, size: readSize(given), part: given.text('part') };
 }
 
 /** Answers with bytes that were found. */
@@ -29,7 +34,7 @@ export async function answerContent(
 }
 
 /** @returns undefined for the bytes as they are */
-export function readSize(given: Arguments): string | undefined {
+function readSize(given: Arguments): string | undefined {
   const size = given.text('size');
   if (size === undefined || size === 'full') return undefined;
   if ((SIZES as readonly string[]).includes(size)) return size;

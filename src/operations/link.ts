@@ -1,11 +1,10 @@
-/** `$link` on Binary and Media (profiles/OperationDefinition-link.json), and what such a link leads to. */
+/** `$link` on what has bytes (profiles/OperationDefinition-link.json), and what such a link leads to. */
 import { refusal } from '../fhir/outcome.ts';
 import { answerJson } from '../http/answer.ts';
 import type { Context, Exchange, Visit } from '../http/exchange.ts';
 import type { Contents, Wanted } from '../media/content.ts';
 import type { Links, Thing } from '../media/links.ts';
-import { readArguments } from './arguments.ts';
-import { answerContent, readSize } from './content.ts';
+import { answerContent, readWanted } from './content.ts';
 
 /** Gives a link to what the caller may read now: that is asked, so that nobody is sent to what he will not get. */
 export async function link(
@@ -14,9 +13,8 @@ export async function link(
   contents: Contents,
   links: Links,
 ): Promise<void> {
-  const { path, caller } = exchange;
-  const given = await readArguments(context, exchange);
-  const wanted = { type: path.type as Wanted['type'], id: path.id, size: readSize(given) };
+  const { caller } = exchange;
+  const wanted = await readWanted(context, exchange);
   await contents.find(caller, wanted);
   const { url, expires } = links.make(caller, thingOf(wanted));
   const parameter = [
@@ -42,7 +40,8 @@ export async function followLink(
 const SORT = 'content';
 
 /** What a link to bytes says. */
-export const thingOf = ({ type, id, size }: Wanted): Thing => [SORT, type, id, ...(size ? [size] : [])];
+export const thingOf = ({ type, id, size = '', part = '' }: Wanted): Thing => [SORT, type, id, size, part];
 
-const wantedOf = ([sort, type, id, size]: Thing): Wanted | undefined =>
-  sort === SORT ? ({ type, id, size } as Wanted) : undefined;
+function wantedOf([sort, type = '', id = '', size, part]: Thing): Wanted | undefined {
+  return sort === SORT ? { type, id, size: size || undefined, part: part || undefined } : undefined;
+}

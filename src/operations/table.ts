@@ -59,8 +59,14 @@ function mediaOperations(context: Context, { contents, links }: Media): Operatio
   };
   return {
     '/Binary/:id/$content': contentOf,
+    '/Communication/:id/$content': contentOf,
+    '/DiagnosticReport/:id/$content': contentOf,
+    '/DocumentReference/:id/$content': contentOf,
     '/Media/:id/$content': contentOf,
     '/Binary/:id/$link': linkOf,
+    '/Communication/:id/$link': linkOf,
+    '/DiagnosticReport/:id/$link': linkOf,
+    '/DocumentReference/:id/$link': linkOf,
     '/Media/:id/$link': linkOf,
     '/Patient/:id/$gallery': {
       GET: { name: 'gallery', run: (exchange) => gallery(context, exchange, contents, links) },

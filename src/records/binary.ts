@@ -1,6 +1,6 @@
 /** Binary (R4 binary.html): its bytes are in the blob store, the rest of it is a resource like others. */
 import { Readable } from 'node:stream';
-import type { Binary, Resource } from 'fhir/r4.js';
+import type { Binary } from 'fhir/r4.js';
 import { demand } from '../access/access.ts';
 import { contentOf, type Incoming, readIncoming } from '../fhir/content.ts';
 import { parseKeepingNumbers } from '../fhir/json.ts';
@@ -8,7 +8,7 @@ import { invalid, refusal } from '../fhir/outcome.ts';
 import { addBlob, addRendition, findBlob, type KnownBlob, type Rendition } from '../store/bytes.ts';
 import { checkEpoch } from './callers.ts';
 import { checkId, judge } from './draft.ts';
-import { putAway } from './intake.ts';
+import { isRestricted, putAway, RESTRICTED } from './intake.ts';
 import { notFound } from './not-found.ts';
 import type { BlobContent, Bytes, Caller, Written } from './records.ts';
 import { newestSeen } from './seen.ts';
@@ -34,15 +34,6 @@ export async function takeIn(
   const typed: Binary = { ...resource, contentType };
   return { incoming: { resource: typed, ...contentOf({ ...kept, contentType }) }, blob };
 }
-
-/** Whether a resource is labelled as restricted, or more (HL7 v3 Confidentiality). */
-function isRestricted({ meta }: Resource): boolean {
-  return !!meta?.security?.some(
-    ({ system, code }) => system === RESTRICTED.system && (code === 'R' || code === 'V'),
-  );
-}
-
-const RESTRICTED = { system: 'http://terminology.hl7.org/CodeSystem/v3-Confidentiality', code: 'R' };
 
 /**
  * Creates or updates a Binary in JSON. Who may not, and what is not sound, leaves no bytes behind.

@@ -16,15 +16,10 @@ export interface Draft extends Incoming {
   readonly blob: string | null;
 }
 
-/**
- * Judges a resource's structure and takes out what the index needs.
- *
- * @throws Refusal 400 with all that is wrong
- */
-export function draft(setting: Setting, incoming: Incoming, type: string, blob: string | null = null): Draft {
+/** Judges a resource that is written alone. @throws Refusal 400 */
+export function judgeAlone(setting: Setting, incoming: Incoming, type: string): void {
   judge(setting, incoming.resource, type);
   refuseConditionalReferences(setting, incoming);
-  return analysed(setting, incoming, blob);
 }
 
 /** Outside of a transaction nothing puts in what they mean (R4 http.html#trules): they would be kept, and lead nowhere. */

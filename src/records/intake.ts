@@ -1,8 +1,9 @@
 /** Bytes on their way in: put away, looked at, and perhaps put in the place of by others, before anybody has them. */
 import { Readable } from 'node:stream';
-import type { Blob } from '../store/blobs/blobs.ts';
+import type { Resource } from 'fhir/r4.js';
+import type { ByteRange } from '../store/blobs/blobs.ts';
 import { addBlob } from '../store/bytes.ts';
-import type { Seen } from './arrival.ts';
+import type { Arrived, Seen } from './arrival.ts';
 import type { Setting } from './setting.ts';
 
 /** Bytes that were taken in. */
@@ -20,13 +21,17 @@ export interface Taken {
  * @param keep whether they are also kept as they came
  */
 export async function putAway(
-  { store, look }: Setting,
+  setting: Setting,
   stream: Readable,
   { asItIs = false, keep = false } = {},
 ): Promise<Taken> {
-  const { blobs, pool } = store;
+  const { blobs, pool } = setting.store;
   const came = await blobs.put(stream);
-  const seen = await looked(came);
+  const open = async (range?: ByteRange) => (await blobs.open(came.name, range)).stream;
+  const seen = await looked(setting, { size: came.size, asItIs, open }).catch(async (fault) => {
+    await blobs.remove(came.name);
+    throw fault;
+  });
   const { instead } = seen;
   if (!instead) {
     await addBlob(pool, came, seen);
@@ -38,14 +43,21 @@ export async function putAway(
   else await blobs.remove(came.name);
   const { contentType } = instead;
   return { blob: kept.name, contentType, original: keep ? came.name : undefined };
-
-  async function looked({ name, size }: Blob): Promise<Seen> {
-    try {
-      const open = async (range?: { start: number; end: number }) => (await blobs.open(name, range)).stream;
-      return (await look?.({ size, asItIs, open })) ?? { kind: null, facts: null };
-    } catch (fault) {
-      await blobs.remove(name);
-      throw fault;
-    }
-  }
 }
+
+/** What bytes are; where nothing looks at them, nothing is known. */
+export async function looked({ look }: Pick<Setting, 'look'>, arrived: Arrived): Promise<Seen> {
+  return (await look?.(arrived)) ?? { kind: null, facts: null };
+}
+
+/** Whether a resource is labelled as restricted, or more (HL7 v3 Confidentiality): its bytes stay as they are. */
+export function isRestricted({ meta }: Resource): boolean {
+  return !!meta?.security?.some(
+    ({ system, code }) => system === RESTRICTED.system && (code === 'R' || code === 'V'),
+  );
+}
+
+export const RESTRICTED = {
+  system: 'http://terminology.hl7.org/CodeSystem/v3-Confidentiality',
+  code: 'R',
+};

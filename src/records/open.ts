@@ -8,6 +8,7 @@ import { compileConditions, compileRewrite } from '../fhir/rewrite.ts';
 import type { Validator } from '../fhir/validate.ts';
 import { type Jobs, openJobs } from '../jobs/jobs.ts';
 import { openReindexing, type Reindexing } from '../jobs/reindexing.ts';
+import { findAttachment } from '../store/attachments.ts';
 import { findRendition } from '../store/bytes.ts';
 import type { Store } from '../store/store.ts';
 import { describeBlob, keepRendition, openBlob, writeBinary, writeBinaryResource } from './binary.ts';
@@ -162,6 +163,8 @@ export function openRecords(
     writeBinary: async (caller, id, bytes, { ifMatch } = {}) =>
       writeBinary(setting, await begun(caller), id, bytes, ifMatch),
     openBlob: (blob, range) => openBlob(setting, blob, range),
+    attachment: (type, id, blob) =>
+      findAttachment(store.pool, blob, { type: store.catalog.typeNumber(type), id }),
     describeBlob: (blob) => describeBlob(setting, blob),
     rendition: (blob, size) => findRendition(store.pool, blob, size),
     keepRendition: (blob, size, made) => keepRendition(setting, blob, size, made),

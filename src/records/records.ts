@@ -310,6 +310,8 @@ export interface Records {
    * @param range first and last byte, inclusive
    */
   openBlob(blob: string, range?: { readonly start: number; readonly end: number }): Promise<BlobContent>;
+  /** Whether a resource has, or had, large data of that name in an attachment, and its contentType. */
+  attachment(type: string, id: string, blob: string): Promise<{ readonly media: string | null } | undefined>;
   /** What is known of such bytes. @throws Refusal 404 */
   describeBlob(blob: string): Promise<KnownBlob>;
   /** The picture that was made of such bytes, of that size, where there is one. */

@@ -1,5 +1,6 @@
 /** create, update and delete (R4 http.html#create, #update, #delete). */
 import { demand } from '../access/access.ts';
+import { attachmentsOf } from '../fhir/attachments.ts';
 import { contentOf, type Incoming } from '../fhir/content.ts';
 import { parseKeepingNumbers } from '../fhir/json.ts';
 import { error, Refusal, refusal } from '../fhir/outcome.ts';
@@ -7,8 +8,18 @@ import { instantOf } from '../store/pool.ts';
 import type { Change } from '../store/write/batch.ts';
 import { Dangling } from '../store/write/check.ts';
 import { type Changed, StaleEpoch } from '../store/write/writer.ts';
+import { completed } from './attachments.ts';
 import { checkEpoch, Stale } from './callers.ts';
-import { checkId, type Draft, dangling, draft, placed, refuseOfTrail, writeOf } from './draft.ts';
+import {
+  analysed,
+  checkId,
+  type Draft,
+  dangling,
+  judgeAlone,
+  placed,
+  refuseOfTrail,
+  writeOf,
+} from './draft.ts';
 import { demandDraft } from './leave.ts';
 import type { Caller, Removed, Stored, Written } from './records.ts';
 import type { Setting } from './setting.ts';
@@ -23,8 +34,9 @@ export async function create(
 ): Promise<Written> {
   demand(caller.access, type, 'c');
   const { store } = setting;
-  const made = draft(setting, incoming, type, blob);
   const id = setting.nextId();
+  const drafting = drafted(setting, caller, { type, id }, incoming, blob);
+  const made = drafting instanceof Promise ? await drafting : drafting;
   // Of limited access only the bytes of a Binary come this way: the others go together with what they are judged on.
   if (caller.access.limited) await demandDraft(setting, caller, 'c', id, made);
   const next = store.numbers.next();
@@ -38,6 +50,20 @@ export async function create(
   return writtenOf(type, id, made, 1, updated, true);
 }
 
+/** A resource, judged, completed where it has attachments, and taken apart. */
+function drafted(
+  setting: Setting,
+  caller: Caller,
+  to: { readonly type: string; readonly id: string },
+  incoming: Incoming,
+  blob: string | null,
+): Draft | Promise<Draft> {
+  const { type } = to;
+  judgeAlone(setting, incoming, type);
+  if (attachmentsOf(incoming.resource).length === 0) return analysed(setting, incoming, blob);
+  return completed(setting, caller, to, incoming).then((whole) => analysed(setting, whole, blob));
+}
+
 /** Update, update as create, or revival. */
 export async function update(
   setting: Setting,
@@ -49,7 +75,8 @@ export async function update(
   const { type, id, ifMatch } = to;
   const { store } = setting;
   demand(caller.access, type, 'u');
-  const made = draft(setting, incoming, type, blob);
+  const drafting = drafted(setting, caller, { type, id }, incoming, blob);
+  const made = drafting instanceof Promise ? await drafting : drafting;
   checkId(made.resource, id);
   if (caller.access.limited) await demandDraft(setting, caller, 'u', id, made);
   if (!caller.access.allows(type, 'c')) await demandExisting(setting, caller, type, id);

@@ -1,4 +1,5 @@
 /** The rows that know the bytes of Binaries, and the pictures that were made of them. */
+import { checkAttachments, uniteBlobs } from './attachments.ts';
 import type { Blob, Blobs } from './blobs/blobs.ts';
 import { type Executor, run } from './pool.ts';
 import { sweepUploads } from './uploads.ts';
@@ -48,6 +49,7 @@ const KNOWN = { name: 'known_blobs', text: 'select name::text from blob where na
 const USED = `(exists (select from resource r where r.blob = b.name)
   or exists (select from version v where v.blob = b.name)
   or exists (select from rendition p where p.made = b.name)
+  or exists (select from attachment a where a.blob = b.name)
   or exists (select from upload_part p where p.blob = b.name)
   or exists (select from dicom_instance i where i.blob = b.name)
   or exists (select from dicom_held h where h.blob = b.name))`;
@@ -116,6 +118,8 @@ export async function addRendition(
 /** Removes bytes that for a day nothing has had: no version of a Binary, no picture, no upload; returns how many. */
 export async function sweepBlobs(executor: Executor, blobs: Blobs): Promise<number> {
   await sweepUploads(executor);
+  await checkAttachments(executor);
+  await uniteBlobs(executor);
   await run(executor, NOTE, []);
   await run(executor, FORGET, []);
   return blobs.sweep(

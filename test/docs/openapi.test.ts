@@ -268,7 +268,7 @@ describe('the examples', () => {
     .flatMap(([path, operations]) => METHODS.map((method) => ({ path, method, operations })))
     .filter(({ method, operations }) => operations[method])
     // what can be named only after it was asked for has no example
-    .filter(({ path }) => !['/fhir/_async/{id}', '/fhir/_link/{id}'].includes(path))
+    .filter(({ path }) => !/_async|_link|^\/fhir\/(?:Comm|Diag|Docu).*\/\$(?:content|link)$/.test(path))
     // nor have those that take what came of others (test/smart/, test/imaging/), and protocols of their own (uploads.test.ts)
     .filter(({ path }) => !/^\/(?:auth\/|dicomweb\/|uploads)/.test(path))
     .sort((a, b) => Number(a.method === 'delete') - Number(b.method === 'delete'));

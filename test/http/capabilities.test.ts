@@ -103,7 +103,9 @@ test('R4 operationslist.html: operations by type, each by the definition that it
     `stats ${core}/Observation-stats`,
   ]);
   expect(of('DocumentReference')).toEqual([
+    `content ${own}/content`,
     'docref http://hl7.org/fhir/us/core/OperationDefinition/docref',
+    `link ${own}/link`,
     ...meta,
   ]);
   expect(of('Composition')).toEqual([`document ${core}/Composition-document`, ...meta]);

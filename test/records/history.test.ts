@@ -37,11 +37,11 @@ test('_since and _at in the first hours of year 1, which are in no year of UTC, 
 });
 
 test('a page ends at 32 MB of contents, and every version still comes once', async () => {
-  const content = { contentType: 'image/png', data: 'QUJD'.repeat(2_250_000) };
-  const media = JSON.stringify({ resourceType: 'Media', id: 'large', status: 'completed', content });
+  const photo = { contentType: 'image/png', data: 'QUJD'.repeat(2_250_000) };
+  const person = JSON.stringify({ resourceType: 'Person', id: 'large', photo });
   for (let version = 1; version <= 6; version++)
-    await it.records.update(it.operator, { type: 'Media', id: 'large' }, media);
-  await it.records.remove(it.operator, { type: 'Media', id: 'large' });
+    await it.records.update(it.operator, { type: 'Person', id: 'large' }, person);
+  await it.records.remove(it.operator, { type: 'Person', id: 'large' });
   const versions = async (request: HistoryRequest) =>
     (await pages(request)).map((page) => page.map(({ version }) => version));
   // The content that fills the page still stands on it.
@@ -49,9 +49,9 @@ test('a page ends at 32 MB of contents, and every version still comes once', asy
     [7, 6, 5, 4, 3],
     [2, 1],
   ];
-  expect(await versions({ type: 'Media', id: 'large', count: 100 })).toEqual(expected);
-  expect(await versions({ type: 'Media', id: 'large', count: 2 })).toEqual([[7, 6], [5, 4], [3, 2], [1]]);
-  expect(await versions({ type: 'Media', count: 1000 })).toEqual(expected);
+  expect(await versions({ type: 'Person', id: 'large', count: 100 })).toEqual(expected);
+  expect(await versions({ type: 'Person', id: 'large', count: 2 })).toEqual([[7, 6], [5, 4], [3, 2], [1]]);
+  expect(await versions({ type: 'Person', count: 1000 })).toEqual(expected);
 });
 
 test.each([

@@ -5,11 +5,13 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Resource } from 'fhir/r4.js';
+import { attachmentsOf } from '../../fhir/attachments.ts';
 import { prepare } from '../../fhir/content.ts';
 import { parseJson } from '../../fhir/json.ts';
 import { type Refusal, refusal } from '../../fhir/outcome.ts';
 import { isDeadlock } from '../../store/pool.ts';
 import { isTaken } from '../../store/write/writer.ts';
+import { completed, type Beside as WrittenBytes } from '../attachments.ts';
 import { takeIn } from '../binary.ts';
 import { resolve } from '../conditions.ts';
 import { analysed, checkId, judge } from '../draft.ts';
@@ -103,7 +105,18 @@ async function attemptOnce(setting: Setting, caller: Caller, plan: Plan): Promis
     )),
   ]);
   const names = namesOf(setting, decisions, links, found, valuesOf);
-  await inTurns(steps, (step) => makeDraft(setting, step, decisions.get(step) as Decision, names));
+  const draftAll = (of: readonly Step[], beside: WrittenBytes) =>
+    inTurns(of, (step) =>
+      makeDraft({ setting, caller, names, beside }, step, decisions.get(step) as Decision),
+    );
+  // Attachments are told by the Binaries that come with them.
+  const binaries = steps.filter(({ entry }) => entry.type === 'Binary');
+  await draftAll(binaries, new Map());
+  const bytes = binaries.map((step) => decisions.get(step) as Decision);
+  await draftAll(
+    steps.filter(({ entry }) => entry.type !== 'Binary'),
+    new Map(bytes.map(({ id, made }) => [`Binary/${id}`, made?.blob ?? null])),
+  );
   await demandBrought(setting, caller, decisions);
   const postings = postingsOf(setting, caller, decisions);
   const outcomes = await writeAll(
@@ -120,11 +133,17 @@ async function attemptOnce(setting: Setting, caller: Caller, plan: Plan): Promis
   return outcomes;
 }
 
+interface Drafting {
+  readonly setting: Setting;
+  readonly caller: Caller;
+  readonly names: ReadonlyMap<string, string>;
+  readonly beside: WrittenBytes;
+}
+
 async function makeDraft(
-  setting: Setting,
+  { setting, caller, names, beside }: Drafting,
   { entry }: Step,
   decision: Decision,
-  names: ReadonlyMap<string, string>,
 ): Promise<void> {
   if (decision.act !== 'write') return;
   const { type, id, patched } = decision;
@@ -136,7 +155,14 @@ async function makeDraft(
   judge(setting, parsed.value as unknown as Resource, type);
   const incoming = prepare(parsed, text, (resource) => setting.rewrite(resource, names, fullUrl));
   if (entry.method === 'PUT' && !entry.where && !entry.ifNew) checkId(incoming.resource, id);
-  const { incoming: kept, blob } =
-    type === 'Binary' ? await takeIn(setting, incoming) : { incoming, blob: null };
-  decision.made = analysed(setting, kept, blob);
+  if (type === 'Binary') {
+    const { incoming: kept, blob } = await takeIn(setting, incoming);
+    decision.made = analysed(setting, kept, blob);
+    return;
+  }
+  const kept =
+    attachmentsOf(incoming.resource).length > 0
+      ? await completed(setting, caller, { type, id }, incoming, beside)
+      : incoming;
+  decision.made = analysed(setting, kept, null);
 }
