@@ -51,7 +51,8 @@ export function makeCallers(
   upTo: (epoch: number) => Promise<void> | undefined,
 ): Callers {
   const byToken = cache<string, Remembered>(10_000);
-  const tokens = new WeakMap<Caller, string>();
+  // By their access, as a caller is copied for each request.
+  const tokens = new WeakMap<Access, string>();
   const ofPeople = new WeakMap<Person, Map<string, Access>>();
   const everything = accessOf('system/*.cruds', grammar);
 
@@ -64,7 +65,7 @@ export function makeCallers(
     await upTo(row.epoch);
     const caller = await callerOf(row);
     byToken.set(token, { row, caller, expires: row.expires });
-    tokens.set(caller, token);
+    tokens.set(caller.access, token);
     return caller;
   }
 
@@ -113,7 +114,8 @@ export function makeCallers(
 
   async function renew(caller: Caller): Promise<Caller> {
     if (caller.agent === 0) return { ...caller, epoch: await present() };
-    const token = tokens.get(caller);
+    // One that is done later is asked for by its number, as its token is not kept.
+    const token = caller.job ? undefined : tokens.get(caller.access);
     const renewed = token === undefined ? await ofJob(caller.job, caller.agent) : await look(token);
     if (!renewed)
       throw refusal(401, 'login', 'The access token has expired or was revoked: ask for a new one');
@@ -127,7 +129,7 @@ export function makeCallers(
       // Whose records are a person's to see is asked for each request.
       if (known.row.payload?.extra?.fhirUser === undefined) return known.caller;
       const caller = await callerOf(known.row);
-      tokens.set(caller, token);
+      tokens.set(caller.access, token);
       return caller;
     },
     ofJob,

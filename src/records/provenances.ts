@@ -141,22 +141,29 @@ export function provenances(setting: ReadSetting): Provenances {
 /** So many are brought along at most. */
 const MOST = 1000;
 
-/** Those about the matches of a page, where they are to be included (_revinclude=Provenance:target). */
+/**
+ * Those about what is on a page, where they are to be included: of the matches (_revinclude=Provenance:target), and of what is
+ * included itself (_revinclude:iterate).
+ */
 export async function provenancesAbout(
   setting: ReadSetting,
   caller: Caller,
   includes: readonly Include[],
-  rids: readonly number[],
+  page: Readonly<Record<'matches' | 'included', readonly { readonly rid: number; readonly type: string }[]>>,
 ): Promise<readonly Stored[]> {
   const { access } = caller;
-  const isAsked = includes.some(
+  const asked = includes.filter(
     ({ reverse, source, parameter }) =>
       reverse && source === TYPE && (parameter === undefined || parameter.code === 'target'),
   );
-  if (!isAsked || rids.length === 0 || !access.allows(TYPE, 'r')) return [];
+  if (asked.length === 0) return [];
+  const about = asked.some(({ iterate }) => iterate) ? [...page.matches, ...page.included] : page.matches;
+  const rids = about
+    .filter(({ type }) => asked.some(({ target }) => target === undefined || target === type))
+    .map(({ rid }) => rid);
+  if (rids.length === 0 || !access.allows(TYPE, 'r')) return [];
   const found: Stored[] = [];
-  const about: Filter[] = [...access.within(TYPE, 'r')];
-  for await (const { stored } of provenances(setting).about(caller, rids, about)) {
+  for await (const { stored } of provenances(setting).about(caller, rids, access.within(TYPE, 'r'))) {
     if (found.length === MOST) break;
     found.push(stored);
   }

@@ -225,7 +225,8 @@ async function include(
     seen: (found) => seenAmong(setting, caller, 'r', found),
     byUrl: followByUrl(setting),
   });
-  const rids = rows.map(({ rid }) => rid);
-  const made = setting.trail ? await provenancesAbout(setting, caller, includes, rids) : [];
+  const made = setting.trail
+    ? await provenancesAbout(setting, caller, includes, { matches: rows, included })
+    : [];
   return { included: [...included.map(storedOf), ...made], cut: more };
 }

@@ -44,6 +44,8 @@ export async function signInBy(
     ? passkeys.signIn(passkey, address)
     : accounts.signIn(username, form.get('password') ?? '', address));
   const { account } = signedIn;
+  // Who is locked out was not asked who they are; and whoever tries on must not fill the trail.
+  if (!account && signedIn.wait > 0) return signedIn;
   const asked = passkey ? undefined : username.slice(0, 100);
   await records.note({ what: 'sign-in', refused: !account, person: account?.fhirUser, address, asked });
   return signedIn;
