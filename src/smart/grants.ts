@@ -43,6 +43,11 @@ const SET_CONTEXT = {
   text: `update smart_grant set context = $2, session = $3 where id = $1`,
 };
 const CONTEXT = { name: 'smart_context', text: `select context from smart_grant where id = $1` };
+const GRANTED = {
+  name: 'smart_granted_at',
+  text: `select extract(epoch from g.created)::float8 from token t join smart_grant g on g.id = t.grant_id
+         where t.number = $1`,
+};
 const OF_ACCOUNT = {
   name: 'smart_grants_of_account',
   text: `select encode(g.id, 'hex'), c.name, g.payload, g.context, g.created
@@ -81,6 +86,12 @@ export async function setContext(
 
 export async function contextOf(executor: Executor, id: string): Promise<LaunchContext> {
   return ((await run(executor, CONTEXT, [hashOf(id)]))[0]?.[0] as LaunchContext | undefined) ?? {};
+}
+
+/** When what a token came of was granted, in seconds; -Infinity of one that no person has granted. */
+export async function grantedAt(executor: Executor, token: number): Promise<number> {
+  const [row] = await run(executor, GRANTED, [token]);
+  return (row?.[0] as number | undefined) ?? Number.NEGATIVE_INFINITY;
 }
 
 /** What a person has granted and what is in use still, newest first. */

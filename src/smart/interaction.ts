@@ -139,7 +139,8 @@ async function signIn(
       status: 409,
     });
   context.log.info({ event: 'signed in', account: id }, 'sign-in');
-  const login = { accountId: id, amr: methodsOf(form) };
+  // Consent comes with this once more, later: when the person has signed in is now.
+  const login = { accountId: id, amr: methodsOf(form), ts: Math.floor(Date.now() / 1000) };
   await context
     .provider()
     .interactionFinished(visit.request, visit.response, { login }, { mergeWithLastSubmission: false });

@@ -8,7 +8,7 @@ import { readPath } from '../http/path.ts';
 import { lookUpToken, type TokenRow } from '../store/tokens.ts';
 import type { SmartContext, Visit } from './context.ts';
 import { readJson, sendJson } from './forms.ts';
-import type { LaunchContext } from './grants.ts';
+import { grantedAt, type LaunchContext } from './grants.ts';
 import { keepLaunch } from './launches.ts';
 
 /** For browser apps of any origin. */
@@ -117,8 +117,10 @@ export async function breakGlass(context: SmartContext, { request, response }: V
     );
   if (!isText(patient) || !isText(reason))
     throw new errors.InvalidRequest('say whose records (patient, an id) and why (reason)');
+  // What was granted before that may be used by an app alone: it does not show that the practitioner is there.
   const [newest] = await context.accounts.sessions(account.id);
-  if (!newest || newest.since < Date.now() / 1000 - FRESH) {
+  const granted = await grantedAt(context.pool, token.number);
+  if (!newest || newest.since < Date.now() / 1000 - FRESH || granted < newest.since) {
     response.setHeader(
       'WWW-Authenticate',
       `Bearer error="insufficient_user_authentication", max_age="${FRESH}"`,
@@ -128,7 +130,8 @@ export async function breakGlass(context: SmartContext, { request, response }: V
       401,
       {
         error: 'insufficient_user_authentication',
-        error_description: 'sign in once more (max_age=0), then break the glass within five minutes',
+        error_description:
+          'have the practitioner sign in once more (max_age=0), and break the glass within five minutes by the token that comes of it',
       },
       CORS,
     );

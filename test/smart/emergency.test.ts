@@ -101,6 +101,12 @@ test('only within five minutes after signing in (RFC 9470)', async () => {
   expect(answer.headers.get('www-authenticate')).toContain('insufficient_user_authentication');
 });
 
+test('not by what was granted before the practitioner has signed in just now', async () => {
+  const { tokens } = await launch(server, { scope: SCOPE, user: 'stranger' });
+  await sql(`update smart_grant set created = now() - interval '1 minute'`);
+  expect((await glass(tokens.access_token, { patient: 'ines', reason: REASON })).status).toBe(401);
+});
+
 test('five times a day', async () => {
   const { tokens } = await launch(server, { scope: SCOPE, user: 'stranger' });
   await sql('delete from emergency');

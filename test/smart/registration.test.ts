@@ -34,6 +34,9 @@ describe('token', () => {
   test('with an initial access token, once, also by eight at the same time', async () => {
     const smart = await (await fetch(`${server.fhir}/.well-known/smart-configuration`)).json();
     expect(smart).toMatchObject({ registration_endpoint: `${server.issuer}/register` });
+    expect(JSON.stringify(await (await fetch(`${server.fhir}/metadata`)).json())).toContain(
+      `{"url":"register","valueUri":"${server.issuer}/register"}`,
+    );
     expect((await register(server, METADATA)).status).toBe(401);
     const token = await server.app.smart.invite();
     const answers = await Promise.all(Array.from({ length: 8 }, () => register(server, METADATA, token)));

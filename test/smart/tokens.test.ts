@@ -2,7 +2,7 @@
 import { createPublicKey, verify } from 'node:crypto';
 import * as oidc from 'openid-client';
 import { configure, decide, type Launched, launch, requestOf } from './launch.ts';
-import { CALLBACK, type SmartServer, startSmart } from './server.ts';
+import { CALLBACK, PASSWORD, type SmartServer, startSmart } from './server.ts';
 
 let server: SmartServer;
 let secret: string;
@@ -127,6 +127,21 @@ describe('OpenID Connect', () => {
       iat: expect.any(Number),
       fhirUser: `${server.fhir}/Practitioner/ada`,
     });
+  });
+
+  test('auth_time is when the person has signed in, however long they think about consent', async () => {
+    const config = await configure(server);
+    const { url, checks } = await requestOf(server, config, { scope: SCOPE, more: { max_age: '600' } });
+    const browser = server.browser();
+    const picker = await browser.submit(await browser.open(url.href), '/login', {
+      username: 'doctor',
+      password: PASSWORD,
+    });
+    const signedIn = Math.floor(Date.now() / 1000);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    const back = await decide(browser, picker, { scope: SCOPE });
+    const tokens = await oidc.authorizationCodeGrant(config, new URL(back.url), { ...checks, maxAge: 600 });
+    expect(tokens.claims()?.auth_time).toBeLessThanOrEqual(signedIn);
   });
 
   test('a nonce comes back', async () => {
