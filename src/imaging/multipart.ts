@@ -22,6 +22,8 @@ export async function* readParts(source: AsyncIterable<Uint8Array>, boundary: st
   const input = source[Symbol.asyncIterator]();
   // The first boundary may begin the body, without the line break that belongs to the others.
   let held: Buffer = Buffer.from('\r\n');
+  // whether the next delimiter is still to come: a reader may have left a part in its middle
+  let inside = true;
 
   async function more(): Promise<boolean> {
     const { done, value } = await input.next();
@@ -38,6 +40,7 @@ export async function* readParts(source: AsyncIterable<Uint8Array>, boundary: st
       if (at >= 0) {
         const body = held.subarray(0, at);
         held = held.subarray(at + delimiter.length);
+        inside = false;
         if (body.length > 0) yield body;
         return;
       }
@@ -70,9 +73,9 @@ export async function* readParts(source: AsyncIterable<Uint8Array>, boundary: st
     // A part without content ends with the line break that ends its headers.
     held = held.subarray(end + 2);
     held = held.indexOf(delimiter) === 0 ? held : held.subarray(2);
-    const body = untilDelimiter();
-    yield { headers, body };
-    for await (const _ of body) void _;
+    inside = true;
+    yield { headers, body: untilDelimiter() };
+    if (inside) for await (const _ of untilDelimiter()) void _;
   }
   // What follows the last boundary is no part of it (RFC 2046 §5.1.1).
   while (!(await input.next()).done);

@@ -82,13 +82,16 @@ export function makeHandle(context: ImagingContext): Handle {
     try {
       await dispatch(context, doors, { request, response }, route, path, query);
     } catch (thrown) {
-      aborted = thrown instanceof Aborted || response.destroyed || request.socket.destroyed;
-      if (!aborted) {
+      aborted = thrown instanceof Aborted || (request.socket.destroyed && !response.headersSent);
+      if (aborted) response.destroy();
+      else {
         const fault = faultOf(thrown, id);
-        if (fault.own) log.error({ id, status: fault.status, fault: tracesOf(thrown) }, 'failed');
+        // What is refused in the middle of an answer can be told to the log alone.
+        if (fault.own || response.headersSent)
+          log.error({ id, status: fault.status, fault: tracesOf(thrown) }, 'failed');
         answerFault({ request, response }, fault);
         drain(request);
-      } else response.destroy();
+      }
     }
     const status = aborted ? 499 : response.statusCode;
     const milliseconds = performance.now() - started;

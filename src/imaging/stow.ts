@@ -53,8 +53,11 @@ export async function store(context: ImagingContext, visit: Visit): Promise<void
 /** @throws Refusal 415 */
 async function* filesOf({ request }: Visit): AsyncGenerator<AsyncIterable<Uint8Array> | Result> {
   const { type, parameters } = readMediaType(request.headers['content-type'] ?? '');
+  // A file that is refused early must not end the connection: the rest of it is passed over.
+  const body = (): AsyncIterable<Uint8Array> => request.iterator({ destroyOnReturn: false });
   if (type === 'application/dicom') {
-    yield request;
+    yield body();
+    for await (const _ of body()) void _;
     return;
   }
   const { boundary } = parameters;
@@ -66,9 +69,9 @@ async function* filesOf({ request }: Visit): AsyncGenerator<AsyncIterable<Uint8A
       'not-supported',
       'Send Content-Type: multipart/related; type="application/dicom"; boundary=…, each part a DICOM file, or one file as application/dicom',
     );
-  for await (const { headers, body } of readParts(request, boundary)) {
+  for await (const { headers, body: file } of readParts(body(), boundary)) {
     const partType = readMediaType(headers['content-type'] ?? 'application/dicom').type;
-    if (partType === 'application/dicom') yield body;
+    if (partType === 'application/dicom') yield file;
     else yield { reason: REASONS.notUnderstood, comment: 'The part is not of the type application/dicom' };
   }
 }

@@ -61,7 +61,17 @@ export async function retrieve(context: ImagingContext, visit: Visit): Promise<v
         yield { contentType, location: urlOf(context.base, named.study, place), body };
       }
   }
-  return answerParts(visit, DICOM, parts());
+  return answerParts(visit, DICOM, await begun(parts()));
+}
+
+/** With the first part made before the answer begins: that it cannot be had can still be told then. */
+async function begun<T>(items: AsyncGenerator<T>): Promise<AsyncGenerator<T>> {
+  const first = await items.next();
+  async function* all(): AsyncGenerator<T> {
+    if (!first.done) yield first.value;
+    yield* items;
+  }
+  return all();
 }
 
 interface Wanted {
@@ -298,7 +308,7 @@ export async function bulkdata(context: ImagingContext, visit: Visit): Promise<v
           body: [await readFrame(opened, number)],
         };
     }
-    return answerParts(visit, mediaType, parts());
+    return answerParts(visit, mediaType, await begun(parts()));
   }
   const stretch = bulk[path.toUpperCase()];
   if (!stretch) throw refusal(404, 'not-found', 'This instance has no long value there');

@@ -140,6 +140,16 @@ describe('PS3.18 10.5.3: what is not, and why', () => {
     expect(failed).toEqual({ '1.3.2.9': 0x0120, '': 0xc000 });
   });
 
+  test('a long part that is refused at its beginning is passed over', async () => {
+    const { status, stored } = await stow([
+      Buffer.alloc(1_000_000, 65),
+      image({ study: '1.3.8', instance: '1.3.8.1.1' }),
+      Buffer.concat([image({ study: '1.3.8', instance: '1.3.8.1.2' }), Buffer.alloc(300_000, 255)]),
+    ]);
+    expect([status, stored]).toEqual([202, ['1.3.8.1.1']]);
+    await asSent(send('post', '/studies'), 'application/dicom', Buffer.alloc(1_000_000, 65)).expect(409);
+  });
+
   test('of another study than the path names', async () => {
     const { status, failed } = await stow([image({ study: '1.3.3', instance: '1.3.3.1' })], '/studies/1.3.4');
     expect([status, failed]).toEqual([409, { '1.3.3.1': 0xa900 }]);
