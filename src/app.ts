@@ -14,6 +14,7 @@ import { createServer } from './http/server.ts';
 import { openJobs } from './jobs/jobs.ts';
 import { openReindexing } from './jobs/reindexing.ts';
 import { openContents } from './media/content.ts';
+import { openFilms } from './media/films.ts';
 import { makeLinks } from './media/links.ts';
 import { makeLook } from './media/look.ts';
 import { openPictures } from './media/pictures.ts';
@@ -80,12 +81,15 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       readOnly: config.readOnly,
     };
     const pictures = openPictures();
-    const look = makeLook(pictures);
+    const films = await openFilms(config.ffmpeg);
+    if (!films && config.ffmpeg !== 'none')
+      log.info('there is no ffmpeg: video and audio are kept as they come, and have no pictures');
+    const look = makeLook(pictures, films);
     const records = openRecords(store, definitions, validator, { ...options, look }, jobs, reindexing);
     const seal = makeSeal(store.catalog.linkKey);
     const context = { config, definitions, records, log, seal, version };
     const media = {
-      contents: openContents(context, pictures),
+      contents: openContents(context, pictures, films),
       links: makeLinks(store.catalog.linkKey, base, records),
     };
     const routes = makeRoutes(context, makeOperations(context, media));
