@@ -97,6 +97,7 @@ describe('doctor', () => {
       'database',
       'schema',
       'index',
+      'blobs',
     ]);
   });
 
