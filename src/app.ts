@@ -17,6 +17,7 @@ import { openJobs } from './jobs/jobs.ts';
 import { openReindexing } from './jobs/reindexing.ts';
 import { makeSyslog } from './jobs/syslog.ts';
 import { openContents } from './media/content.ts';
+import { openFilms } from './media/films.ts';
 import { makeLinks } from './media/links.ts';
 import { makeLook } from './media/look.ts';
 import { openPictures } from './media/pictures.ts';
@@ -96,7 +97,10 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       trail: auditLog,
     };
     const pictures = openPictures();
-    const look = makeLook(pictures);
+    const films = await openFilms(config.ffmpeg);
+    if (!films && config.ffmpeg !== 'none')
+      log.info('there is no ffmpeg: video and audio are kept as they come, and have no pictures');
+    const look = makeLook(pictures, films);
     const records = audited(
       openRecords(store, definitions, validator, { ...options, look }, jobs, reindexing),
       auditLog,
@@ -111,7 +115,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     const seal = makeSeal(store.catalog.linkKey);
     const context = { config, definitions, records, log, seal, version };
     const media = {
-      contents: openContents(context, pictures),
+      contents: openContents(context, pictures, films),
       links: makeLinks(store.catalog.linkKey, base, records),
     };
     const smart = await openSmart({ config, definitions, records, pools, log });

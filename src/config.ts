@@ -97,6 +97,12 @@ export const settings = {
           return key;
         }),
   ),
+  ffmpeg: setting(
+    'FFMPEG',
+    'ffmpeg',
+    'the program by which video and audio lose their places and tags, and get pictures; ffprobe stands beside it. none goes without',
+    text('ffmpeg'),
+  ),
   logLevel: setting(
     'LOG_LEVEL',
     'info',

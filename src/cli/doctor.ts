@@ -5,6 +5,8 @@ import { dirname, join, resolve } from 'node:path';
 import type pg from 'pg';
 import type { Config } from '../config.ts';
 import { EXTRACTOR_VERSION } from '../fhir/extract.ts';
+import { openBlobs } from '../store/blobs/open.ts';
+import { compareBlobs } from '../store/bytes.ts';
 import { connect, nameOf } from '../store/connect.ts';
 import { MOST_SETS } from '../store/index/row.ts';
 import { pending } from '../store/migrate.ts';
@@ -114,6 +116,20 @@ async function answersAsConsilium({ port, host }: Config): Promise<boolean> {
   }
 }
 
+/** Bytes that are lost have to be told; those of nobody are swept away by serve. */
+async function blobsAgree(config: Config, connection: pg.Client): Promise<{ found: string }> {
+  const folder = join(config.dataDir, 'blobs');
+  if (config.blobsUrl === undefined && !existsSync(folder)) return { found: 'none yet' };
+  const store = await openBlobs({ url: config.blobsUrl, folder, keys: config.blobKeys });
+  const { blobs, orphans, lost } = await compareBlobs(connection, store);
+  if (lost.length > 0)
+    throw new Error(
+      `the bytes of ${lost.length} of ${blobs} blobs are not there: bring them back from a backup, beginning with ${lost.slice(0, 3).join(', ')}`,
+    );
+  const left = orphans > 0 ? `; ${orphans} more that nobody has, which serve removes` : '';
+  return { found: `${blobs}, all there${left}` };
+}
+
 type Look = (check: string, find: () => Promise<{ found: string }>) => Promise<unknown>;
 
 async function database(config: Config, look: Look): Promise<void> {
@@ -152,6 +168,7 @@ async function database(config: Config, look: Look): Promise<void> {
         throw new Error(`${old} resources are indexed by an older version: serve indexes them anew`);
       return { found: `all resources are indexed by extractors of version ${EXTRACTOR_VERSION}` };
     });
+    await look('blobs', () => blobsAgree(config, connection));
   } finally {
     await client?.end();
     await opened?.release();

@@ -7,7 +7,8 @@ import { parseReference } from '../fhir/reference.ts';
 import type { Served } from '../http/blob.ts';
 import { type Context, fhirBase } from '../http/exchange.ts';
 import type { Caller, KnownBlob, Rendition, Stored } from '../records/records.ts';
-import { LARGEST, READ } from './look.ts';
+import { type Films, isFilm } from './films.ts';
+import { LARGEST, LARGEST_FILM, READ } from './look.ts';
 import type { Pictures } from './pictures.ts';
 
 /** The sizes of pictures: pixels of the longer edge. */
@@ -37,6 +38,7 @@ export interface Contents {
 export function openContents(
   { records, config, definitions }: Pick<Context, 'records' | 'config' | 'definitions'>,
   pictures: Pictures,
+  films: Films | undefined,
 ): Contents {
   const base = fhirBase({ config });
   /** those that are being made, by blob and size: who asks meanwhile waits for the same */
@@ -77,9 +79,26 @@ export function openContents(
     return made;
   }
 
+  /** Whether there is a picture in bytes. */
+  function isPicture({ kind, size, facts }: KnownBlob): boolean {
+    if (kind === null) return false;
+    if (films && isFilm(kind)) return size <= LARGEST_FILM && facts?.width !== undefined;
+    return READ.test(kind) && size <= LARGEST;
+  }
+
   async function make(blob: string, size: string): Promise<Rendition> {
-    checkPicture(await records.describeBlob(blob));
-    const load = async () => buffer((await records.openBlob(blob)).stream);
+    const known = await records.describeBlob(blob);
+    if (!isPicture(known)) {
+      const read = `JPEG, PNG, WebP, GIF, TIFF, HEIC${films ? ', video' : ''}`;
+      throw refusal(
+        422,
+        'not-supported',
+        `These bytes are no picture that can be shown smaller (${read}): ask for size=full`,
+      );
+    }
+    const open = async () => (await records.openBlob(blob)).stream;
+    const kind = known.kind as string;
+    const load = async () => (films && isFilm(kind) ? films.poster(open, kind) : buffer(await open()));
     const { contentType, ...picture } = await pictures.shrink(load, Number(size));
     return records.keepRendition(blob, size, { ...picture, type: contentType });
   }
@@ -98,16 +117,4 @@ export function openContents(
       return { ...served, isPicture: known !== undefined && isPicture(known) };
     },
   };
-}
-
-const isPicture = ({ kind, size }: KnownBlob): boolean => kind !== null && READ.test(kind) && size <= LARGEST;
-
-/** @throws Refusal 422 */
-function checkPicture(known: KnownBlob): void {
-  if (isPicture(known)) return;
-  throw refusal(
-    422,
-    'not-supported',
-    'These bytes are no picture that can be shown smaller (JPEG, PNG, WebP, GIF, TIFF, HEIC): ask for size=full',
-  );
 }

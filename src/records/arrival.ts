@@ -17,7 +17,11 @@ export interface Seen {
   readonly kind: string | null;
   readonly facts: Facts | null;
   /** what is kept in their place: a photo without the place where it was taken */
-  readonly instead?: { readonly bytes: Uint8Array; readonly contentType: string };
+  readonly instead?: {
+    readonly bytes: Uint8Array | Readable;
+    /** undefined: as declared */
+    readonly contentType?: string;
+  };
 }
 
 /** @throws Refusal where they cannot be taken: nothing of them is kept */

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import type { Attachment, Binary, Media, Resource } from 'fhir/r4.js';
 import { attachmentsOf, isApart, partOf, standIn } from '../fhir/attachments.ts';
 import { contentOf, type Incoming } from '../fhir/content.ts';
@@ -12,7 +13,7 @@ import { invalid, Refusal } from '../fhir/outcome.ts';
 import { parseReference } from '../fhir/reference.ts';
 import { addAttachment, findAttachment, sameAttachment } from '../store/attachments.ts';
 import { type Facts, findBlob, type KnownBlob } from '../store/bytes.ts';
-import { isRestricted, looked, putAway } from './intake.ts';
+import { isRestricted, looked, putAway, streamOf } from './intake.ts';
 import { read } from './read.ts';
 import type { Caller } from './records.ts';
 import type { Setting } from './setting.ts';
@@ -91,8 +92,9 @@ async function takeData(
     open: async (range) => Readable.from([range ? bytes.subarray(range.start, range.end + 1) : bytes]),
   });
   if (!instead) return to.type === 'Media' ? { ...measured(bytes), kind, facts } : undefined;
-  attachment.data = Buffer.from(instead.bytes).toString('base64');
-  return { ...measured(instead.bytes), kind, facts, contentType: instead.contentType };
+  const kept = await buffer(streamOf(instead.bytes));
+  attachment.data = kept.toString('base64');
+  return { ...measured(kept), kind, facts, contentType: instead.contentType };
 }
 
 const measured = (bytes: Uint8Array): Pick<Known, 'size' | 'sha1'> => ({

@@ -37,13 +37,18 @@ export async function putAway(
     await addBlob(pool, came, seen);
     return { blob: came.name };
   }
-  const kept = await blobs.put(Readable.from([instead.bytes], { objectMode: false }));
+  const clean = streamOf(instead.bytes);
+  // a file that it is read from goes when it is closed
+  const kept = await blobs.put(clean).finally(() => clean.destroy());
   await addBlob(pool, kept, seen);
   if (keep) await addBlob(pool, came, seen);
   else await blobs.remove(came.name);
   const { contentType } = instead;
   return { blob: kept.name, contentType, original: keep ? came.name : undefined };
 }
+
+export const streamOf = (bytes: Uint8Array | Readable): Readable =>
+  bytes instanceof Readable ? bytes : Readable.from([bytes], { objectMode: false });
 
 /** What bytes are; where nothing looks at them, nothing is known. */
 export async function looked({ look }: Pick<Setting, 'look'>, arrived: Arrived): Promise<Seen> {

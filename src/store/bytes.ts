@@ -1,6 +1,6 @@
 /** The rows that know the bytes of Binaries, and the pictures that were made of them. */
 import { checkAttachments, uniteBlobs } from './attachments.ts';
-import type { Blob, Blobs } from './blobs/blobs.ts';
+import { type Blob, type Blobs, timeOf } from './blobs/blobs.ts';
 import { type Executor, run } from './pool.ts';
 import { sweepUploads } from './uploads.ts';
 
@@ -73,7 +73,14 @@ const ADD_RENDITION = {
          select name, $2, $3, $4, $5, $6 from blob where name = $1
          on conflict do nothing`,
 };
+const COUNT = { name: 'count_blobs', text: 'select count(*) from blob' };
+// by their names, so that each stretch begins where the one before ended
+const ALL = {
+  name: 'all_blobs',
+  text: `select b.name::text, ${USED} from blob b where b.name > $1 order by b.name limit 10000`,
+};
 const DAY = 86_400_000;
+const HOUR = 3_600_000;
 
 /** @param kind and facts as far as they are known */
 export async function addBlob(
@@ -126,4 +133,36 @@ export async function sweepBlobs(executor: Executor, blobs: Blobs): Promise<numb
     Date.now() - DAY,
     async (names) => new Set((await run(executor, KNOWN, [names])).map(([name]) => name as string)),
   );
+}
+
+/** What the store of bytes and the database say of each other. */
+export interface BlobFindings {
+  readonly blobs: number;
+  /** bytes that no row knows; younger ones may be on their way */
+  readonly orphans: number;
+  /** names of bytes that something has, but that are not there */
+  readonly lost: readonly string[];
+}
+
+/** Compares the store of bytes with the rows that know them. What comes and goes meanwhile is left out. */
+export async function compareBlobs(executor: Executor, blobs: Blobs): Promise<BlobFindings> {
+  const [before] = await run(executor, COUNT, []);
+  const there = new Set<string>();
+  let orphans = 0;
+  for await (const names of blobs.names()) {
+    const known = new Set((await run(executor, KNOWN, [names])).map(([name]) => name as string));
+    for (const name of names) {
+      if (known.has(name)) there.add(name);
+      else if (timeOf(name) < Date.now() - DAY) orphans++;
+    }
+  }
+  const lost: string[] = [];
+  for (let after = '00000000-0000-0000-0000-000000000000'; ; ) {
+    const rows = await run(executor, ALL, [after]);
+    for (const [name, used] of rows as [string, boolean][])
+      if (used && !there.has(name) && timeOf(name) < Date.now() - HOUR) lost.push(name);
+    const last = rows.at(-1);
+    if (!last) return { blobs: Number(before?.[0]), orphans, lost };
+    after = last[0] as string;
+  }
 }

@@ -109,6 +109,7 @@ describe('doctor', () => {
       'database',
       'schema',
       'index',
+      'blobs',
     ]);
   });
 

@@ -6,6 +6,11 @@ const NAME = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{1
 /** Whether bytes may have that name: no other text becomes part of a path. */
 export const isName = (text: string): boolean => NAME.test(text);
 
+/** Milliseconds since the epoch, which a UUID v7 begins with (RFC 9562 §5.7). */
+export function timeOf(name: string): number {
+  return Number.parseInt(name.slice(0, 8) + name.slice(9, 13), 16);
+}
+
 /** What has been put away. */
 export interface Blob {
   /** UUID v7, of the time when its last byte was put away */
@@ -59,6 +64,8 @@ export interface Blobs {
   open(name: string, range?: ByteRange): Promise<OpenBlob>;
   /** Removes bytes; those that are not there, too. Who is reading them reads on. */
   remove(name: string): Promise<void>;
+  /** The names of all bytes that were put away, in batches. */
+  names(): AsyncIterable<readonly string[]>;
   /**
    * Removes what failed or killed writers left: bytes put away before a time that no row knows, and unfinished
    * ones that were last written before it.

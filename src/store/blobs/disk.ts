@@ -8,7 +8,7 @@ import type { Readable } from 'node:stream';
 import { v7 as uuid } from 'uuid';
 import { type Refusal, refusal } from '../../fhir/outcome.ts';
 import { own } from '../embedded/files.ts';
-import { type Blob, type Blobs, isName, type PutOptions } from './blobs.ts';
+import { type Blob, type Blobs, isName, type PutOptions, timeOf } from './blobs.ts';
 import { beyond, measure, missing } from './measure.ts';
 
 /** Names asked about at once while sweeping. */
@@ -72,6 +72,8 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
     async remove(name) {
       if (isName(name)) await rm(pathOf(folder, name), { force: true });
     },
+
+    names: () => batches(namesBefore(folder, Number.POSITIVE_INFINITY)),
 
     async sweep(before, known) {
       let removed = 0;
@@ -158,11 +160,6 @@ async function* namesBefore(folder: string, before: number): AsyncGenerator<stri
       for await (const name of entriesOf(join(folder, outer, inner)))
         if (isName(name) && timeOf(name) < before) yield name;
   }
-}
-
-/** Milliseconds since the epoch, which a UUID v7 begins with (RFC 9562 §5.7). */
-function timeOf(name: string): number {
-  return Number.parseInt(name.slice(0, 8) + name.slice(9, 13), 16);
 }
 
 async function* batches(names: AsyncIterable<string>): AsyncGenerator<string[]> {

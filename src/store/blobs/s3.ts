@@ -123,6 +123,8 @@ export async function openS3Blobs({ bucket, prefix, client: config }: Bucket): P
       if (isName(name)) await client.send(new DeleteObjectCommand(placeOf(name)));
     },
 
+    names: () => namesBefore(Number.POSITIVE_INFINITY),
+
     async sweep(before, known) {
       const oldest = before - LONGEST_UPLOAD;
       return (await sweepObjects(oldest, known)) + (await sweepUploads(oldest));
@@ -134,17 +136,23 @@ export async function openS3Blobs({ bucket, prefix, client: config }: Bucket): P
     return ContentLength;
   }
 
-  async function sweepObjects(oldest: number, known: Parameters<Blobs['sweep']>[1]): Promise<number> {
-    let removed = 0;
+  /** The names of objects that were last written before a time, page by page. */
+  async function* namesBefore(oldest: number): AsyncGenerator<string[]> {
     for (let token: string | undefined, more = true; more; more = token !== undefined) {
       const page = await client.send(
         new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ContinuationToken: token }),
       );
       token = page.NextContinuationToken;
-      const names = (page.Contents ?? [])
+      yield (page.Contents ?? [])
         .filter(({ LastModified }) => LastModified && LastModified.getTime() < oldest)
         .map(({ Key = '' }) => Key.slice(Key.lastIndexOf('/') + 1))
         .filter(isName);
+    }
+  }
+
+  async function sweepObjects(oldest: number, known: Parameters<Blobs['sweep']>[1]): Promise<number> {
+    let removed = 0;
+    for await (const names of namesBefore(oldest)) {
       if (names.length === 0) continue;
       const kept = await known(names);
       const orphans = names.filter((name) => !kept.has(name));
