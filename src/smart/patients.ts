@@ -136,6 +136,8 @@ export function makePatients(records: Records, grammar: Grammar): Patients {
       if (own.length === 0) return [];
       const events = await find<AuditEvent>('AuditEvent', [
         ['patient', own.map((id) => `Patient/${id}`).join(',')],
+        // what was shown, and not what was written
+        ['action', 'R,E'],
         ['_count', String(LOOKS)],
       ]);
       const names = new Map<string, string>();
