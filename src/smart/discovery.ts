@@ -3,6 +3,7 @@
  * for OpenID Connect and OAuth ones (`/auth/.well-known/openid-configuration`).
  */
 import type { Endpoints } from '../http/issuer.ts';
+import { PLAIN } from './clients.ts';
 
 /** Algorithms by which clients sign assertions (SMART App Launch 2.2, client-confidential-asymmetric.html). */
 export const ASSERTION_ALGORITHMS = ['RS384', 'ES384'] as const;
@@ -31,14 +32,7 @@ const CAPABILITIES = [
 
 /** Of the many that can be asked for, those that say what sorts there are. */
 const SCOPES = [
-  'openid',
-  'fhirUser',
-  'profile',
-  'launch',
-  'launch/patient',
-  'launch/encounter',
-  'offline_access',
-  'online_access',
+  ...PLAIN,
   'patient/*.cruds',
   'user/*.cruds',
   'system/*.cruds',

@@ -113,42 +113,18 @@ export async function readEntry(executor: Executor, id: string): Promise<Entry |
   return row && entryOf(row);
 }
 
+/** What a row of `shown` ends with, in its order. */
+const FIELDS = [
+  ...['action', 'status', 'found', 'agent', 'client', 'fhirUser', 'type', 'resource', 'patients', 'purpose'],
+  ...['origin', 'query'],
+];
+
 /** Of a row of `shown`. */
-export function entryOf(row: Row): Entry {
-  const [
-    source,
-    at,
-    tx,
-    first,
-    second,
-    action,
-    status,
-    found,
-    agent,
-    client,
-    fhirUser,
-    type,
-    resource,
-    patients,
-    purpose,
-    origin,
-    query,
-  ] = row;
+export function entryOf([source, at, tx, first, second, ...fields]: Row): Entry {
   return {
+    ...Object.fromEntries(FIELDS.map((name, i) => [name, fields[i]])),
     id: source === 'a' ? `a-${tx}-${first}` : `w-${tx}-${first}-${second}`,
     at,
-    action,
-    status,
-    found,
-    agent,
-    client,
-    fhirUser,
-    type,
-    resource,
     version: source === 'w' ? second : null,
-    patients,
-    purpose,
-    origin,
-    query,
   } as Entry;
 }
