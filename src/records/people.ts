@@ -4,13 +4,13 @@
  */
 import type {
   Consent,
-  Period,
   Person as PersonResource,
   PractitionerRole,
+  Reference,
   RelatedPerson,
   Resource,
 } from 'fhir/r4.js';
-import { isInForce, shares } from '../access/consent.ts';
+import { isDuring, isInForce, shares } from '../access/consent.ts';
 import { askerOf, type Person, stranger } from '../access/person.ts';
 import { parseReference } from '../fhir/reference.ts';
 import { readFilter } from '../search/filter.ts';
@@ -110,7 +110,7 @@ async function personOf(looking: Looking, type: string, id: string): Promise<Per
 
 /** With what patients have consented to, or not, and those who share their records by that. */
 async function withConsents(looking: Looking, person: Person): Promise<Person> {
-  const { store, definitions, baseUrl, policy } = looking;
+  const { store, definitions, policy } = looking;
   const { type, id, organizations, patients } = person;
   const named = [{ type, id }, ...organizations.map((one) => ({ type: 'Organization', id: one }))];
   const rids = await store.numbers.find(named);
@@ -129,9 +129,9 @@ async function withConsents(looking: Looking, person: Person): Promise<Person> {
   const consents = new Map<string, Consent[]>();
   for (const content of contents) {
     const consent = JSON.parse(content) as Consent;
-    const parsed = parseReference(consent.patient?.reference ?? '', baseUrl, definitions.isResourceType);
-    if (parsed.kind !== 'local' || parsed.type !== 'Patient' || !isInForce(consent, Date.now())) continue;
-    consents.set(parsed.id, [...(consents.get(parsed.id) ?? []), consent]);
+    if (!isInForce(consent, Date.now())) continue;
+    for (const patient of idsOf(looking, 'Patient', consent.patient))
+      consents.set(patient, [...(consents.get(patient) ?? []), consent]);
   }
   const others = [...consents]
     .filter(([patient, given]) => !patients.has(patient) && given.some((one) => shares(one, askerOf(person))))
@@ -151,21 +151,14 @@ async function standsFor(
   if (type === 'Patient') return [id];
   const resource = await current<RelatedPerson | PersonResource>(looking, type, id);
   if (!resource || resource.active === false) return [];
-  const { baseUrl, definitions } = looking;
-  const local = (reference: string | undefined) => {
-    const parsed = parseReference(reference ?? '', baseUrl, definitions.isResourceType);
-    return parsed.kind === 'local' ? [parsed] : [];
-  };
   if (resource.resourceType === 'RelatedPerson')
-    return isNow(resource.period)
-      ? local(resource.patient.reference).flatMap((one) => (one.type === 'Patient' ? one.id : []))
-      : [];
+    return isDuring(resource.period, Date.now()) ? idsOf(looking, 'Patient', resource.patient) : [];
   if (resource.resourceType !== 'Person' || depth > 0) return [];
   const sure = (resource.link ?? []).filter(
     ({ assurance }) => assurance === 'level3' || assurance === 'level4',
   );
   const each = sure
-    .flatMap(({ target }) => local(target.reference))
+    .flatMap(({ target }) => localOf(looking, target) ?? [])
     .filter((one) => one.type === 'Patient' || one.type === 'RelatedPerson')
     .map((one) => standsFor(looking, one.type, one.id, depth + 1));
   return (await Promise.all(each)).flat();
@@ -175,14 +168,8 @@ async function standsFor(
 async function practitioner(looking: Looking, nobody: Person): Promise<Person> {
   const { store, policy } = looking;
   const { id } = nobody;
-  const organizations = (await rolesOf(looking, id)).flatMap(({ organization }) => {
-    const parsed = parseReference(
-      organization?.reference ?? '',
-      looking.baseUrl,
-      looking.definitions.isResourceType,
-    );
-    return parsed.kind === 'local' && parsed.type === 'Organization' ? [parsed.id] : [];
-  });
+  const roles = await rolesOf(looking, id);
+  const organizations = roles.flatMap(({ organization }) => idsOf(looking, 'Organization', organization));
   const treatments = policy === 'all' ? EVERYBODY : organizations.length > 0 ? TREATMENTS : PERSONAL;
   const found = await Promise.all(
     treatments.map(({ type, conditions }) =>
@@ -204,7 +191,7 @@ async function rolesOf(looking: Looking, id: string): Promise<readonly Practitio
   const page = await cutPage(store.pool, found, MOST_ROLES);
   return page
     .map(({ content }) => JSON.parse(content) as PractitionerRole)
-    .filter(({ active, period }) => active !== false && isNow(period));
+    .filter(({ active, period }) => active !== false && isDuring(period, Date.now()));
 }
 
 type Conditions = readonly (readonly [name: string, value: string])[];
@@ -303,11 +290,14 @@ async function current<T extends Resource>(
   return content === null ? undefined : (JSON.parse(content) as T);
 }
 
-/** Whether a period includes today, as far as it says. */
-function isNow({ start, end }: Period = {}): boolean {
-  const now = new Date().toISOString();
-  return (
-    (start === undefined || start.slice(0, 10) <= now.slice(0, 10)) &&
-    (end === undefined || end >= now.slice(0, end.length))
-  );
+/** The resource here that a reference names. */
+function localOf({ baseUrl, definitions }: Looking, reference: Reference | undefined) {
+  const parsed = parseReference(reference?.reference ?? '', baseUrl, definitions.isResourceType);
+  return parsed.kind === 'local' ? parsed : undefined;
+}
+
+/** Its id, if it is of a type; none otherwise. */
+function idsOf(looking: Looking, type: string, reference: Reference | undefined): readonly string[] {
+  const local = localOf(looking, reference);
+  return local?.type === type ? [local.id] : [];
 }

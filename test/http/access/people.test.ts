@@ -191,6 +191,24 @@ describe('patients see their own, related people of those for whom they stand', 
     if (id !== 'nobody') await ask('get', `/${type}/${id}`).expect(200);
   });
 
+  const HOUR = 3_600_000;
+  /** An instant as a clock of another zone tells it. */
+  const told = (at: number, zone: number): string =>
+    `${new Date(at + zone * HOUR).toISOString().slice(0, 19)}${zone < 0 ? '-' : '+'}${String(Math.abs(zone)).padStart(2, '0')}:00`;
+  test.each([
+    ['ended an hour ago, in the east', { end: told(Date.now() - HOUR, 14) }, 404],
+    ['ends in an hour, in the west', { end: told(Date.now() + HOUR, -12) }, 200],
+    ['begins in an hour, in the west', { start: told(Date.now() + HOUR, -12) }, 404],
+    ['began an hour ago, in the east', { start: told(Date.now() - HOUR, 14) }, 200],
+  ])(
+    'a period is of instants, whatever their zones (datatypes.html#Period): %s',
+    async (_, period, status) => {
+      await put('RelatedPerson', 'zoned', { patient: to('Patient/gp'), period });
+      const ask = await as('RelatedPerson/zoned', 'user/*.rs');
+      await ask('get', '/Observation/o-gp').expect(status);
+    },
+  );
+
   test('who stands for a patient no more is out on the next request', async () => {
     const mother = await as('RelatedPerson/mother', 'user/*.rs patient/*.rs', { patient: 'gp' });
     await mother('get', '/Observation/o-gp').expect(200);
