@@ -18,6 +18,7 @@ import { openFilms } from './media/films.ts';
 import { makeLinks } from './media/links.ts';
 import { makeLook } from './media/look.ts';
 import { openPictures } from './media/pictures.ts';
+import { makeScan } from './media/scan.ts';
 import { makeUploads } from './media/uploads.ts';
 import { makeOperations } from './operations/table.ts';
 import { openRecords } from './records/open.ts';
@@ -78,13 +79,19 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       checkReferences: config.references === 'check',
       mostDeleted: config.deleteMatches,
       maxContent: config.maxBody,
+      maxBinary: config.maxBinary,
+      bytesQuota: config.bytesQuota,
       readOnly: config.readOnly,
     };
     const pictures = openPictures();
     const films = await openFilms(config.ffmpeg);
     if (!films && config.ffmpeg !== 'none')
       log.info('there is no ffmpeg: video and audio are kept as they come, and have no pictures');
-    const look = makeLook(pictures, films);
+    const look = makeLook({
+      pictures,
+      films,
+      scan: config.clamd === undefined ? undefined : makeScan(config.clamd),
+    });
     const records = openRecords(store, definitions, validator, { ...options, look }, jobs, reindexing);
     const seal = makeSeal(store.catalog.linkKey);
     const context = { config, definitions, records, log, seal, version };

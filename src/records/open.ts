@@ -36,7 +36,9 @@ export function openRecords(
   definitions: Definitions,
   validator: Validator,
   options: Pick<Setting, 'baseUrl' | 'checkReferences'> &
-    Partial<Pick<Setting, 'mostDeleted' | 'maxContent' | 'look'>> & { readonly readOnly?: boolean },
+    Partial<Pick<Setting, 'mostDeleted' | 'maxContent' | 'maxBinary' | 'bytesQuota' | 'look'>> & {
+      readonly readOnly?: boolean;
+    },
   jobs: Jobs = openJobs(store.pool),
   reindexing: Pick<Reindexing, 'wake'> = openReindexing(store, options.baseUrl),
 ): Records {
@@ -57,6 +59,8 @@ export function openRecords(
     nextId: makeIds(),
     mostDeleted: 1,
     maxContent: 16 * 2 ** 20,
+    maxBinary: 0,
+    bytesQuota: 0,
     ...options,
   };
   const { asOf } = callers;
