@@ -13,6 +13,8 @@ const rooms = {
   rest: ['http', 'records'],
   media: ['http', 'records', 'jobs'],
   operations: ['http', 'records', 'jobs', 'media'],
+  imaging: ['http', 'records', 'jobs', 'media'],
+  smart: ['access', 'store', 'records', 'http'],
 };
 rooms.app = Object.keys(rooms);
 rooms.cli = Object.keys(rooms);

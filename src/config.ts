@@ -158,17 +158,87 @@ export const settings = {
     'milliseconds that one statement of a search may take; where it takes longer the answer is 503',
     whole(60_000, 1, 3_600_000),
   ),
+  dicomIssuers: setting(
+    'DICOM_ISSUERS',
+    'none',
+    "whose numbers the Patient IDs of DICOM instances are: ISSUER=URI of the identifier system, apart by commas, with * for instances that name no issuer; an issuer that is not named has a system of this server's own",
+    (given): ReadonlyMap<string, string> =>
+      new Map(
+        (given ?? '')
+          .split(',')
+          .filter((text) => text.trim() !== '')
+          .map((text): [string, string] => {
+            const at = text.indexOf('=');
+            const [issuer, system] = [text.slice(0, at).trim(), text.slice(at + 1).trim()];
+            if (at < 1 || !/^\w[\w+.-]*:\S+$/.test(system))
+              throw new Error(`expected ISSUER=URI, such as *=https://hospital.example/mrn, not "${text}"`);
+            return [issuer, system];
+          }),
+      ),
+  ),
   readOnly: setting(
     'READ_ONLY',
     'false',
     'true is for maintenance: reads go on, all that writes is answered with 503',
     (given) => oneOf<'true' | 'false'>('false', 'true', 'false')(given) === 'true',
   ),
+  secretKey: setting(
+    'SECRET_KEY',
+    'none',
+    'a secret of 32 characters or more under which signing keys are kept in the database; without it they are kept as they are',
+    (given): string | undefined => {
+      if (given !== undefined && given.length < 32)
+        throw new Error('expected 32 characters or more, such as those of: openssl rand -base64 32');
+      return given;
+    },
+  ),
+  trustProxy: setting(
+    'TRUST_PROXY',
+    '0',
+    'proxies before this server that add to X-Forwarded-For: so many addresses from its end on are believed',
+    whole(0, 0, 10),
+  ),
+  registration: setting(
+    'REGISTRATION',
+    'off',
+    'whether apps may register themselves: off, token (with one of `consilium client invite`), or open, where each waits for `consilium client enable`',
+    oneOf<'off' | 'token' | 'open'>('off', 'off', 'token', 'open'),
+  ),
   references: setting(
     'REFERENCES',
     'accept',
     'check refuses a write whose local references lead nowhere; accept stores it',
     oneOf<'accept' | 'check'>('accept', 'accept', 'check'),
+  ),
+  audit: setting(
+    'AUDIT',
+    'strict',
+    'the trail of who was shown what: strict, it is committed before anything is answered; relaxed, meanwhile; off, there is none',
+    oneOf<'strict' | 'relaxed' | 'off'>('strict', 'strict', 'relaxed', 'off'),
+  ),
+  auditMonths: setting(
+    'AUDIT_MONTHS',
+    '0',
+    'months for which that trail is kept, besides the current one; 0 for ever',
+    whole(0, 0, 1200),
+  ),
+  auditSyslog: setting(
+    'AUDIT_SYSLOG',
+    'none',
+    'udp://host:514, tcp://host:601 or tls://host:6514 of a SIEM: each entry of the audit trail is sent there as syslog (RFC 5424) with an AuditEvent as JSON; tls takes ?ca=FILE&cert=FILE&key=FILE',
+    (given): URL | undefined => {
+      if (!given) return undefined;
+      const url = URL.canParse(given) ? new URL(given) : undefined;
+      if (!url || !['udp:', 'tcp:', 'tls:'].includes(url.protocol) || url.hostname === '' || url.port === '')
+        throw new Error(`expected udp://, tcp:// or tls:// with host and port, not "${given}"`);
+      return url;
+    },
+  ),
+  accessPolicy: setting(
+    'ACCESS_POLICY',
+    'treatment',
+    'whose records a practitioner sees: treatment, of the patients whom they or an organization that they work for treat; all, of all patients',
+    oneOf<'treatment' | 'all'>('treatment', 'treatment', 'all'),
   ),
 } as const;
 

@@ -3,7 +3,7 @@
  * told in one line on stderr that says what to do.
  */
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { settings } from '../config.ts';
 import { fail, oneLine, Usage } from './fault.ts';
 
@@ -57,6 +57,18 @@ A transaction Bundle is loaded as a whole or not at all; what is refused, and wh
     .option('--json', 'print it as JSON')
     .action(async (options) => (await import('./token.ts')).token(options));
 
+  clientCommands(all.command('client').description('register apps and backend services, and end them'));
+  all
+    .command('audit')
+    .description('look after the audit trail')
+    .command('verify')
+    .description(
+      'check the seals over the trail of who wrote and was shown what; exit code 1 where one does not hold',
+    )
+    .option('--json', 'print the result as JSON')
+    .action(async (options) => (await import('./audit.ts')).verifyAudit(options));
+  userCommands(all.command('user').description('register people who sign in, and end them'));
+
   all
     .command('migrate')
     .description('bring the database to the schema of this version')
@@ -71,6 +83,107 @@ A transaction Bundle is loaded as a whole or not at all; what is refused, and wh
     .action(async (options) => (await import('./doctor.ts')).doctor(options));
 
   return all;
+}
+
+/** Of apps; what they do is imported when it is done. */
+function clientCommands(client: Command): void {
+  const commands = () => import('./client.ts');
+  const id = ['--id <id>', 'the client id'] as const;
+  const jwks = ['--jwks <file>', 'its public keys, a JSON Web Key Set'] as const;
+  const jwksUri = ['--jwks-uri <url>', 'where its public keys are'] as const;
+  const json = ['--json', 'print the result as JSON'] as const;
+  client
+    .command('add')
+    .description('print a new client id, and a secret where it has one')
+    .addOption(
+      new Option('--type <type>', 'how it proves who it is')
+        .choices(['public', 'confidential', 'asymmetric', 'backend'])
+        .makeOptionMandatory(),
+    )
+    .option('--id <id>', 'the client id (default: made)')
+    .option('--name <name>', 'what people see (default: the id)')
+    .option('--redirect-uri <uri...>', 'where people are sent back to; several may be given')
+    .option('--scope <scope>', 'what it may ask for (default of an app: whatever a person grants)')
+    .option(...jwks)
+    .option(...jwksUri)
+    .option('--launch-uri <url>', 'where a health record system launches it')
+    .option('--logo-uri <url>', 'its picture')
+    .option('--introspect', 'let it ask about access tokens of others')
+    .option(...json)
+    .action(async (options) => (await commands()).addClient(options));
+  client
+    .command('list')
+    .description('print all clients')
+    .option(...json)
+    .action(async (options) => (await commands()).listClients(options));
+  client
+    .command('rotate')
+    .description('make a new secret, or take new keys; the old ones are no more')
+    .requiredOption(...id)
+    .option(...jwks)
+    .option(...jwksUri)
+    .option(...json)
+    .action(async (options) => (await commands()).rotateClient(options));
+  client
+    .command('disable')
+    .description('let it in no more, and end all it was granted')
+    .requiredOption(...id)
+    .action(async (options) => (await commands()).switchClient(options.id, false));
+  client
+    .command('enable')
+    .description('let it in (again)')
+    .requiredOption(...id)
+    .action(async (options) => (await commands()).switchClient(options.id, true));
+  client
+    .command('invite')
+    .description('print a token with which one app may register itself (REGISTRATION=token)')
+    .action(async () => (await commands()).inviteClient());
+}
+
+/** Of people. */
+function userCommands(user: Command): void {
+  const commands = () => import('./user.ts');
+  const username = ['--username <name>', 'the name to sign in with'] as const;
+  const json = ['--json', 'print the result as JSON'] as const;
+  user
+    .command('add')
+    .description('register a person; without a password, print a link by which it is chosen')
+    .requiredOption(...username)
+    .requiredOption(
+      '--fhir-user <reference>',
+      'who it is: Practitioner/ID, Patient/ID, RelatedPerson/ID, Person/ID',
+    )
+    .option('--name <name>', 'what others see (default: the name in the records)')
+    .option('--password-stdin', 'read the password from standard input')
+    .option(...json)
+    .action(async (options) => (await commands()).addUser(options));
+  user
+    .command('list')
+    .description('print all users')
+    .option(...json)
+    .action(async (options) => (await commands()).listUsers(options));
+  user
+    .command('reset')
+    .description('print a link by which the person chooses a new password')
+    .requiredOption(...username)
+    .option(...json)
+    .action(async (options) => (await commands()).resetUser(options));
+  user
+    .command('disable')
+    .description('let the person in no more, and end all sessions and grants')
+    .requiredOption(...username)
+    .action(async (options) => (await commands()).switchUser(options.username, false));
+  user
+    .command('enable')
+    .description('let the person in again')
+    .requiredOption(...username)
+    .action(async (options) => (await commands()).switchUser(options.username, true));
+  user
+    .command('clear')
+    .description('say how confidential what a practitioner sees may be labelled')
+    .requiredOption(...username)
+    .requiredOption('--label <label>', 'N (normal), R (restricted) or V (very restricted)')
+    .action(async (options) => (await commands()).clearUser(options.username, options.label));
 }
 
 function settingsHelp(): string {

@@ -9,6 +9,7 @@ import type { Config } from '../config.ts';
 import { type Database, openDatabase } from './database.ts';
 import { configuration, fail, Usage } from './fault.ts';
 import { logger } from './log.ts';
+import { type Demo, makeDemo } from './serve/demo.ts';
 import { explained, portOf } from './serve/listen.ts';
 import { GRACE, type Serving, stopSignal } from './serve/stop.ts';
 import { welcome } from './serve/welcome.ts';
@@ -36,11 +37,11 @@ export async function serve({ sample = false }: { sample?: boolean }): Promise<v
       config.workers === 1
         ? await serveHere(config, database, log, sample)
         : await withApp(config, database, log, async (app) => {
-            const token = sample ? await prepareSample(config, app) : undefined;
-            return { token, ...(await startWorkers(config, database.url, log)) };
+            const prepared = sample ? await prepareSample(config, app) : {};
+            return { ...prepared, ...(await startWorkers(config, database.url, log)) };
           });
     warnOfHost(config);
-    process.stdout.write(welcome(config, database, ready.token));
+    process.stdout.write(welcome(config, database, ready));
     await stop;
     if (await ready.close()) return;
     fail('requests under way took too long and were cut off');
@@ -59,12 +60,12 @@ function serveHere(config: Config, database: Database, log: Logger, sample: bool
       close = done;
     });
     const serving = withApp(config, database, log, async (app) => {
-      const token = sample ? await prepareSample(config, app) : undefined;
+      const prepared = sample ? await prepareSample(config, app) : {};
       await app.listen().catch((fault: NodeJS.ErrnoException) => {
         throw explained(fault, config);
       });
       resolve({
-        token,
+        ...prepared,
         close: () => {
           close();
           return Promise.race([serving.then(() => true), sleep(GRACE, false, { ref: false })]);
@@ -76,8 +77,8 @@ function serveHere(config: Config, database: Database, log: Logger, sample: bool
   });
 }
 
-/** Loads the sample patients into an empty store, and makes the token that the welcome shows. */
-async function prepareSample(config: Config, app: App): Promise<string> {
+/** Loads the sample patients into an empty store, and makes what the welcome shows: a token, people and apps. */
+async function prepareSample(config: Config, app: App): Promise<{ token: string; demo?: Demo }> {
   if (!config.readOnly && (await app.isEmpty())) {
     const { usualParallel } = await import('./load.ts');
     const { runLoad } = await import('./load/run.ts');
@@ -93,7 +94,8 @@ async function prepareSample(config: Config, app: App): Promise<string> {
     });
     if (refused > 0) fail(`${refused} of the sample resources were refused`);
   }
-  return app.issueToken(SAMPLE_TOKEN);
+  const demo = config.readOnly ? undefined : await makeDemo(config, app.smart);
+  return { token: await app.issueToken(SAMPLE_TOKEN), ...(demo ? { demo } : {}) };
 }
 
 function warnOfHost({ host, baseUrl }: Config): void {

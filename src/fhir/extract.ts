@@ -12,7 +12,7 @@ export type { SearchValue } from './extraction/values.ts';
  * Index rows carry the version that wrote them. Raise it with any change of what is extracted, here, in
  * extraction/ or in the parameters: rows of older versions are then written anew in the background.
  */
-export const EXTRACTOR_VERSION = 5;
+export const EXTRACTOR_VERSION = 6;
 
 /** One value of one parameter. */
 export interface Extracted {

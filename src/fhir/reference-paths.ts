@@ -84,6 +84,16 @@ function typesAt(definitions: Definitions, path: string): readonly string[] {
   return [];
 }
 
+/** The types of what a parameter refers to, where its expression says them: `Encounter.subject.where(resolve() is Patient)`. */
+export function typesSaid(type: string, { expression = '' }: SearchParameter): readonly string[] | undefined {
+  const parts = expression
+    .split('|')
+    .map((part) => part.trim())
+    .filter((part) => part.startsWith(`${type}.`));
+  const said = parts.flatMap((part) => /\.where\(resolve\(\) is (\w+)\)$/.exec(part)?.[1] ?? []);
+  return said.length > 0 && said.length === parts.length ? said : undefined;
+}
+
 const URLS = ['canonical', 'uri', 'url'];
 
 /** Whether all that a parameter refers to within a type is named by url: by canonicals, or uris in their place. */

@@ -9,10 +9,12 @@ const EXPOSED = [
   'Last-Modified',
   'Location',
   'Retry-After',
+  'Warning',
   'WWW-Authenticate',
   'X-Progress',
   'X-Request-Id',
   'X-Security-Context',
+  'X-Total-Count',
 ].join(', ');
 
 const ASKED = [

@@ -10,8 +10,7 @@ export const CHALLENGE = 'Bearer realm="consilium"';
 /**
  * Finds the caller by the access token in the Authorization header (RFC 6750 §2.1).
  *
- * @throws Refusal 401 with WWW-Authenticate where there is no token, or it is none of ours, or has expired; 429 where
- *         the quota is used up
+ * @throws Refusal 401 with WWW-Authenticate where there is no token, or it is none of ours, or has expired; 429 where the quota is used up
  */
 export async function enter(
   records: Pick<Records, 'authenticate'>,

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { error, Refusal, refusal } from '../fhir/outcome.ts';
 import type { Caller } from '../records/records.ts';
 import { readParameters } from '../search/query-string.ts';
+import { addressOf } from './address.ts';
 import { answerEmpty } from './answer.ts';
 import { Aborted, drain } from './body.ts';
 import { preflight } from './cors.ts';
@@ -15,7 +16,7 @@ import { negotiate, notAcceptable, PLAIN } from './negotiation.ts';
 import { type FhirPath, readPath } from './path.ts';
 import { prefersAsync } from './prefer.ts';
 
-export interface FhirOptions extends Pick<Context, 'definitions'> {
+export interface FhirOptions extends Pick<Context, 'config' | 'definitions'> {
   readonly routes: Routes;
   readonly log: Logger;
   readonly meters: Meters;
@@ -26,9 +27,12 @@ const SLASH = 47;
 const QUESTION = 63;
 
 /** Whether a request's URL is under the FHIR base. */
-export function isFhirUrl(url: string): boolean {
-  if (!url.startsWith(BASE)) return false;
-  const next = url.charCodeAt(BASE.length);
+export const isFhirUrl = (url: string): boolean => isUnder(BASE, url);
+
+/** Whether a request's URL is under a base, which has no slash at its end. */
+export function isUnder(base: string, url: string): boolean {
+  if (!url.startsWith(base)) return false;
+  const next = url.charCodeAt(base.length);
   return next === SLASH || next === QUESTION || Number.isNaN(next);
 }
 
@@ -62,7 +66,7 @@ export function makeFhir(options: FhirOptions): Handle {
       const pathText = mark < 0 ? url.slice(BASE.length) : url.slice(BASE.length, mark);
       const path = readPath(pathText, request.method, definitions);
       route = BASE + path.pattern;
-      await dispatch(options.routes, entrance, reply, path, mark < 0 ? '' : url.slice(mark + 1));
+      await dispatch(options, entrance, reply, path, mark < 0 ? '' : url.slice(mark + 1));
     } catch (thrown) {
       aborted = thrown instanceof Aborted || response.destroyed || request.socket.destroyed;
       if (!aborted) await refuse(log, reply, thrown);
@@ -89,7 +93,7 @@ async function refuse(log: Logger, reply: Reply, thrown: unknown): Promise<void>
 }
 
 async function dispatch(
-  routes: Routes,
+  { routes, config }: FhirOptions,
   entrance: Entrance,
   reply: Reply,
   path: FhirPath,
@@ -97,7 +101,7 @@ async function dispatch(
 ): Promise<void> {
   const { request } = reply;
   const routed = routes[path.pattern];
-  if (!routed) throw refusal(404, 'not-supported', `$${path.operation?.code} is not supported yet`);
+  if (!routed) throw notRouted(routes, path);
   if (request.method === 'OPTIONS') {
     const allow = allowed(routed);
     const asks = request.headers['access-control-request-method'] !== undefined;
@@ -109,17 +113,29 @@ async function dispatch(
   if (!interaction) throw wrongMethod(request.method, path, allowed(routed));
 
   const caller = 'run' in interaction ? await entrance.enter(request) : undefined;
+  const origin = `${reply.id} ${addressOf(request, config.trustProxy)}`;
   const { format, parameters } = negotiate(request.headers.accept, query === '' ? [] : readParameters(query));
   // a Binary is read in the form it has, and answers to Accept by itself
   if (!format && path.type !== 'Binary' && !interaction.anyForm) throw notAcceptable();
   const visit = { ...reply, format: format ?? PLAIN, path, parameters };
   if ('open' in interaction) return interaction.open(visit);
-  const exchange = { ...visit, caller: caller! };
+  const exchange = { ...visit, caller: { ...caller!, origin } };
   const { defer } = entrance;
   // Clients send the same headers with all of their requests; how far one is, is told at once.
   if (defer && path.pattern !== '/_async/:id' && !interaction.later && prefersAsync(request.headers.prefer))
     return defer(exchange);
   return interaction.run(exchange);
+}
+
+/** An operation that R4 has, and this server has not, or not there (R4 operations.html: 4xx). */
+function notRouted(routes: Routes, { pattern, operation }: FhirPath): Refusal {
+  const called = `$${operation?.code}`;
+  const places = Object.keys(routes).filter((one) => one.endsWith(`/${called}`));
+  const why =
+    places.length > 0
+      ? `${called} is not supported at ${BASE}${pattern}, only at ${places.map((place) => BASE + place).join(', ')}`
+      : `${called} is not supported`;
+  return refusal(404, 'not-supported', why);
 }
 
 function allowed(routed: Partial<Record<Method, Interaction>>): string {

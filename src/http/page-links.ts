@@ -18,7 +18,8 @@ export interface Asked {
 }
 
 /**
- * What a request for a page means: `_page` stands for all parameters of the first page, and for which page it is.
+ * What a request for a page means: `_page` stands for all parameters of the first page, and for which page it is. How many
+ * come on a page may be said anew.
  *
  * @param agent number of the access token
  * @param place the path under the FHIR base
@@ -32,12 +33,16 @@ export function readPage(
 ): Asked {
   const sealed = parameters.find(([name]) => name === '_page');
   if (!sealed) return { parameters };
-  if (parameters.length > 1)
+  // @medplum/core says with each page how many it wants.
+  const count = parameters.find(([name]) => name === '_count');
+  if (parameters.length > (count ? 2 : 1))
     throw invalid(
       'invalid',
-      '_page stands for all parameters of the first page: follow the link as it is, or begin again without it',
+      '_page stands for all parameters of the first page but _count: follow the link as it is, or begin again without it',
     );
-  return seal.open(agent, place, sealed[1]);
+  const asked = seal.open(agent, place, sealed[1]);
+  if (!count) return asked;
+  return { ...asked, parameters: [...asked.parameters.filter(([name]) => name !== '_count'), count] };
 }
 
 /**

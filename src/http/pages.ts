@@ -12,12 +12,14 @@ export interface PageOptions {
   readonly meters: Meters;
   /** resolves where requests can be served: the database answers */
   readonly ready: () => Promise<unknown>;
+  /** answers what comes under /auth, whatever goes wrong */
+  readonly auth?: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
   /** answers at /uploads */
   readonly uploads: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 }
 
 /** Makes the application that answers outside of /fhir. */
-export function makePages({ log, meters, ready, uploads }: PageOptions): Express {
+export function makePages({ log, meters, ready, auth, uploads }: PageOptions): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -53,6 +55,7 @@ export function makePages({ log, meters, ready, uploads }: PageOptions): Express
   app.route('/uploads').options(upload).post(upload);
   app.route('/uploads/:id').options(upload).head(upload).get(upload).patch(upload).delete(upload);
   app.use(docs());
+  if (auth) app.use('/auth', (request, response) => auth(request, response));
 
   app.use((_request, response) =>
     problem(response, 404, 'Nothing is here: the FHIR API is at /fhir, its description at /docs'),

@@ -12,6 +12,7 @@ export type Pattern =
   | OperationPattern
   | '/'
   | '/metadata'
+  | '/.well-known/smart-configuration'
   | '/_history'
   | '/_search'
   | '/_async/:id'
@@ -52,6 +53,8 @@ export function readPath(text: string, method: string | undefined, definitions: 
 
   if (length === 1 && (type === 'metadata' || type === '_history' || type === '_search'))
     return { pattern: `/${type}`, type: '', id: '', version: '' };
+  if (length === 2 && type === '.well-known' && id === 'smart-configuration')
+    return { pattern: '/.well-known/smart-configuration', type: '', id: '', version: '' };
   if (length === 2 && (type === '_async' || type === '_link'))
     return { pattern: `/${type}/:id`, type: '', id, version: '' };
   const last = length === 1 ? type : length === 2 ? id : length === 3 ? history : segments[length - 1];

@@ -1,5 +1,12 @@
 /** The HTTP server: /fhir is answered before Express is entered, which alone costs a tenth of the rate of reads. */
-import { createServer as createHttpServer, maxHeaderSize, type Server, STATUS_CODES } from 'node:http';
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  maxHeaderSize,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { error, type IssueType, operationOutcome } from '../fhir/outcome.ts';
@@ -7,8 +14,8 @@ import type { Perform } from '../records/records.ts';
 import { defer } from './async.ts';
 import { enter } from './door.ts';
 import type { Context, Routes } from './exchange.ts';
-import { type Entrance, isFhirUrl, makeFhir } from './fhir.ts';
-import { makeMeters } from './meters.ts';
+import { type Entrance, isFhirUrl, isUnder, makeFhir } from './fhir.ts';
+import { type Meters, makeMeters } from './meters.ts';
 import { FHIR_JSON } from './negotiation.ts';
 import { makePages, type PageOptions } from './pages.ts';
 import { makePerform } from './perform.ts';
@@ -20,8 +27,16 @@ export interface ServerOptions extends Context {
   readonly log: Logger;
   /** resolves where the database answers */
   readonly ready: () => Promise<unknown>;
+  /** answers what comes under /auth */
+  readonly auth?: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
   /** answers at /uploads */
   readonly uploads: PageOptions['uploads'];
+  /** answers what comes under /dicomweb */
+  readonly dicomweb?: (
+    request: IncomingMessage,
+    response: ServerResponse,
+    doors: Pick<Entrance, 'enter'> & Pick<Meters, 'count'>,
+  ) => Promise<void>;
 }
 
 export interface RunningServer {
@@ -33,12 +48,21 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
+const DICOMWEB = '/dicomweb';
 const SECOND = 1000;
 
 /** Makes the server; who calls it lets it listen. */
-export function createServer({ routes, log, ready, uploads, ...context }: ServerOptions): RunningServer {
+export function createServer({
+  routes,
+  log,
+  ready,
+  auth,
+  uploads,
+  dicomweb,
+  ...context
+}: ServerOptions): RunningServer {
   const meters = makeMeters();
-  const pages = makePages({ log, meters, ready, uploads });
+  const pages = makePages({ log, meters, ready, auth, uploads });
   const fhir = makeFhir({ ...context, routes, log, meters });
   const { config, records } = context;
   const quota = config.quota > 0 ? makeQuota(config.quota) : undefined;
@@ -48,7 +72,9 @@ export function createServer({ routes, log, ready, uploads, ...context }: Server
     defer: config.readOnly ? undefined : (exchange) => defer({ ...context, log }, exchange),
   };
   const server = createHttpServer((request, response) => {
-    if (isFhirUrl(request.url as string)) void fhir(request, response, entrance);
+    const url = request.url as string;
+    if (isFhirUrl(url)) void fhir(request, response, entrance);
+    else if (dicomweb && isUnder(DICOMWEB, url)) void dicomweb(request, response, { ...entrance, ...meters });
     else pages(request, response);
   });
 

@@ -61,7 +61,16 @@ export function makeUploads(context: Pick<Context, 'records' | 'config' | 'log'>
 }
 
 /** Asks what the protocol can do, which everybody may. */
-const NOBODY: Caller = { agent: -1, access: { allows: () => false, scope: '' }, epoch: 0 };
+const NOTHING: Caller['access'] = {
+  allows: () => false,
+  within: () => [{ kind: 'any', filters: [] }],
+  limited: true,
+  get reach() {
+    return NOTHING;
+  },
+  scope: '',
+};
+const NOBODY: Caller = { agent: -1, access: NOTHING, epoch: 0 };
 
 /** GET of an upload: how far it is, or what it has become, where the answer to its last piece was lost. */
 async function answerProgress(

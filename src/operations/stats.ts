@@ -3,9 +3,10 @@ import type { Coding, ObservationComponent, Period } from 'fhir/r4.js';
 import { render } from '../fhir/content.ts';
 import { readRange } from '../fhir/date.ts';
 import { invalid } from '../fhir/outcome.ts';
+import { parseReference } from '../fhir/reference.ts';
 import { dateTime } from '../fhir/validation/primitives.ts';
 import { answerStream } from '../http/answer.ts';
-import type { Context, Exchange } from '../http/exchange.ts';
+import { type Context, type Exchange, fhirBase } from '../http/exchange.ts';
 import type { Stored } from '../records/records.ts';
 import { escaped } from '../search/escapes.ts';
 import type { Parameter } from '../search/query-string.ts';
@@ -22,7 +23,7 @@ export async function stats(context: Context, exchange: Exchange): Promise<void>
   const period = readPeriod(given);
   const codings = readCodings(given);
   const collecting: Collecting = {
-    subject: ['subject', escaped(given.text('subject') as string)],
+    subject: ['subject', escaped(readSubject(context, given))],
     codings,
     sources: readSources(given),
   };
@@ -92,6 +93,13 @@ const UNITS = {
 const NO_NUMBER = {
   coding: [{ system: 'http://terminology.hl7.org/CodeSystem/data-absent-reason', code: 'not-a-number' }],
 };
+
+function readSubject(context: Context, given: Arguments): string {
+  const text = given.text('subject') as string;
+  const { kind } = parseReference(text, fhirBase(context), context.definitions.isResourceType);
+  if (kind === 'local' || kind === 'absolute') return text;
+  throw invalid('value', 'subject is a reference, such as Patient/123');
+}
 
 function readStatistics(given: Arguments): [string, Statistic][] {
   return [...new Set(given.texts('statistic').flatMap((text) => text.split(',')))].map((code) => {

@@ -9,7 +9,9 @@ import { addBlob, addRendition, findBlob, type KnownBlob, type Rendition } from 
 import { checkEpoch } from './callers.ts';
 import { checkId, judge } from './draft.ts';
 import { isRestricted, putAway, RESTRICTED } from './intake.ts';
+import { notFound } from './not-found.ts';
 import type { BlobContent, Bytes, Caller, Written } from './records.ts';
+import { newestSeen } from './seen.ts';
 import type { Setting } from './setting.ts';
 import { create, update } from './write.ts';
 
@@ -67,9 +69,10 @@ export async function writeBinary(
   ifMatch?: number,
 ): Promise<Written & { readonly original?: string }> {
   const declared = rawBinary({ id, contentType, securityContext });
-  await asOfNow(setting, caller, (current) => {
+  await asOfNow(setting, caller, async (current) => {
     demand(current.access, 'Binary', id === undefined ? 'c' : 'u');
     if (keepOriginal) demand(current.access, 'Binary', 'c');
+    if (id !== undefined) await demandThere(setting, current, id);
     const [issue] = setting.validator.validate(declared.resource, 'Binary');
     if (issue)
       throw invalid('value', `Content-Type or X-Security-Context cannot be kept: ${issue.diagnostics}`);
@@ -104,11 +107,22 @@ function rawBinary({
 }
 
 /** Judges a caller as it is now, before bytes are taken. */
-function asOfNow({ callers }: Setting, caller: Caller, judged: (current: Caller) => void): Promise<void> {
+function asOfNow(
+  { callers }: Setting,
+  caller: Caller,
+  judged: (current: Caller) => void | Promise<void>,
+): Promise<void> {
   return callers.asOf(caller, async (current) => {
     checkEpoch(current, await callers.epoch());
-    judged(current);
+    await judged(current);
   });
+}
+
+/** @throws Refusal 404 where limited access does not reach it, whether or not it is there */
+async function demandThere(setting: Setting, caller: Caller, id: string): Promise<void> {
+  if (!caller.access.limited) return;
+  const there = await newestSeen(setting, caller, 'u', [{ type: 'Binary', id }]);
+  if (there.size === 0) throw notFound('Binary', id);
 }
 
 function write(

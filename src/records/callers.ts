@@ -2,13 +2,15 @@
  * Who is asking, remembered for as long as nothing that decides about access has changed: whatever is read or
  * written reads the epoch along, and a caller of an older one is judged anew.
  */
-import { type Access, readScopes } from '../access/access.ts';
+import { type Access, accessOf } from '../access/access.ts';
+import type { Person, Whose } from '../access/person.ts';
+import type { Grammar } from '../access/rule.ts';
 import { Refusal, refusal } from '../fhir/outcome.ts';
 import type { Claim } from '../jobs/job.ts';
 import { cache } from '../store/cache.ts';
 import { lane } from '../store/lane.ts';
 import type { Executor } from '../store/pool.ts';
-import { currentEpoch, lookUpToken, lookUpTokenNumber } from '../store/tokens.ts';
+import { currentEpoch, lookUpToken, lookUpTokenNumber, type TokenRow } from '../store/tokens.ts';
 import type { Caller } from './records.ts';
 
 export interface Callers {
@@ -35,8 +37,8 @@ export function checkEpoch(caller: Caller, epoch: number): void {
 }
 
 interface Remembered {
+  readonly row: TokenRow;
   readonly caller: Caller;
-  readonly token: string;
   /** milliseconds */
   readonly expires: number;
 }
@@ -44,12 +46,15 @@ interface Remembered {
 /** @param upTo makes the definitions those of an epoch, before anybody is let do anything in it */
 export function makeCallers(
   executor: Executor,
-  isResourceType: (name: string) => boolean,
+  grammar: Grammar,
+  personOf: (fhirUser: string, epoch: number) => Promise<Person>,
   upTo: (epoch: number) => Promise<void> | undefined,
 ): Callers {
   const byToken = cache<string, Remembered>(10_000);
-  const tokens = new WeakMap<Caller, string>();
-  const everything: Access = { allows: () => true, scope: 'system/*.cruds' };
+  // By their access, as a caller is copied for each request.
+  const tokens = new WeakMap<Access, string>();
+  const ofPeople = new WeakMap<Person, Map<string, Access>>();
+  const everything = accessOf('system/*.cruds', grammar);
 
   async function look(token: string): Promise<Caller | undefined> {
     const row = await lookUpToken(executor, token);
@@ -57,12 +62,31 @@ export function makeCallers(
       byToken.delete(token);
       return undefined;
     }
-    const { number, scope, expires, epoch } = row;
-    await upTo(epoch);
-    const caller = { agent: number, access: readScopes(scope, isResourceType), epoch };
-    byToken.set(token, { caller, token, expires });
-    tokens.set(caller, token);
+    await upTo(row.epoch);
+    const caller = await callerOf(row);
+    byToken.set(token, { row, caller, expires: row.expires });
+    tokens.set(caller.access, token);
     return caller;
+  }
+
+  /** As long as nothing changes about a person, what their tokens open is worked out once. */
+  function accessOfPerson({ number, scope, epoch }: TokenRow, whose: Whose, found: Person): Access {
+    const known = ofPeople.get(found) ?? new Map<string, Access>();
+    ofPeople.set(found, known);
+    const key = `${number} ${epoch}`;
+    const access = known.get(key) ?? accessOf(scope, grammar, whose);
+    known.set(key, access);
+    return access;
+  }
+
+  async function callerOf(row: TokenRow, job?: Claim): Promise<Caller> {
+    const { number: agent, scope, epoch, payload } = row;
+    const { patient, fhirUser } = payload?.extra ?? {};
+    const person = fhirUser === undefined ? undefined : await personOf(fhirUser, epoch);
+    const access = person
+      ? accessOfPerson(row, { patient, person: { ...person, clearance: row.clearance ?? 'N' } }, person)
+      : accessOf(scope, grammar, { patient });
+    return { agent, access, epoch, ...(job ? { job } : {}) };
   }
 
   // Searches and histories ask beside their own statement: those under way share the question.
@@ -79,7 +103,7 @@ export function makeCallers(
   async function ofJob(job: Claim | undefined, agent: number): Promise<Caller | undefined> {
     const row = await lookUpTokenNumber(executor, agent);
     if (row) await upTo(row.epoch);
-    return row && { agent, access: readScopes(row.scope, isResourceType), epoch: row.epoch, job };
+    return row && callerOf(row, job);
   }
 
   async function present(): Promise<number> {
@@ -90,7 +114,8 @@ export function makeCallers(
 
   async function renew(caller: Caller): Promise<Caller> {
     if (caller.agent === 0) return { ...caller, epoch: await present() };
-    const token = tokens.get(caller);
+    // One that is done later is asked for by its number, as its token is not kept.
+    const token = caller.job ? undefined : tokens.get(caller.access);
     const renewed = token === undefined ? await ofJob(caller.job, caller.agent) : await look(token);
     if (!renewed)
       throw refusal(401, 'login', 'The access token has expired or was revoked: ask for a new one');
@@ -100,8 +125,12 @@ export function makeCallers(
   return {
     async authenticate(token) {
       const known = byToken.get(token);
-      if (known && known.expires > Date.now()) return known.caller;
-      return look(token);
+      if (!known || known.expires <= Date.now()) return look(token);
+      // Whose records are a person's to see is asked for each request.
+      if (known.row.payload?.extra?.fhirUser === undefined) return known.caller;
+      const caller = await callerOf(known.row);
+      tokens.set(caller.access, token);
+      return caller;
     },
     ofJob,
     operator: async () => ({ agent: 0, access: everything, epoch: await present() }),
@@ -112,8 +141,8 @@ export function makeCallers(
           return await work(current);
         } catch (fault) {
           const stale = fault instanceof Stale || (await refusedEarlier(current, fault));
-          if (!stale || attempt === 5) throw fault;
-          current = await renew(current);
+          if (!stale || attempt === 20) throw fault;
+          current = { ...(await renew(current)), ...(caller.origin ? { origin: caller.origin } : {}) };
         }
       }
     },

@@ -3,6 +3,7 @@
  * that url that is here, by when it was written.
  */
 import type { Resource } from 'fhir/r4.js';
+import { nameOf, type SearchParameter } from '../fhir/definitions.ts';
 import { parseReference, withoutVersion } from '../fhir/reference.ts';
 import { leadsByUrl, urlParameter } from '../fhir/reference-paths.ts';
 import { tooCostly } from '../search/faults.ts';
@@ -31,16 +32,20 @@ const named = ({ rid, id, content }: Pick<From, 'rid' | 'id' | 'content'>, type:
 };
 
 /** The canonicals of a resource, by a parameter; a part that they name belongs to the whole. */
-function canonicalsOf({ store, baseUrl }: ReadSetting, content: string, code: string): readonly string[] {
+function canonicalsOf(
+  { store, baseUrl }: ReadSetting,
+  content: string,
+  by: SearchParameter,
+): readonly string[] {
   const { extracted } = store.indexer.analyse(JSON.parse(content) as Resource, baseUrl);
   return extracted.flatMap(({ parameter, value }) =>
-    parameter.code === code && value.kind === 'reference' && value.reference
+    nameOf(parameter) === nameOf(by) && value.kind === 'reference' && value.reference
       ? value.reference.replace(/(?<=.)#.*/s, '')
       : [],
   );
 }
 
-/** What canonicals lead to among some types: of each that is known one for each type. */
+/** What canonicals lead to among some types: with a version all that have it, without one the newest of each type. */
 async function ledTo(
   setting: ReadSetting,
   types: readonly string[],
@@ -65,8 +70,9 @@ async function ledTo(
     for (const text of texts) {
       const url = withoutVersion(text);
       const version = text.slice(url.length + 1);
-      const to = byUrl.get(url)?.find((one) => version === '' || one.version === version);
-      if (to) lead(text, to);
+      const all = byUrl.get(url) ?? [];
+      const to = version === '' ? all.slice(0, 1) : all.filter((one) => one.version === version);
+      for (const one of to) lead(text, one);
     }
   }
   // Some write the resource's own place where its url belongs.
@@ -126,7 +132,7 @@ export async function hasByUrl(
   const texts = new Set<string>();
   for await (const stride of passingAt(setting, source, filter, budget))
     for (const { content } of stride)
-      for (const text of canonicalsOf(setting, content, parameter.code)) texts.add(text);
+      for (const text of canonicalsOf(setting, content, parameter)) texts.add(text);
   const led = await ledTo(setting, [type], texts, budget);
   return { kind: 'id', ids: [...new Set([...led.values()].flat().map(({ id }) => id))] };
 }
@@ -160,7 +166,7 @@ async function forward(
   for (const type of sources)
     for (const parameter of parametersOf(setting, type, include)) {
       const own = from.filter((one) => one.type === type);
-      const texts = own.flatMap(({ content }) => canonicalsOf(setting, content, parameter.code));
+      const texts = own.flatMap(({ content }) => canonicalsOf(setting, content, parameter));
       if (texts.length === 0) continue;
       const possible = parameter.target?.length ? parameter.target : [...definitions.resourceTypes];
       const types = possible.filter((one) => target === undefined || one === target);
@@ -195,7 +201,7 @@ async function backward(
     const types = [...new Set(all.map(({ type }) => type))];
     const filter: Filter = { kind: 'reference', parameter, values };
     for await (const stride of candidates(setting, source, [filter], budget)) {
-      const texts = stride.map(({ content }) => canonicalsOf(setting, content, parameter.code));
+      const texts = stride.map(({ content }) => canonicalsOf(setting, content, parameter));
       const led = await ledTo(setting, types, texts.flat(), budget);
       for (const [i, { rid }] of stride.entries())
         if (texts[i]?.some((text) => led.get(text)?.some((to) => known.has(to.rid)))) rids.push(rid);

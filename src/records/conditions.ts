@@ -44,15 +44,20 @@ export function holdsOf({ store }: Setting, conditions: readonly Condition[]): r
 }
 
 /**
- * Finds what meets each condition, at most MOST_CANDIDATES of each.
+ * Finds what meets each condition among what the caller may find, at most MOST_CANDIDATES of each.
  *
  * @param inside the transaction that looks; without it each look sees a moment of its own
  */
 export async function resolve(
   setting: Setting,
-  conditions: readonly Condition[],
+  { access }: Caller,
+  asked: readonly Condition[],
   inside?: Executor,
 ): Promise<Resolution> {
+  const conditions = asked.map((condition) => {
+    const limits = access.within(condition.type, 's');
+    return limits.length === 0 ? condition : { ...condition, filters: [...condition.filters, ...limits] };
+  });
   const { store } = setting;
   demandAnswering(
     setting.definitions,

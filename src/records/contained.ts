@@ -2,7 +2,8 @@
  * Contained resources (R4 search.html#contained): the index finds what contains such (store/index/contained.ts), and each
  * contained resource is judged on its own values. What it refers to may be contained as well, or its container.
  */
-import type { Resource } from 'fhir/r4.js';
+import type { List, Resource } from 'fhir/r4.js';
+import { nameOf, type SearchParameter } from '../fhir/definitions.ts';
 import { parseReference } from '../fhir/reference.ts';
 import { leadsByUrl } from '../fhir/reference-paths.ts';
 import { type Facts, matches } from '../search/match.ts';
@@ -86,7 +87,7 @@ async function joined(
       return new Set(
         among.filter(({ container, inner }) => {
           const { resourceType } = container.resource;
-          return resourceType === 'List' && container.id === join.id && refersTo(container, 'item', inner);
+          return resourceType === 'List' && container.id === join.id && isItem(container, inner);
         }),
       );
     default:
@@ -101,9 +102,9 @@ async function referredTo(
   among: readonly Within[],
   ends: Ends,
 ): Promise<ReadonlySet<Within>> {
-  const { code } = parameter;
   const byContainer = among.filter(
-    ({ container, inner }) => container.resource.resourceType === type && refersTo(container, code, inner),
+    ({ container, inner }) =>
+      container.resource.resourceType === type && refersTo(container, parameter, inner),
   );
   const rids = byContainer.map(({ container }) => container.rid);
   const found =
@@ -114,7 +115,9 @@ async function referredTo(
 
   const byOthers = among.flatMap((within) => {
     const { container, inner } = within;
-    const others = container.contained.filter((other) => other.type === type && refersTo(other, code, inner));
+    const others = container.contained.filter(
+      (other) => other.type === type && refersTo(other, parameter, inner),
+    );
     return others.map((other) => ({ within, other: { container, inner: other } }));
   });
   const others = byOthers.map(({ other }) => other);
@@ -133,7 +136,7 @@ async function ledTo(
   const { searcher, numbers } = setting.store;
   const from = new Set<Within>();
   for (const { type, filter } of targets) {
-    const steps = among.map((within) => ({ within, to: referred(setting, within, parameter.code, type) }));
+    const steps = among.map((within) => ({ within, to: referred(setting, within, parameter, type) }));
     const others = steps.flatMap(({ within, to }) => to.inner.map((other) => ({ within, other })));
     const inner = others.map(({ other }) => other);
     const passed = new Set(await passing(setting, [filter], inner, ends));
@@ -153,12 +156,12 @@ async function ledTo(
 function referred(
   { baseUrl, definitions }: ReadSetting,
   { container, inner }: Within,
-  code: string,
+  by: SearchParameter,
   type: string,
 ): { readonly inner: readonly Within[]; readonly ids: readonly string[] } {
   const others: Within[] = [];
   const ids: string[] = [];
-  for (const reference of referencesOf(inner, code)) {
+  for (const reference of referencesOf(inner, by)) {
     const parsed = parseReference(reference, baseUrl, definitions.isResourceType);
     if (parsed.kind === 'local' && parsed.type === type) ids.push(parsed.id);
     if (parsed.kind !== 'contained') continue;
@@ -169,9 +172,9 @@ function referred(
   return { inner: others, ids };
 }
 
-const referencesOf = ({ extracted }: Pick<Analysis, 'extracted'>, code: string): readonly string[] =>
+const referencesOf = ({ extracted }: Pick<Analysis, 'extracted'>, by: SearchParameter): readonly string[] =>
   extracted.flatMap(({ parameter, value }) =>
-    parameter.code === code && value.kind === 'reference' ? (value.reference ?? []) : [],
+    nameOf(parameter) === nameOf(by) && value.kind === 'reference' ? (value.reference ?? []) : [],
   );
 
 /**
@@ -201,7 +204,7 @@ export async function leadingWithin(
   for await (const stride of candidates(setting, type, filters, budget)) {
     const all = stride
       .flatMap((candidate) => allWithin(setting, candidate))
-      .filter(({ container, inner }) => refersTo(container, chain.parameter.code, inner));
+      .filter(({ container, inner }) => refersTo(container, chain.parameter, inner));
     for (const target of targets) {
       const own = all.filter(({ inner }) => inner.type === target.type);
       for (const { container } of await passing(setting, [target.filter], own, ends)) ids.add(container.id);
@@ -210,5 +213,9 @@ export async function leadingWithin(
   return [...ids];
 }
 
-const refersTo = (one: Pick<Analysis, 'extracted'>, code: string, { id }: Inner): boolean =>
-  id !== '' && referencesOf(one, code).includes(`#${id}`);
+const refersTo = (one: Pick<Analysis, 'extracted'>, by: SearchParameter, { id }: Inner): boolean =>
+  id !== '' && referencesOf(one, by).includes(`#${id}`);
+
+/** Whether a contained resource is an item of its container, a List. */
+const isItem = ({ resource }: Analysis, { id }: Inner): boolean =>
+  id !== '' && ((resource as List).entry ?? []).some(({ item }) => item?.reference === `#${id}`);

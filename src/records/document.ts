@@ -6,6 +6,7 @@ import { checkEpoch } from './callers.ts';
 import { contentsOf } from './gathered.ts';
 import { read } from './read.ts';
 import type { Caller, Stored } from './records.ts';
+import { numbersSeen } from './seen.ts';
 import type { Setting } from './setting.ts';
 
 /** So many resources a document may have. */
@@ -45,7 +46,11 @@ export async function document(
   });
   checkEpoch(caller, parts[0]?.epoch ?? (await callers.epoch()));
   const here = new Set(parts.map(({ rid }) => rid)).add(own as number);
-  const missing = named.filter((_, i) => !here.has(numbers[i] as number));
+  const seen = await numbersSeen(setting, caller, 'r', direct);
+  const missing = named.filter((_, i) => {
+    const rid = numbers[i] as number;
+    return !here.has(rid) || (caller.access.limited && rid !== own && !seen.has(rid));
+  });
   // One more is the Composition itself.
   if (parts.length === MOST) throw tooMuch(id);
   if (missing.length > 0) {

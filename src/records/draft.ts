@@ -1,7 +1,9 @@
 /** A resource on its way in: read, judged, and made into what the store writes. */
 import type { Resource } from 'fhir/r4.js';
 import type { Incoming } from '../fhir/content.ts';
-import { error, invalid, Refusal } from '../fhir/outcome.ts';
+import type { Edge } from '../fhir/edges.ts';
+import { error, invalid, Refusal, refusal } from '../fhir/outcome.ts';
+import { isOfTrail } from '../store/audit/trail.ts';
 import type { Analysis } from '../store/index/row.ts';
 import { stripesOf } from '../store/locks.ts';
 import type { Write } from '../store/write/batch.ts';
@@ -70,6 +72,7 @@ export function writeOf(
   paths: readonly number[],
 ): Write {
   const { rid, type, id } = to;
+  refuseOfTrail(type, id);
   return {
     rid,
     type: store.catalog.typeNumber(type),
@@ -78,12 +81,23 @@ export function writeOf(
     security: made.security,
     blob: made.blob,
     agent: caller.agent,
+    origin: caller.origin ?? null,
     row: store.indexer.row(made.analysis, rid, targets, paths, baseUrl),
     epoch: caller.epoch,
     check: checkReferences,
     owns: ownersOf(made, rid, targets),
     locks: stripesOf(store.keys, type, made.analysis.extracted),
   };
+}
+
+/** @throws Refusal 405 for what is this server's own: its audit trail is never changed or deleted */
+export function refuseOfTrail(type: string, id: string): void {
+  if (isOfTrail(type, id))
+    throw refusal(
+      405,
+      'not-supported',
+      `${type}/${id} is of this server's own trail: it is never changed or deleted`,
+    );
 }
 
 /**
@@ -118,7 +132,10 @@ export async function placed(
 
 /** What is said of a local reference that leads nowhere (REFERENCES=check). */
 export function dangling({ analysis }: Draft, targets: readonly number[], rid: number): Refusal {
-  const edge = analysis.edges[targets.indexOf(rid)];
+  return absent(analysis.edges[targets.indexOf(rid)]);
+}
+
+export function absent(edge: Edge | undefined): Refusal {
   const what = edge ? `${edge.type}/${edge.id}` : 'A resource that is referred to';
   return new Refusal(422, [
     error('not-found', `${what} is not here: write it first, or leave the reference out`, edge?.path),

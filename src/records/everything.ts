@@ -16,7 +16,8 @@ import {
 } from '../store/read/everything.ts';
 import { checkEpoch } from './callers.ts';
 import { contentsOf } from './gathered.ts';
-import { notFound, read } from './read.ts';
+import { notFound } from './not-found.ts';
+import { read } from './read.ts';
 import type { Caller, Everything, EverythingRequest, Gathered } from './records.ts';
 import type { Setting } from './setting.ts';
 

@@ -18,11 +18,12 @@ export function explain(
   request: SearchRequest,
 ): Promise<readonly Explained[]> {
   const { access } = caller;
-  if (!isOfSystem(access))
+  // What a plan counts is counted before anything is left out.
+  if (!isOfSystem(access) || access.limited)
     throw refusal(
       403,
       'forbidden',
-      'Only a system may ask how a search is done: leave __explain out, or use an access token with system scopes',
+      'Only a system may ask how a search is done: leave __explain out, or use an access token with whole system scopes',
     );
   const { store } = setting;
   return store.explained(async (reading) => {

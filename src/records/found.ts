@@ -64,7 +64,7 @@ export async function takeIndexed(
 }
 
 /** PostgreSQL's texts of time stamps, from -infinity, or with it at the end, over 1 BC to the year 10000. */
-function compareTimes(one: string, other: string, isFirst: boolean): number {
+export function compareTimes(one: string, other: string, isFirst: boolean): number {
   const era = (text: string): number => {
     if (text === UNDATED) return isFirst ? 0 : 4;
     return text.endsWith('BC') ? 1 : text.indexOf('-') === 4 ? 2 : 3;
@@ -78,7 +78,7 @@ function dateOf({ values }: Facts, clinical: SearchParameter | undefined): strin
   for (const { parameter, value } of values)
     if (parameter === clinical && value.kind === 'date') {
       const text = timestampText(value.low);
-      return text === UNDATED ? text : `${text.replace('T', ' ').replace(/\.?0*Z$/, '')}+00`;
+      return text === UNDATED ? text : `${text.replace('T', ' ').replace(/\.?0*Z/, '+00')}`;
     }
   return UNDATED;
 }

@@ -4,6 +4,7 @@ import { type Placed, readContents } from '../store/read/everything.ts';
 import { cutPage } from '../store/read/page.ts';
 import { checkEpoch } from './callers.ts';
 import type { Caller, Gathered } from './records.ts';
+import { seenAmong } from './seen.ts';
 import type { Setting } from './setting.ts';
 
 /** Of so many the contents are read at once. */
@@ -14,10 +15,11 @@ const PIECE = 1000;
  * client is still reading.
  */
 export async function* contentsOf(
-  { store, callers }: Setting,
+  setting: Setting,
   caller: Caller,
   found: readonly Placed[],
 ): AsyncGenerator<readonly Gathered[]> {
+  const { store, callers } = setting;
   const { typeName } = store.catalog;
   const piece = (from: number) =>
     callers.asOf(caller, async (current) => {
@@ -32,8 +34,9 @@ export async function* contentsOf(
       // A page that is full of bytes ends earlier: there it goes on.
       const end = page.length < rows.length ? (page[page.length - 1]?.rid as number) : undefined;
       const taken = end === undefined ? places.length : places.findIndex(({ rid }) => rid === end) + 1;
-      const resources = page
+      const whole = page
         .map(({ rid, type, id, version, updated, content, blob }) => ({
+          rid,
           type: typeName(type),
           id,
           version,
@@ -44,6 +47,19 @@ export async function* contentsOf(
           support: support.get(rid) as boolean,
         }))
         .filter((one) => current.access.allows(one.type, one.support ? 'r' : 's'));
+      const letters = ['r', 's'] as const;
+      const seen = await Promise.all(
+        letters.map((letter) =>
+          seenAmong(
+            setting,
+            current,
+            letter,
+            whole.filter(({ support }) => support === (letter === 'r')),
+          ),
+        ),
+      );
+      const shown = new Set(seen.flat());
+      const resources = whole.filter((one) => shown.has(one));
       return { resources, next: from + taken };
     });
   let coming = piece(0);

@@ -2,12 +2,13 @@
 import { demand } from '../access/access.ts';
 import { invalid, refusal } from '../fhir/outcome.ts';
 import { instantOf } from '../store/pool.ts';
-import { type Position, readHistory } from '../store/read/history.ts';
+import { type HistoryRow, type Position, readHistory } from '../store/read/history.ts';
 import { readListed } from '../store/read/listed.ts';
 import { cutPage } from '../store/read/page.ts';
 import { checkEpoch } from './callers.ts';
-import { notFound } from './read.ts';
+import { notFound } from './not-found.ts';
 import type { Caller, HistoryPage, HistoryRequest } from './records.ts';
+import { newestSeen, numbersSeen, seenAmong } from './seen.ts';
 import type { ReadSetting } from './setting.ts';
 
 export async function history(
@@ -20,26 +21,31 @@ export async function history(
   const types = typesOf(setting, caller, request);
   const before = request.after === undefined ? undefined : readPosition(request.after);
   const [rids, total] = await Promise.all([resourcesOf(setting, caller, request), totalOf(setting, request)]);
-  if (type !== undefined && id !== undefined && (total === 0 || rids?.length === 0)) {
-    checkEpoch(caller, await callers.epoch());
-    throw notFound(type, id);
+  if (type !== undefined && id !== undefined) {
+    const isSeen =
+      !caller.access.limited || (await newestSeen(setting, caller, 'r', [{ type, id }])).size === 1;
+    if (total === 0 || rids?.length === 0 || !isSeen) {
+      checkEpoch(caller, await callers.epoch());
+      throw notFound(type, id);
+    }
   }
-  const rows = await readHistory(store.pool, {
+  const wanted = {
     types: types.map(store.catalog.typeNumber),
     rids,
-    count: count + 1,
     since: request.since ?? Number.NEGATIVE_INFINITY,
     from: request.at?.low ?? Number.NEGATIVE_INFINITY,
     to: request.at?.high ?? Number.POSITIVE_INFINITY,
-    before,
-  });
+  };
+  const rows = await readHistory(store.pool, { ...wanted, count: count + 1, before });
   // Read along with the last of what is shown; where nothing is, asked after.
   checkEpoch(caller, rows[0]?.epoch ?? (await callers.epoch()));
-  const page = await cutPage(store.pool, rows, count);
-  const last = page[page.length - 1];
+  const read = await cutPage(store.pool, rows, count);
+  const last = read[read.length - 1];
+  const page = await versionsSeen(setting, caller, id === undefined ? 's' : 'r', read);
   const whole = request.since === undefined && request.at === undefined && request.list === undefined;
   return {
     entries: page.map((row) => ({
+      rid: row.rid,
       type: store.catalog.typeName(row.type),
       id: row.id,
       version: row.version,
@@ -49,9 +55,34 @@ export async function history(
       blob: row.blob,
       interaction: row.deleted ? 'delete' : row.created ? 'create' : 'update',
     })),
-    total: whole ? total : undefined,
-    next: rows.length > page.length && last ? writePosition(last) : undefined,
+    // Of those that one may see it is not told how many others there are.
+    total: whole && page.length === read.length ? total : undefined,
+    next: rows.length > read.length && last ? writePosition(last) : undefined,
   };
+}
+
+/** Versions that the caller may see by their own values and by the newest ones; deletions by the latter. */
+async function versionsSeen<T extends HistoryRow & { readonly content: string }>(
+  setting: ReadSetting,
+  caller: Caller,
+  letter: 'r' | 's',
+  rows: readonly T[],
+): Promise<readonly T[]> {
+  const { access } = caller;
+  if (!access.limited) return rows;
+  const { catalog } = setting.store;
+  const named = rows.map((row) => ({ row, ...row, type: catalog.typeName(row.type) }));
+  const newest = await numbersSeen(setting, caller, letter, [...new Set(rows.map(({ rid }) => rid))]);
+  const current = named.filter(({ rid }) => newest.has(rid));
+  const seen = new Set(
+    await seenAmong(
+      setting,
+      caller,
+      letter,
+      current.filter(({ deleted }) => !deleted),
+    ),
+  );
+  return current.filter((one) => one.deleted || seen.has(one)).map(({ row }) => row);
 }
 
 function typesOf(
@@ -75,15 +106,20 @@ function typesOf(
 
 /** The numbers of the resources that the history is limited to. */
 async function resourcesOf(
-  { store }: ReadSetting,
-  { access }: Caller,
+  setting: ReadSetting,
+  caller: Caller,
   { type, id, list }: HistoryRequest,
 ): Promise<readonly number[] | undefined> {
+  const { store } = setting;
+  const { access } = caller;
   let rids: number[] | undefined;
   if (type !== undefined && id !== undefined)
     rids = (await store.numbers.find([{ type, id }])).filter((rid) => rid !== undefined);
   if (list === undefined) return rids;
   demand(access, 'List', 'r');
+  const isSeen =
+    !access.limited || (await newestSeen(setting, caller, 'r', [{ type: 'List', id: list }])).size === 1;
+  if (!isSeen) return [];
   const listed = new Set(await readListed(store.pool, { type: store.catalog.typeNumber('List'), id: list }));
   return rids ? rids.filter((rid) => listed.has(rid)) : [...listed];
 }

@@ -137,7 +137,6 @@ export function joinsIn(filter: Filter): readonly Filter[] {
     case 'chain':
     case 'has':
     case 'list':
-    case 'compartment':
       return [filter];
     default:
       return innerOf(filter).flatMap(joinsIn);

@@ -21,13 +21,19 @@ export async function kinOf(
   { parameter, direction, type, part, ids }: Kin,
 ): Promise<Filter> {
   demand(access, type, 's');
+  const limits = access.within(type, 's');
   const all = new Set(ids);
   for (let edge: readonly string[] = ids; edge.length > 0; ) {
     const next: Filter =
       direction === 'below'
         ? { kind: 'reference', parameter: part, values: edge.map((id) => ({ kind: 'local', type, id })) }
         : { kind: 'has', type, parameter: part, filter: { kind: 'id', ids: edge } };
-    const found = await store.searcher.find({ type, filters: [next], sort: NEWEST_FIRST, count: MOST });
+    const found = await store.searcher.find({
+      type,
+      filters: [next, ...limits],
+      sort: NEWEST_FIRST,
+      count: MOST,
+    });
     edge = found.map(({ id }) => id).filter((id) => !all.has(id));
     for (const id of edge) all.add(id);
     if (all.size > MOST)

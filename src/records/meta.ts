@@ -14,8 +14,11 @@ import type { Current } from '../store/read/current.ts';
 import type { Changed } from '../store/write/writer.ts';
 import { checkEpoch } from './callers.ts';
 import { analysed, judge, placed, writeOf } from './draft.ts';
-import { gone, notFound } from './read.ts';
+import { demandDraft, demandMatched } from './leave.ts';
+import { notFound } from './not-found.ts';
+import { gone } from './read.ts';
 import type { Caller, MetaEdit, Stored } from './records.ts';
+import { isSeen } from './seen.ts';
 import type { Setting } from './setting.ts';
 import { otherVersion, translated } from './write.ts';
 
@@ -37,7 +40,9 @@ export async function changeMeta(
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const current = await store.read({ type: store.catalog.typeNumber(type), id });
     checkEpoch(caller, current.epoch);
-    if (current.version === 0) throw notFound(type, id);
+    if (current.version === 0 || !(await isSeen(setting, caller, 'r', { type, id, ...current })))
+      throw notFound(type, id);
+    await demandMatched(setting, caller, 'u', { type, id, ...current });
     if (current.deleted) throw gone(type, id, current);
     if (ifMatch !== undefined && ifMatch !== current.version)
       throw otherVersion(type, id, ifMatch, { version: current.version, existed: true });
@@ -63,13 +68,15 @@ async function write(
   setting: Setting,
   caller: Caller,
   { type, id }: { readonly type: string; readonly id: string },
-  { version, blob }: Current,
+  current: Current,
   edited: ReturnType<typeof contentOf>,
 ): Promise<Changed> {
   const { store } = setting;
+  const { version, blob } = current;
   const resource = JSON.parse(edited.content) as Resource;
   judge(setting, resource, type);
   const made = analysed(setting, { resource, ...edited }, blob);
+  await demandDraft(setting, caller, 'u', id, made, { type, id, ...current });
   const [rid] = (await store.numbers.resolve([{ type, id }])) as [number];
   const { targets, paths } = await placed(setting, made);
   const change = {

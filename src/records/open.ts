@@ -15,11 +15,15 @@ import { describeBlob, keepRendition, openBlob, writeBinary, writeBinaryResource
 import { makeCallers } from './callers.ts';
 import { note, openDeferred } from './deferred.ts';
 import { document } from './document.ts';
+import { breakGlass } from './emergency.ts';
 import { everything } from './everything.ts';
 import { explain } from './explain.ts';
 import { history } from './history.ts';
 import { makeIds } from './ids.ts';
+import { openImaging } from './imaging/open.ts';
+import { masked } from './masked.ts';
 import { changeMeta } from './meta.ts';
+import { makePeople } from './people.ts';
 import { read, vread } from './read.ts';
 import { readOnly } from './read-only.ts';
 import type { Caller, Entry, Outcome, Records, Stored, Written } from './records.ts';
@@ -38,11 +42,15 @@ export function openRecords(
   options: Pick<Setting, 'baseUrl' | 'checkReferences'> &
     Partial<Pick<Setting, 'mostDeleted' | 'maxContent' | 'maxBinary' | 'bytesQuota' | 'look'>> & {
       readonly readOnly?: boolean;
-    },
+      /** ACCESS_POLICY: whose records a practitioner sees */
+      readonly policy?: 'treatment' | 'all';
+    } & Pick<Setting, 'trail'>,
   jobs: Jobs = openJobs(store.pool),
   reindexing: Pick<Reindexing, 'wake'> = openReindexing(store, options.baseUrl),
 ): Records {
-  const callers = makeCallers(store.pool, definitions.isResourceType, store.parameters.upTo);
+  const { baseUrl, policy = 'treatment' } = options;
+  const person = makePeople({ store, definitions, baseUrl, policy });
+  const callers = makeCallers(store.pool, { definitions, baseUrl }, person, store.parameters.upTo);
   let core: Promise<CoreTerminology> | undefined;
   const setting: Setting = {
     store,
@@ -82,11 +90,19 @@ export function openRecords(
     authenticate: callers.authenticate,
     callerOf: (agent) => callers.ofJob(undefined, agent),
     operator: callers.operator,
+    person,
+    // The audit trail is around the door (audited.ts).
+    note: async () => {},
+    async breakGlass(request) {
+      return asOf(await callers.operator(), (operator) =>
+        breakGlass(setting, operator, request, (body) => records.create(operator, 'Task', body)),
+      );
+    },
     read: (caller, type, id) => asOf(caller, (current) => read(setting, current, type, id)),
     vread: (caller, type, id, version) =>
       asOf(caller, (current) => vread(setting, current, type, id, version)),
     async create(caller, type, body, ifNoneExist) {
-      if (ifNoneExist || caller.job || type === PARAMETERS)
+      if (ifNoneExist || goesTogether(caller, type))
         return writtenOf(await alone(caller, { method: 'POST', type, body, ifNoneExist }));
       const incoming = readIncoming(body);
       if (type === 'Binary') return writeBinaryResource(setting, caller, undefined, incoming);
@@ -94,7 +110,7 @@ export function openRecords(
     },
     async update(caller, target, body, provided = {}) {
       const { type, id, where } = target;
-      if (where || provided.ifNew || caller.job || type === PARAMETERS) {
+      if (where || provided.ifNew || goesTogether(caller, type)) {
         const outcome = await alone(caller, { method: 'PUT', ...target, ...provided, body });
         if (provided.ifNew && outcome.kind === 'unchanged') throw alreadyThere(outcome.resource);
         return writtenOf(outcome);
@@ -106,7 +122,7 @@ export function openRecords(
     patch: async (caller, target, patch, provided = {}) =>
       writtenOf(await alone(caller, { method: 'PATCH', ...target, ...provided, patch })),
     async remove(caller, target, provided = {}) {
-      if (target.where || caller.job || target.type === PARAMETERS) {
+      if (target.where || goesTogether(caller, target.type)) {
         const outcome = await alone(caller, { method: 'DELETE', ...target, ...provided });
         return outcome.kind === 'removed' ? outcome.removed : { existed: false };
       }
@@ -158,12 +174,22 @@ export function openRecords(
     refreshDefinitions: store.parameters.refresh,
     deferred: openDeferred(jobs, callers, store.pool),
     uploads: openUploads(setting),
+    imaging: openImaging(setting, {
+      operator: callers.operator,
+      read: (caller, type, id) => records.read(caller, type, id),
+      remove: (caller, target) => records.remove(caller, target),
+    }),
   };
-  return options.readOnly ? readOnly(records) : records;
+  const shown = masked(records);
+  return options.readOnly ? readOnly(shown) : shown;
 }
 
 /** Those that act are more than resources: what else changes with them belongs to one transaction (postings.ts). */
 const PARAMETERS = 'SearchParameter';
+
+/** Whether a write is done as a transaction of one: something has to be looked at, or noted, along with it. */
+const goesTogether = ({ job, access }: Caller, type: string): boolean =>
+  job !== undefined || type === PARAMETERS || access.limited;
 
 function writtenOf(outcome: Outcome): Written {
   if (outcome.kind === 'written') return outcome.resource;

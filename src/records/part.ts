@@ -31,6 +31,8 @@ export interface Part {
 export interface PartWithin {
   /** types of what contains it */
   readonly containers: readonly string[];
+  /** what the caller may find of these */
+  readonly limits: (type: string) => readonly Filter[];
   /** all that is judged */
   readonly filters: readonly Filter[];
   readonly ends: Ends;

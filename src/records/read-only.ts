@@ -18,6 +18,7 @@ export function readOnly(records: Records): Records {
     keepRendition: refuse,
     changeMeta: refuse,
     reindex: refuse,
+    breakGlass: refuse,
     carryOut: (caller, entry) => (reading(entry) ? records.carryOut(caller, entry) : refuse()),
     transaction: (caller, entries) =>
       entries.every(reading) ? records.transaction(caller, entries) : refuse(),
@@ -25,6 +26,7 @@ export function readOnly(records: Records): Records {
       ...records.uploads,
       ...{ begin: refuse, declare: refuse, append: refuse, close: refuse, remove: refuse },
     },
+    imaging: { ...records.imaging, putAway: refuse, store: refuse, remove: refuse, purge: async () => [] },
     deferred: { ...records.deferred, add: refuse, forget: refuse },
   };
 }

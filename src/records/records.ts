@@ -3,7 +3,7 @@
  * left out here, whatever the route.
  */
 import type { Readable } from 'node:stream';
-import type { Access } from '../access/access.ts';
+import type { Person } from '../access/person.ts';
 import type { Range } from '../fhir/date.ts';
 import type { Meta } from '../fhir/meta.ts';
 import type { Patch } from '../fhir/patch/patch.ts';
@@ -13,35 +13,29 @@ import type { SearchRequest } from '../search/request.ts';
 import type { KnownBlob, Rendition } from '../store/bytes.ts';
 import type { Explained } from '../store/search/explain.ts';
 import type { UploadRow } from '../store/uploads.ts';
+import type { Imaging } from './imaging/imaging.ts';
+import type { BlobContent, Caller, Stored } from './stored.ts';
 
 export type { JobAnswer, JobRequest, Perform } from '../jobs/job.ts';
 export type { Facts, KnownBlob, Rendition } from '../store/bytes.ts';
+export type { BlobContent, Caller, Stored } from './stored.ts';
 
-/** Who is asking. */
-export interface Caller {
-  /** number of the access token; 0: the command line */
-  readonly agent: number;
-  readonly access: Access;
-  /** epoch of the decisions behind `access`; records asks anew where it has passed */
-  readonly epoch: number;
-  /** of a request that is done later: what it writes is noted there */
-  readonly job?: Claim;
-}
-
-/** One version of a resource as it is kept: fhir/content.ts renders it. */
-export interface Stored {
-  readonly type: string;
-  readonly id: string;
-  readonly version: number;
-  /** FHIR instant with milliseconds */
-  readonly updated: string;
-  readonly deleted: boolean;
-  /** JSON without id, versionId and lastUpdated; '' where deleted */
-  readonly content: string;
-  /** name of the bytes of a Binary */
-  readonly blob: string | null;
-  /** of a contained resource what contains it, whose version it has: its content is whole, with its id */
-  readonly container?: { readonly type: string; readonly id: string };
+/** What is noted in the audit trail beside interactions: who signed in, what an app was let into, what was taken out. */
+export interface Happened {
+  /** signed in or out; was given an access token; took data out; followed a link that needs no token */
+  readonly what: 'sign-in' | 'sign-out' | 'token' | 'export' | 'link';
+  readonly refused?: boolean | undefined;
+  /** number of the access token, where there is one */
+  readonly agent?: number | undefined;
+  readonly client?: string | undefined;
+  /** `Type/id` */
+  readonly person?: string | undefined;
+  /** id */
+  readonly patient?: string | undefined;
+  /** where the request came from */
+  readonly address?: string | undefined;
+  /** what was asked for, such as scopes; kept sealed */
+  readonly asked?: string | undefined;
 }
 
 export interface Written extends Stored {
@@ -130,6 +124,15 @@ export interface Gathered extends Stored {
   readonly support: boolean;
 }
 
+export interface EmergencyRequest {
+  /** ids */
+  readonly practitioner: string;
+  readonly patient: string;
+  readonly reason: string;
+  /** number of the access token */
+  readonly agent: number;
+}
+
 /** Which resource an interaction is about: the one of an id, or the one that a condition finds. */
 export type Target =
   | { readonly type: string; readonly id: string; readonly where?: undefined }
@@ -201,6 +204,27 @@ export interface Records {
   callerOf(agent: number): Promise<Caller | undefined>;
   /** The caller that the command line is: everything is allowed. */
   operator(): Promise<Caller>;
+  /**
+   * Who somebody is, and whose records are theirs to see.
+   *
+   * @param fhirUser `Type/id` of a Practitioner, Patient, RelatedPerson or Person
+   */
+  person(fhirUser: string): Promise<Person>;
+  /**
+   * Opens a patient's records to a practitioner for an hour, and asks for a review of it. Whether it is the practitioner who
+   * asks, and now, is for the caller to know.
+   *
+   * @returns until when, in milliseconds
+   * @throws  Refusal 400 without a reason; 404; 429
+   */
+  breakGlass(request: EmergencyRequest): Promise<number>;
+
+  /**
+   * Notes what is no interaction in the audit trail; with AUDIT=strict it is there when this resolves.
+   *
+   * @throws Refusal 503 where it could not be noted: then it must not be done
+   */
+  note(happened: Happened): Promise<void>;
 
   /** @throws Refusal 404, 410 */
   read(caller: Caller, type: string, id: string): Promise<Stored>;
@@ -311,6 +335,7 @@ export interface Records {
 
   readonly deferred: Deferred;
   readonly uploads: Uploads;
+  readonly imaging: Imaging;
 }
 
 /** An upload that can be resumed. */
@@ -358,8 +383,4 @@ export interface Deferred {
   forget(caller: Caller, id: string): Promise<boolean>;
   /** Who has it done: undefined where the access token has expired or was revoked since. */
   callerOf(job: Claim, agent: number): Promise<Caller | undefined>;
-}
-
-export interface BlobContent extends KnownBlob {
-  readonly stream: Readable;
 }

@@ -17,8 +17,10 @@ import { changedPage } from './changed.ts';
 import { makeFarEnds } from './far-ends.ts';
 import { isIndexed, takeIndexed } from './found.ts';
 import { inhabited } from './inhabited.ts';
+import { searchMade } from './made.ts';
+import { makerOf } from './makers.ts';
 import type { Found, Part, PartWithin } from './part.ts';
-import { permitted } from './permitted.ts';
+import { demandOwnPatient, permitted } from './permitted.ts';
 import {
   type Began,
   changesSince,
@@ -27,7 +29,9 @@ import {
   readPosition,
   writePosition,
 } from './position.ts';
+import { provenancesAbout } from './provenances.ts';
 import type { Caller, SearchPage, Stored } from './records.ts';
+import { seenAmong } from './seen.ts';
 import type { ReadSetting } from './setting.ts';
 import { takeSorted } from './sorted.ts';
 import { withCodes } from './terminology.ts';
@@ -39,6 +43,9 @@ export async function search(
 ): Promise<SearchPage> {
   const { store, callers } = setting;
   demandAnswering(setting.definitions, postedIn(request));
+  const [only, ...others] = request.types;
+  const maker = only !== undefined && others.length === 0 ? makerOf(setting, only) : undefined;
+  if (maker && request.contained === undefined) return searchMade(setting, maker, caller, request);
   const position = request.after === undefined ? {} : readPosition(store.catalog, request.after);
   const parts = await inhabited(setting, await partsOf(setting, caller, request));
   const page =
@@ -72,6 +79,7 @@ type Shown = Found & { readonly content: string };
 /** @throws Refusal 403 unless the caller may search them; of all types, one */
 async function partsOf(setting: ReadSetting, caller: Caller, request: SearchRequest): Promise<Part[]> {
   const { access } = caller;
+  const { definitions } = setting;
   const { each = [request], ofAllTypes } = request;
   const allowed = ofAllTypes ? each.filter(({ types: [type = ''] }) => access.allows(type, 's')) : each;
   if (allowed.length === 0)
@@ -87,12 +95,14 @@ async function partsOf(setting: ReadSetting, caller: Caller, request: SearchRequ
       demand(access, type, 's');
       const coded = await codes(
         type,
-        filters.map((filter) => permitted(access, filter)),
+        filters.map((filter) => permitted({ definitions, access }, filter)),
       );
+      const limits = access.within(type, 's');
+      demandOwnPatient(access, filters);
       const within: Part = { type, filters: [], judged: [], sort };
       const asked = { filters: coded, ends: farEnds.ends, shown: request.containedType ?? 'container' };
       if (request.contained === 'true') return [await partWithin(setting, caller, within, asked)];
-      const own = await farEnds.resolved(type, coded);
+      const own = await farEnds.resolved(type, [...coded, ...limits]);
       const part = { type, ...widened(setting.definitions, type, own), sort };
       if (request.contained === undefined) return [part];
       return [part, await partWithin(setting, caller, within, { ...asked, beside: part })];
@@ -106,11 +116,11 @@ async function partWithin(
   { store, definitions }: ReadSetting,
   { access }: Caller,
   part: Part,
-  within: Omit<PartWithin, 'containers'>,
+  within: Omit<PartWithin, 'containers' | 'limits'>,
 ): Promise<Part> {
   const types = await containerTypes(store, [part.type], definitions.resourceTypes);
   const containers = [...(types.get(part.type) ?? [])].filter((type) => access.allows(type, 's'));
-  return { ...part, within: { ...within, containers } };
+  return { ...part, within: { ...within, containers, limits: (type) => access.within(type, 's') } };
 }
 
 /** A page of matches, as long as they stay as they are. */
@@ -198,24 +208,25 @@ function innerOf(row: Shown, { n, type, id }: NonNullable<Found['inner']>): Stor
   return { ...storedOf(row), type, id, content, blob: null, container: { type: row.type, id: row.id } };
 }
 
-function storedOf({ type, id, version, updated, content, blob }: Included): Stored {
-  return { type, id, version, updated: instantOf(updated), deleted: false, content, blob };
+function storedOf({ rid, type, id, version, updated, content, blob }: Included): Stored {
+  return { rid, type, id, version, updated: instantOf(updated), deleted: false, content, blob };
 }
 
 /** What a page brings along. */
 async function include(
   setting: ReadSetting,
-  { access }: Caller,
+  caller: Caller,
   { includes }: SearchRequest,
   rows: readonly Shown[],
 ): Promise<Pick<SearchPage, 'included' | 'cut'>> {
   if (includes.length === 0 || rows.length === 0) return { included: [], cut: false };
-  const mayRead = (type: string): boolean => access.allows(type, 'r');
-  const { included, more } = await setting.store.includer.include(
-    rows,
-    includes,
-    mayRead,
-    followByUrl(setting),
-  );
-  return { included: included.map(storedOf), cut: more };
+  const { included, more } = await setting.store.includer.include(rows, includes, {
+    mayRead: (type) => caller.access.allows(type, 'r'),
+    seen: (found) => seenAmong(setting, caller, 'r', found),
+    byUrl: followByUrl(setting),
+  });
+  const made = setting.trail
+    ? await provenancesAbout(setting, caller, includes, { matches: rows, included })
+    : [];
+  return { included: [...included.map(storedOf), ...made], cut: more };
 }

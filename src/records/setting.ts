@@ -5,6 +5,7 @@ import type { Definitions } from '../fhir/definitions.ts';
 import type { compileConditions, compileRewrite } from '../fhir/rewrite.ts';
 import type { Validator } from '../fhir/validate.ts';
 import type { Reindexing } from '../jobs/reindexing.ts';
+import type { AuditLog } from '../store/audit/log.ts';
 import type { Reading, Store } from '../store/store.ts';
 import type { Look } from './arrival.ts';
 import type { Callers } from './callers.ts';
@@ -34,6 +35,8 @@ export interface Setting {
   readonly look?: Look;
   /** REFERENCES=check */
   readonly checkReferences: boolean;
+  /** opens the queries of the audit trail, which is shown as AuditEvents */
+  readonly trail?: Pick<AuditLog, 'open'> | undefined;
 }
 
 /** What reading needs of it: the store as it is, or as a transaction sees it. */

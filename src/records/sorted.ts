@@ -93,6 +93,8 @@ function scalarOf(value: SearchValue, descending: boolean): string | number | nu
     case 'token':
       return value.code ?? value.text ?? null;
     case 'date':
+      // By its beginning, as in the timelines; without one it has no place there either.
+      return Number.isFinite(value.low) ? value.low : null;
     case 'number':
     case 'quantity':
       // An open end is kept in places as JSON, which has no infinity.

@@ -28,6 +28,7 @@ import { cutPage } from '../store/read/page.ts';
 import { NEWEST_FIRST } from '../store/search/search.ts';
 import { type Kin, kinOf } from './kin.ts';
 import type { Caller } from './records.ts';
+import { isSeen } from './seen.ts';
 import type { ReadSetting } from './setting.ts';
 
 /** So many codes may a parameter stand for. */
@@ -142,8 +143,9 @@ function tokensOf(codes: Codes, primitive: boolean): TokenValue[] {
 }
 
 /** What the standard has, then what is here. */
-function heldBy(setting: ReadSetting, { access }: Caller, core: CoreTerminology): Terminology {
+function heldBy(setting: ReadSetting, caller: Caller, core: CoreTerminology): Terminology {
   const { store, definitions } = setting;
+  const { access } = caller;
 
   /** The newest of a url; with a version that one. */
   async function byUrl<T extends { readonly version?: string }>(
@@ -154,7 +156,7 @@ function heldBy(setting: ReadSetting, { access }: Caller, core: CoreTerminology)
     const version = canonical.slice(url.length + 1);
     const parameter = urlParameter(definitions, type);
     if (!parameter) return undefined;
-    const filters: Filter[] = [{ kind: 'uri', parameter, values: [url] }];
+    const filters: Filter[] = [{ kind: 'uri', parameter, values: [url] }, ...access.within(type, 's')];
     const found = await store.searcher.find({ type, filters, sort: NEWEST_FIRST, count: MOST_VERSIONS });
     const all = (await cutPage(store.pool, found, MOST_VERSIONS)).map(
       ({ content }) => JSON.parse(content) as T,
@@ -171,8 +173,10 @@ function heldBy(setting: ReadSetting, { access }: Caller, core: CoreTerminology)
       const id = /^ValueSet\/([A-Za-z0-9.-]{1,64})$/.exec(url)?.[1];
       demand(access, 'ValueSet', id === undefined ? 's' : 'r');
       if (id === undefined) return valueSetOf(await byUrl<ValueSetResource>('ValueSet', canonical));
-      const { content } = await store.read({ type: store.catalog.typeNumber('ValueSet'), id });
-      return content === null ? undefined : valueSetOf(JSON.parse(content) as ValueSetResource);
+      const found = await store.read({ type: store.catalog.typeNumber('ValueSet'), id });
+      const isHeld = await isSeen(setting, caller, 'r', { type: 'ValueSet', id, ...found });
+      const { content } = found;
+      return content === null || !isHeld ? undefined : valueSetOf(JSON.parse(content) as ValueSetResource);
     },
     async codeSystem(url) {
       const known = core.codeSystem(url);

@@ -33,7 +33,12 @@ export async function takeWithin(
   let rows: Found[] = [];
   let total = 0;
   for (const container of within.containers)
-    for await (const stride of candidates(setting, container, [contains], budget)) {
+    for await (const stride of candidates(
+      setting,
+      container,
+      [contains, ...within.limits(container)],
+      budget,
+    )) {
       const all = stride
         .flatMap((candidate) => allWithin(setting, candidate))
         .filter(({ inner }) => inner.type === type);

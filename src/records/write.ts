@@ -10,7 +10,17 @@ import { Dangling } from '../store/write/check.ts';
 import { type Changed, StaleEpoch } from '../store/write/writer.ts';
 import { completed } from './attachments.ts';
 import { checkEpoch, Stale } from './callers.ts';
-import { analysed, checkId, type Draft, dangling, judgeAlone, placed, writeOf } from './draft.ts';
+import {
+  analysed,
+  checkId,
+  type Draft,
+  dangling,
+  judgeAlone,
+  placed,
+  refuseOfTrail,
+  writeOf,
+} from './draft.ts';
+import { demandDraft } from './leave.ts';
 import type { Caller, Removed, Stored, Written } from './records.ts';
 import type { Setting } from './setting.ts';
 
@@ -27,6 +37,8 @@ export async function create(
   const id = setting.nextId();
   const drafting = drafted(setting, caller, { type, id }, incoming, blob);
   const made = drafting instanceof Promise ? await drafting : drafting;
+  // Of limited access only the bytes of a Binary come this way: the others go together with what they are judged on.
+  if (caller.access.limited) await demandDraft(setting, caller, 'c', id, made);
   const next = store.numbers.next();
   const rid = typeof next === 'number' ? next : await next;
   const { targets, paths } = await placed(setting, made);
@@ -66,6 +78,7 @@ export async function update(
   const drafting = drafted(setting, caller, { type, id }, incoming, blob);
   const made = drafting instanceof Promise ? await drafting : drafting;
   checkId(made.resource, id);
+  if (caller.access.limited) await demandDraft(setting, caller, 'u', id, made);
   if (!caller.access.allows(type, 'c')) await demandExisting(setting, caller, type, id);
   const [rid] = (await store.numbers.resolve([{ type, id }])) as [number];
   const { targets, paths } = await placed(setting, made);
@@ -92,6 +105,7 @@ export async function remove(
   { type, id, ifMatch }: { readonly type: string; readonly id: string; readonly ifMatch?: number },
 ): Promise<Removed> {
   demand(caller.access, type, 'd');
+  refuseOfTrail(type, id);
   const { store, callers } = setting;
   const [rid] = await store.numbers.find([{ type, id }]);
   if (rid === undefined) {
@@ -120,6 +134,7 @@ export function deletion(
     security: null,
     blob: null,
     agent: caller.agent,
+    origin: caller.origin ?? null,
     row: null,
     epoch: caller.epoch,
     check: false,

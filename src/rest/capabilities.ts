@@ -2,11 +2,14 @@
 import type {
   CapabilityStatement,
   CapabilityStatementRestResource,
+  CapabilityStatementRestSecurity,
   TerminologyCapabilities,
 } from 'fhir/r4.js';
+import type { Operation } from '../fhir/definitions.ts';
 import { invalid } from '../fhir/outcome.ts';
 import { answerJson } from '../http/answer.ts';
 import { type Context, fhirBase, type Routes, type Visit } from '../http/exchange.ts';
+import { endpointsOf } from '../http/issuer.ts';
 import { once } from '../http/parameters.ts';
 import { ofAllTypes, searchOf } from './searchable.ts';
 
@@ -81,18 +84,49 @@ function statement(
     rest: [
       {
         mode: 'server',
-        security: {
-          cors: true,
-          description: 'Every interaction but this one needs an access token: Authorization: Bearer TOKEN',
-        },
+        security: securityOf(context),
         resource: types.map((type) => ({
           ...resourceOf(context, type, names),
           ...operationsOf(context, routes, type),
         })),
         searchParam: ofAllTypes(definitions),
+        ...operationsOf(context, routes),
         interaction: SYSTEM.filter((code) => names.has(code) || code === 'batch').map((code) => ({ code })),
+        compartment: [...definitions.compartments].map(compartmentUrl),
       },
     ],
+  };
+}
+
+/** The standard's CompartmentDefinition of a type. */
+const compartmentUrl = (type: string): string =>
+  `http://hl7.org/fhir/CompartmentDefinition/${type.charAt(0).toLowerCase()}${type.slice(1)}`;
+
+/** SMART App Launch 1.0.0, conformance: the endpoints of smart-configuration once more. */
+function securityOf(context: Context): CapabilityStatementRestSecurity {
+  const { authorize, token, introspect, manage, register, revoke } = endpointsOf(context);
+  const uris = { authorize, token, introspect, manage, register, revoke };
+  return {
+    extension: [
+      {
+        url: 'http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris',
+        extension: Object.entries(uris).flatMap(([url, valueUri]) => (valueUri ? [{ url, valueUri }] : [])),
+      },
+    ],
+    cors: true,
+    service: [
+      {
+        coding: [
+          {
+            system: 'http://terminology.hl7.org/CodeSystem/restful-security-service',
+            code: 'SMART-on-FHIR',
+            display: 'SMART-on-FHIR',
+          },
+        ],
+        text: 'OAuth 2.0 by SMART App Launch (http://smarthealthit.org)',
+      },
+    ],
+    description: 'Every interaction but this one needs an access token: Authorization: Bearer TOKEN',
   };
 }
 
@@ -130,22 +164,27 @@ function resourceOf(
   };
 }
 
-/** The operations that are called on a type or its resources, by the definitions that they are checked against. */
+/**
+ * The operations that are called on a type or its resources, or on the system, by the definitions that they are checked
+ * against.
+ *
+ * @param type undefined: on the system
+ */
 function operationsOf(
   { definitions }: Context,
   routes: Routes,
-  type: string,
+  type?: string,
 ): Pick<CapabilityStatementRestResource, 'operation'> {
   const codes = new Set(
     Object.keys(routes).flatMap((pattern) => {
-      const [, place, code] = /^\/([^/]+)(?:\/.*)?\/\$(.+)$/.exec(pattern) ?? [];
-      return code !== undefined && (place === type || place === ':type') ? [code] : [];
+      const [, place, code] = /^(?:\/([^/]+)(?:\/.*)?)?\/\$(.+)$/.exec(pattern) ?? [];
+      return code !== undefined && (place === type || (type && place === ':type')) ? [code] : [];
     }),
   );
+  const isFor = ({ resource, system }: Operation): boolean =>
+    type === undefined ? system : resource.includes(type) || resource.includes('Resource');
   const operation = definitions.operations
-    .filter(
-      ({ code, resource }) => codes.has(code) && (resource.includes(type) || resource.includes('Resource')),
-    )
+    .filter((one) => codes.has(one.code) && isFor(one))
     .map(({ code, url }) => ({ name: code, definition: url }));
   return operation.length > 0 ? { operation } : {};
 }

@@ -16,10 +16,12 @@ import { create, patch, remove, update } from './write.ts';
  * Makes the routes of the FHIR interactions.
  *
  * @param operations what is routed beside them
+ * @param discovery  of the authorization server
  */
 export function makeRoutes(
   options: Context,
   operations: OperationRoutes & Pick<Routes, '/_link/:id'>,
+  discovery: Interaction,
 ): Routes {
   const context: RestContext = {
     ...options,
@@ -34,6 +36,7 @@ export function makeRoutes(
   const routes: Routes = {
     '/': { GET: done('search-system', search), POST: done('transaction', transaction) },
     '/metadata': { GET: { name: 'capabilities', open: (visit) => capabilities(visit) } },
+    '/.well-known/smart-configuration': { GET: discovery },
     '/_search': { POST: done('search-system', searchByPost) },
     '/_history': { GET: done('history-system', history) },
     '/_async/:id': { GET: done('async-status', progress), DELETE: done('async-cancel', cancel) },

@@ -1,6 +1,6 @@
 /** `_include` and `_revinclude` (R4 search.html#include). */
 import type { Definitions, SearchParameter } from '../fhir/definitions.ts';
-import { canFollow, leadsByUrl, urlParameter } from '../fhir/reference-paths.ts';
+import { canFollow, leadsByUrl, typesSaid, urlParameter } from '../fhir/reference-paths.ts';
 import { parameterFault, short, unsupported } from './faults.ts';
 import type { Include } from './request.ts';
 
@@ -18,7 +18,8 @@ export function targetsOf(
   type: string,
   parameter: SearchParameter,
 ): readonly string[] {
-  const possible = parameter.target?.length ? parameter.target : [...definitions.resourceTypes];
+  const known = parameter.target?.length ? parameter.target : [...definitions.resourceTypes];
+  const possible = typesSaid(type, parameter) ?? known;
   if (!leadsByUrl(definitions, type, parameter)) return possible;
   return possible.filter((target) => urlParameter(definitions, target));
 }
@@ -71,5 +72,6 @@ export function readInclude(
       name,
       `finds nothing for ${types.join(', ')}: ${code} of ${source} refers to ${targets.join(', ')}`,
     );
-  return { ...base, source, parameter, target };
+  const [said, ...others] = typesSaid(source, parameter) ?? [];
+  return { ...base, source, parameter, target: target ?? (others.length > 0 ? undefined : said) };
 }

@@ -86,8 +86,14 @@ function passes(filter: Filter, facts: Facts): boolean {
     case 'reference-identifier':
       return some(facts, filter.parameter, 'reference', filter.values, isIdentified);
     case 'token-text':
-      return some(facts, filter.parameter, 'token', filter.values.map(fold), (beginnings, { text = '' }) =>
-        isText(beginnings, text),
+      return some(
+        facts,
+        filter.parameter,
+        'token',
+        filter.values.map(fold),
+        (beginnings, { text = '' }) =>
+          // What is only white space or marks is no label to be found.
+          fold(text) !== '' && isText(beginnings, text),
       );
     case 'words': {
       if (!facts.resource) throw new Error('words are looked for in the resource itself');
@@ -109,10 +115,13 @@ function passes(filter: Filter, facts: Facts): boolean {
       return filter.filters.every((one) => passes(one, facts));
     case 'any':
       return filter.filters.some((one) => passes(one, facts));
+    case 'compartment':
+      return isAbout(filter.by, facts, (id) => id === filter.id);
+    case 'patients':
+      return isAbout(filter.by, facts, (id) => filter.patients.has(id));
     case 'chain':
     case 'has':
     case 'list':
-    case 'compartment':
       if (!facts.joined) throw new Error(`${filter.kind} is not judged on one resource alone`);
       return facts.joined(filter);
     case 'reference': {
@@ -126,6 +135,21 @@ function passes(filter: Filter, facts: Facts): boolean {
       throw new Error(`${filter.kind} is not judged on one resource alone`);
   }
 }
+
+/** Whether a resource refers to such a patient by one of the parameters, or is one. */
+function isAbout(by: readonly SearchParameter[], facts: Facts, is: (patient: string) => boolean): boolean {
+  if (facts.type === 'Patient' && is(facts.id)) return true;
+  const { baseUrl, isResourceType } = facts;
+  return by.some((parameter) =>
+    some(facts, parameter, 'reference', PATIENT, (_, { reference = '', canonical }) => {
+      const literal = canonical ? withoutVersion(reference) : reference;
+      const parsed = parseReference(literal, baseUrl, isResourceType);
+      return parsed.kind === 'local' && parsed.type === 'Patient' && is(parsed.id);
+    }),
+  );
+}
+
+const PATIENT = ['Patient'] as const;
 
 type Value<Kind extends SearchValue['kind']> = Extract<SearchValue, { readonly kind: Kind }>;
 
@@ -178,9 +202,7 @@ function isQuantity(wanted: readonly QuantityValue[], quantity: Value<'quantity'
   });
 }
 
-/** What is only white space or marks is no text to be found (isText). */
-const isExact = (wanted: readonly string[], { text }: Value<'string'>): boolean =>
-  wanted.includes(text) && fold(text) !== '';
+const isExact = (wanted: readonly string[], { text }: Value<'string'>): boolean => wanted.includes(text);
 
 /** Each part has one of its values within the same element (R4 search.html#composite). */
 function isComposed(wanted: readonly CompositeValue[], { parts }: Value<'composite'>, facts: Facts): boolean {
@@ -259,22 +281,23 @@ const inOrder = (one: string, other: string): number => Buffer.compare(Buffer.fr
 /** @param wanted folded */
 function isText(wanted: readonly string[], text: string, is = STRINGS.begins): boolean {
   const folded = fold(text);
-  // What is only white space or marks is no text to be found.
-  return folded !== '' && wanted.some((one) => is(folded, one));
+  return wanted.some((one) => is(folded, one));
 }
 
 function isReference(
   wanted: readonly ReferenceValue[],
-  { reference }: Value<'reference'>,
+  { reference, canonical }: Value<'reference'>,
   targets: readonly string[],
   facts: Facts,
 ): boolean {
   if (reference === undefined) return false;
+  // In a Reference `|version` has no meaning: it leads nowhere.
+  const literal = canonical ? withoutVersion(reference) : reference;
   for (let i = 0; i < wanted.length; i++) {
     const value = wanted[i] as ReferenceValue;
     if (value.kind === 'absolute') {
       if (isUrl(reference, value)) return true;
-    } else if (reference.includes(value.id) && isLocal(reference, value, targets, facts)) return true;
+    } else if (literal.includes(value.id) && isLocal(literal, value, targets, facts)) return true;
   }
   return false;
 }
@@ -297,7 +320,7 @@ function isLocal(
   targets: readonly string[],
   { baseUrl, isResourceType }: Facts,
 ): boolean {
-  const parsed = parseReference(withoutVersion(reference), baseUrl, isResourceType);
+  const parsed = parseReference(reference, baseUrl, isResourceType);
   if (parsed.kind !== 'local' || parsed.id !== id) return false;
   if (version !== undefined && parsed.version !== version) return false;
   return type === undefined ? targets.includes(parsed.type) : parsed.type === type;

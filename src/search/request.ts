@@ -92,11 +92,20 @@ export type Filter =
   | { readonly kind: 'list'; readonly id: string }
   /** contains a resource of one of these types that may pass that type's filter */
   | { readonly kind: 'contains'; readonly targets: readonly ChainTarget[] }
-  /** in the compartment of a resource */
-  | { readonly kind: 'compartment'; readonly type: string; readonly id: string }
+  /** in the compartment of a patient: refers to them by one of these parameters, or is themselves */
+  | { readonly kind: 'compartment'; readonly id: string; readonly by: readonly SearchParameter[] }
+  /** about one of some patients, by one of these parameters, or one of them */
+  | {
+      readonly kind: 'patients';
+      readonly patients: PatientSet;
+      readonly by: readonly SearchParameter[];
+    }
   | { readonly kind: 'not'; readonly filter: Filter }
   | { readonly kind: 'all'; readonly filters: readonly Filter[] }
   | { readonly kind: 'any'; readonly filters: readonly Filter[] };
+
+/** Patients: their ids, and their numbers in this database. */
+export type PatientSet = ReadonlyMap<string, number>;
 
 /**
  * Of a string not its beginning. All but `exact` are without case and accents; the operators of `_filter` compare by

@@ -5,6 +5,7 @@
 
 const oid = {
   bool: 16,
+  bytea: 17,
   int8: 20,
   int2: 21,
   int4: 23,
@@ -140,6 +141,21 @@ export function varbitArray(values: readonly Uint8Array[]): Buffer {
     buffer.writeInt32BE(8 * value.length, at + 4);
     buffer.set(value, at + 8);
     at += 8 + value.length;
+  }
+  return buffer;
+}
+
+export function byteaArray(values: readonly (Uint8Array | null)[]): Buffer {
+  let bytes = 0;
+  for (const value of values) bytes += 4 + (value?.length ?? 0);
+  const buffer = allocate(oid.bytea, values.length, bytes);
+  let at = 20;
+  for (const value of values) {
+    buffer.writeInt32BE(value?.length ?? -1, at);
+    at += 4;
+    if (!value) continue;
+    buffer.set(value, at);
+    at += value.length;
   }
   return buffer;
 }

@@ -52,7 +52,9 @@ const USED = `(exists (select from resource r where r.blob = b.name)
   or exists (select from version v where v.blob = b.name)
   or exists (select from rendition p where p.made = b.name)
   or exists (select from attachment a where a.blob = b.name)
-  or exists (select from upload_part p where p.blob = b.name))`;
+  or exists (select from upload_part p where p.blob = b.name)
+  or exists (select from dicom_instance i where i.blob = b.name)
+  or exists (select from dicom_held h where h.blob = b.name))`;
 const NOTE = {
   name: 'note_idle_blobs',
   text: `update blob b set idle = case when ${USED} then null else now() end

@@ -5,10 +5,24 @@ import { type Executor, type Row, run } from './pool.ts';
 export interface TokenRow {
   readonly number: number;
   readonly scope: string;
+  /** who uses it */
+  readonly client: string;
+  /** what the authorization server knows of it; null of the command line's */
+  readonly payload: TokenPayload | null;
+  /** of the person; null where there is none */
+  readonly clearance: 'N' | 'R' | 'V' | null;
   /** milliseconds */
   readonly expires: number;
   /** the epoch that was read along */
   readonly epoch: number;
+}
+
+/** As it is kept of an access token of the authorization server. */
+export interface TokenPayload {
+  /** the person; undefined of a backend service */
+  readonly accountId?: string;
+  /** of the launch: `patient` and `encounter` are ids, `fhirUser` is `Type/id` */
+  readonly extra?: { readonly patient?: string; readonly encounter?: string; readonly fhirUser?: string };
 }
 
 const ISSUE = {
@@ -18,7 +32,8 @@ const ISSUE = {
 };
 const LOOK = {
   name: 'look_up_token',
-  text: `select t.number, t.scope, (extract(epoch from t.expires) * 1000)::bigint, epoch.value
+  text: `select t.number, t.scope, t.client, t.payload,
+           (select a.clearance from account a where a.id::text = t.payload->>'accountId'), (extract(epoch from t.expires) * 1000)::bigint, epoch.value
          from token t, epoch where t.hash = $1 and t.expires > now()`,
 };
 const LOOK_BY_NUMBER = {
@@ -56,8 +71,8 @@ export async function lookUpTokenNumber(executor: Executor, number: number): Pro
 
 function rowOf([row]: readonly Row[]): TokenRow | undefined {
   if (!row) return undefined;
-  const [number, scope, expires, epoch] = row;
-  return { number, scope, expires, epoch } as TokenRow;
+  const [number, scope, client, payload, clearance, expires, epoch] = row;
+  return { number, scope, client, payload, clearance, expires, epoch } as TokenRow;
 }
 
 /** The number that rises whenever something changes that decides about access. */

@@ -32,7 +32,19 @@ async function query(text: string): Promise<void> {
 
 describe('the command line', () => {
   test('every command explains itself, and serve all settings', async () => {
-    for (const command of ['', 'serve', 'load', 'token', 'migrate', 'doctor']) {
+    const commands = [
+      '',
+      'serve',
+      'load',
+      'token',
+      'client',
+      'client add',
+      'user',
+      'user add',
+      'migrate',
+      'doctor',
+    ];
+    for (const command of commands) {
       const { code, out, err } = await run([...command.split(' ').filter(Boolean), '--help']);
       expect({ command, code, err }).toEqual({ command, code: 0, err: '' });
       expect(out).toMatch(/^Usage: consilium/);

@@ -8,10 +8,14 @@ import { parseDocument } from 'yaml';
 import { readConfig } from '../../src/config.ts';
 import { type Definitions, loadDefinitions } from '../../src/fhir/definitions.ts';
 import { loadValidator, type Validator } from '../../src/fhir/validate.ts';
+import { endpointsOf } from '../../src/http/issuer.ts';
 import { makeMeters } from '../../src/http/meters.ts';
 import { makePages } from '../../src/http/pages.ts';
+import { ROUTES } from '../../src/imaging/serve.ts';
 import { makeOperations } from '../../src/operations/table.ts';
 import { makeRoutes } from '../../src/rest/routes.ts';
+import type { SmartContext } from '../../src/smart/context.ts';
+import { routesOf } from '../../src/smart/server.ts';
 import { startApp, type TestApp } from '../http/app.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -70,7 +74,7 @@ function fhirRoutes(): string[] {
     version: '0',
   };
   return Object.entries(
-    makeRoutes(context, makeOperations(context, { contents: nothing, links: nothing })),
+    makeRoutes(context, makeOperations(context, { contents: nothing, links: nothing }), nothing),
   ).flatMap(([pattern, methods]) =>
     Object.keys(methods).map((method) => `${method} ${written(`/fhir${pattern === '/' ? '' : pattern}`)}`),
   );
@@ -92,6 +96,23 @@ function pageRoutes(): string[] {
   };
   look((pages as Express & { router: { stack: Layer[] } }).router);
   return [...found];
+}
+
+/** What programs ask of the authorization server; pages and files are for people. */
+function authRoutes(): string[] {
+  const config = readConfig({ REGISTRATION: 'token' });
+  const context = { config, endpoints: endpointsOf({ config }), root: '/auth' } as SmartContext;
+  const own = routesOf(context)
+    .filter(({ api, name }) => api && !/\.(?:css|js|json)$|^\/passkey$/.test(name))
+    .map(({ method, name }) => `${method} ${written(`/auth${name}`)}`);
+  // a page, but where a program sends people; and what oidc-provider routes by itself
+  return [...new Set([...own, 'GET /auth/authorize', 'GET /auth/jwks'])];
+}
+
+function dicomwebRoutes(): string[] {
+  return Object.entries(ROUTES).flatMap(([pattern, methods]) =>
+    Object.keys(methods).map((method) => `${method} ${written(`/dicomweb${pattern}`)}`),
+  );
 }
 
 interface Layer {
@@ -130,13 +151,15 @@ describe('openapi.yaml', () => {
 
   test('describes all that is routed, under /fhir and beside it', () => {
     const known = new Set(described());
-    const missing = [...fhirRoutes(), ...pageRoutes()].filter((route) => !known.has(route));
+    const missing = [...fhirRoutes(), ...pageRoutes(), ...authRoutes(), ...dicomwebRoutes()].filter(
+      (route) => !known.has(route),
+    );
     // one of the files at /docs/{file} has a route of its own
     expect(missing).toEqual(['GET /docs/start.js']);
   });
 
   test('describes nothing that is not routed', () => {
-    const routed = new Set([...fhirRoutes(), ...pageRoutes()]);
+    const routed = new Set([...fhirRoutes(), ...pageRoutes(), ...authRoutes(), ...dicomwebRoutes()]);
     for (const route of [...routed]) {
       const [method, path] = route.split(' ') as [string, string];
       if (method === 'GET') routed.add(`HEAD ${path}`);
@@ -246,8 +269,8 @@ describe('the examples', () => {
     .filter(({ method, operations }) => operations[method])
     // what can be named only after it was asked for has no example
     .filter(({ path }) => !/_async|_link|^\/fhir\/(?:Comm|Diag|Docu).*\/\$(?:content|link)$/.test(path))
-    // a protocol of its own (uploads.test.ts)
-    .filter(({ path }) => !path.startsWith('/uploads'))
+    // nor have those that take what came of others (test/smart/, test/imaging/), and protocols of their own (uploads.test.ts)
+    .filter(({ path }) => !/^\/(?:auth\/|dicomweb\/|uploads)/.test(path))
     .sort((a, b) => Number(a.method === 'delete') - Number(b.method === 'delete'));
 
   test.each(order)('$method $path works as it stands', async ({ path, method, operations }) => {

@@ -191,7 +191,7 @@ describe('R4 search 3.1.1.4: values of each data type', () => {
   test('reference of a canonical keeps its version; of the first entry of a document is that resource', () => {
     const plan = { resourceType: 'CarePlan', instantiatesCanonical: ['http://a/PlanDefinition/1|2'] };
     expect(valuesOf('instantiates-canonical', plan)).toEqual([
-      { kind: 'reference', reference: 'http://a/PlanDefinition/1|2' },
+      { kind: 'reference', reference: 'http://a/PlanDefinition/1|2', canonical: true },
     ]);
     const entry = [
       { resource: { resourceType: 'Composition', id: 'c' } },

@@ -110,6 +110,7 @@ test('R4 operationslist.html: operations by type, each by the definition that it
   ]);
   expect(of('Composition')).toEqual([`document ${core}/Composition-document`, ...meta]);
   expect(of('Group')).toEqual(meta);
+  expect(rest.operation?.map(({ name }) => name)).toEqual(['reindex']);
 });
 
 test('each that is not listed is 400', async () => {
@@ -181,6 +182,11 @@ test('each listed include and revinclude is taken, and others are 400', async ()
     query(type, '_revinclude', `${type}:nonsense`),
   ]);
   expect(await notAnswered(wrong, 400)).toEqual([]);
+});
+
+test('R4 compartmentdefinition.html: all five compartments are listed', () => {
+  const names = (rest.compartment ?? []).map((url) => url.slice(url.lastIndexOf('/') + 1)).sort();
+  expect(names).toEqual(['device', 'encounter', 'patient', 'practitioner', 'relatedPerson']);
 });
 
 test('what is listed for all types is taken by a search of the system', async () => {

@@ -58,7 +58,7 @@ describe('3.1.1.4.6 date: what a prefix means against what the resource says', (
   });
 
   test.each([
-    ['lt0001-01-01T00:00:00+10:00', []],
+    ['lt0001-01-01T00:00:00+10:00', ['date-until']],
     ['eb0001-01-01T00:00:00+14:00', []],
     // What has no beginning began before any date.
     ['ap0185', ['date-until']],

@@ -1,9 +1,11 @@
 /** Ctrl-C and its like. */
+import type { Demo } from './demo.ts';
 
 /** What listens, and how it is told to end. */
 export interface Serving {
   /** of sample mode */
   readonly token?: string;
+  readonly demo?: Demo;
   /** Answers what is under way, and says whether that was done in time. */
   close(): Promise<boolean>;
 }

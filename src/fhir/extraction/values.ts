@@ -34,6 +34,8 @@ export type SearchValue =
       readonly reference?: string;
       readonly identifier?: { readonly system?: string; readonly value?: string };
       readonly type?: string;
+      /** of a canonical or another uri, where `|version` has a meaning; not of a Reference */
+      readonly canonical?: true | undefined;
     }
   | { readonly kind: 'uri'; readonly uri: string }
   | { readonly kind: 'position'; readonly longitude: number; readonly latitude: number }
@@ -262,12 +264,24 @@ const reference: Convert = (element, out) => {
   const known = text(system) !== undefined || text(value) !== undefined;
   if (typeof literal !== 'string' && !known) return;
   const named = known ? { system: text(system), value: text(value) } : undefined;
-  out.push({ kind: 'reference', reference: text(literal), identifier: named, type: text(type) });
+  out.push({
+    kind: 'reference',
+    reference: text(literal),
+    identifier: named,
+    type: text(type),
+    canonical: undefined,
+  });
 };
 
 const referenceOfUri: Convert = (element, out) => {
   if (typeof element !== 'string') return;
-  out.push({ kind: 'reference', reference: element, identifier: undefined, type: undefined });
+  out.push({
+    kind: 'reference',
+    reference: element,
+    identifier: undefined,
+    type: undefined,
+    canonical: true,
+  });
 };
 
 /** Bundle.entry[0].resource of documents and messages: the resource itself stands where a reference would. */
@@ -276,7 +290,13 @@ function referenceOfResource(targets: readonly string[] = []): Convert {
     const { resourceType, id } = element as Element;
     if (typeof resourceType !== 'string' || typeof id !== 'string' || !targets.includes(resourceType)) return;
     const reference = `${resourceType}/${id}`;
-    out.push({ kind: 'reference', reference, identifier: undefined, type: resourceType });
+    out.push({
+      kind: 'reference',
+      reference,
+      identifier: undefined,
+      type: resourceType,
+      canonical: undefined,
+    });
   };
 }
 

@@ -11,14 +11,15 @@ import { instantOf } from '../../store/pool.ts';
 import type { VersionNumber } from '../../store/read/versions.ts';
 import { checkEpoch } from '../callers.ts';
 import { type Matched, type Resolution, severalMatch } from '../conditions.ts';
-import { gone, notFound } from '../read.ts';
+import { refuseOfTrail } from '../draft.ts';
+import { demandMatched, demandWhole } from '../leave.ts';
+import { notFound } from '../not-found.ts';
+import { gone } from '../read.ts';
 import type { Caller } from '../records.ts';
 import type { Setting } from '../setting.ts';
 import { otherVersion } from '../write.ts';
 import { type Contents, makeContents, type ValuesOf } from './contents.ts';
-import { type Decision, inEntry, type Step, twice } from './steps.ts';
-
-export type Decisions = Map<Step, Decision>;
+import { type Decision, type Decisions, inEntry, type Named, type Step, twice } from './steps.ts';
 
 type OfMethod<M extends Step['entry']['method']> = Step & {
   readonly entry: Extract<Step['entry'], { readonly method: M }>;
@@ -37,7 +38,12 @@ export async function decide(
   caller: Caller,
   steps: readonly Step[],
   resolution: Resolution,
-  known: { readonly valuesOf: ValuesOf; readonly existing: ReadonlyMap<Step, VersionNumber> },
+  known: {
+    readonly valuesOf: ValuesOf;
+    readonly existing: ReadonlyMap<Step, VersionNumber>;
+    /** undefined: the caller may do it to all of a type */
+    readonly named: Named | undefined;
+  },
 ): Promise<Decisions> {
   const decisions: Decisions = new Map();
   const budget = { compared: 0 };
@@ -51,8 +57,8 @@ export async function decide(
     created: created.meeting,
   };
 
-  await each(of(steps, 'DELETE'), (step) => {
-    decisions.set(step, decideDelete(setting, step, world));
+  await each(of(steps, 'DELETE'), async (step) => {
+    decisions.set(step, await decideDelete(setting, caller, step, world, known.named));
   });
   for (const { type, id, also = [] } of decisions.values())
     for (const one of [id, ...also.map((other) => other.id)]) deleted.add(`${type}/${one}`);
@@ -75,7 +81,9 @@ export async function decide(
     const { id = '' } = step.entry;
     decisions.set(
       step,
-      existing ? decideExisting(step, id, existing) : await decideUpdate(setting, caller, step, world),
+      existing
+        ? decideExisting(step, id, existing)
+        : await decideUpdate(setting, caller, step, world, known.named),
     );
   });
   for (const step of puts) updated.add(step);
@@ -104,15 +112,32 @@ interface World {
   created(condition: Condition): readonly Step[];
 }
 
-function decideDelete({ mostDeleted }: Setting, { entry }: OfMethod<'DELETE'>, world: World): Decision {
+async function decideDelete(
+  setting: Setting,
+  caller: Caller,
+  step: OfMethod<'DELETE'>,
+  world: World,
+  named: Named | undefined,
+): Promise<Decision> {
+  const { mostDeleted } = setting;
+  const { entry } = step;
   const { type, ifMatch } = entry;
-  if (!entry.where) return { act: 'delete', type, id: entry.id, expected: ifMatch };
+  if (!entry.where) {
+    refuseOfTrail(type, entry.id);
+    if (!named) return { act: 'delete', type, id: entry.id, expected: ifMatch };
+    const there = named.get(step);
+    if (there && !there.deleted)
+      return { act: 'delete', type, id: entry.id, expected: ifMatch ?? there.version, judged: true };
+    if (ifMatch !== undefined) throw otherVersion(type, entry.id, ifMatch, undefined);
+    return { act: 'none', type, id: '' };
+  }
   const found = world.before(entry.where);
   const [first, ...also] = found;
   if (!first) return { act: 'none', type, id: '' };
   if (found.length > mostDeleted) throw severalMatch(entry.where, found.length);
   if (ifMatch !== undefined && found.some(({ version }) => version !== ifMatch))
     throw otherVersion(type, first.id, ifMatch, { version: first.version, existed: true });
+  for (const one of found) await demandMatched(setting, caller, 'd', { type, ...one });
   return { act: 'delete', type, id: first.id, expected: first.version, also };
 }
 
@@ -167,13 +192,18 @@ async function decideUpdate(
   caller: Caller,
   step: OfMethod<'PUT'> | OfMethod<'PATCH'>,
   world: World,
+  named: Named | undefined,
 ): Promise<Decision> {
   const { entry } = step;
   const { type, where, ifMatch } = entry;
   if (!where) {
+    const there = named?.get(step);
+    const seen = there && { expected: ifMatch ?? there.version, judged: true, before: there };
+    if (there && entry.method === 'PUT') demandWhole(caller, there);
     if (entry.method === 'PUT')
-      return { act: 'write', type, id: entry.id, expected: ifMatch, fresh: entry.ifNew };
-    return patched(setting, entry, await current(setting, caller, type, entry.id));
+      return { act: 'write', type, id: entry.id, expected: ifMatch, fresh: entry.ifNew, ...seen };
+    if (named && !there) throw notFound(type, entry.id);
+    return { ...patched(setting, entry, await current(setting, caller, type, entry.id)), ...seen };
   }
   const [maker] = world.created(where);
   if (maker) throw twice(maker, step, `what matches ${where.text}`);
@@ -183,7 +213,9 @@ async function decideUpdate(
   if (entry.method === 'PATCH') {
     if (!matched)
       throw refusal(404, 'not-found', `Nothing matches ${where.text}, so there is nothing to patch`);
-    return patched(setting, entry, matched);
+    for (const letter of ['r', 'u'] as const)
+      await demandMatched(setting, caller, letter, { type, ...matched });
+    return { ...patched(setting, entry, matched), before: { type, ...matched } };
   }
   const { id: own } = step.resource();
   if (matched) {
@@ -195,7 +227,9 @@ async function decideUpdate(
       );
     if (ifMatch !== undefined && ifMatch !== matched.version)
       throw otherVersion(type, matched.id, ifMatch, { version: matched.version, existed: true });
-    return { act: 'write', type, id: matched.id, expected: matched.version };
+    await demandMatched(setting, caller, 'u', { type, ...matched });
+    demandWhole(caller, { type, ...matched });
+    return { act: 'write', type, id: matched.id, expected: matched.version, before: { type, ...matched } };
   }
   demand(caller.access, type, 'c');
   if (ifMatch !== undefined)
@@ -205,6 +239,12 @@ async function decideUpdate(
       `Nothing matches ${where.text}, so it does not have the version that If-Match names`,
     );
   if (own === undefined) return { act: 'write', type, id: step.newId };
+  if (named)
+    throw refusal(
+      403,
+      'forbidden',
+      'This access token does not allow to choose ids: leave the id out, and the server gives one',
+    );
   await checkFree(setting, type, own, where);
   return { act: 'write', type, id: own };
 }

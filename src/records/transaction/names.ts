@@ -8,8 +8,7 @@ import { demandConditions, type Resolution } from '../conditions.ts';
 import type { Caller, Entry } from '../records.ts';
 import type { Setting } from '../setting.ts';
 import { type Contents, makeContents, type ValuesOf } from './contents.ts';
-import type { Decisions } from './decide.ts';
-import { inTurns, type Step } from './steps.ts';
+import { type Decisions, inTurns, type Step } from './steps.ts';
 
 /** A conditional reference, and the first place where it stands. */
 export interface Link {

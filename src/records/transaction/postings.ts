@@ -14,8 +14,7 @@ import type { Executor } from '../../store/pool.ts';
 import { type Posting, post, raise } from '../../store/search-parameters.ts';
 import type { Caller } from '../records.ts';
 import type { Setting } from '../setting.ts';
-import type { Decisions } from './decide.ts';
-import { inEntry, type Step } from './steps.ts';
+import { type Decisions, inEntry, type Step } from './steps.ts';
 
 export interface Postings {
   readonly each: readonly Posting[];

@@ -8,6 +8,7 @@ import type { Condition } from '../../search/condition.ts';
 import { demandConditions } from '../conditions.ts';
 import type { Draft } from '../draft.ts';
 import type { Caller, Entry } from '../records.ts';
+import type { Newest, Seeable } from '../seen.ts';
 
 /** An entry that may write; what is worked out once, however often it is tried. */
 export interface Step {
@@ -35,6 +36,7 @@ export interface Decision {
   readonly revives?: number;
   /** what a condition found */
   readonly matched?: {
+    readonly rid?: number;
     readonly version: number;
     readonly updated: string;
     readonly content: string;
@@ -48,9 +50,18 @@ export interface Decision {
   readonly patched?: { readonly text: string };
   /** whether nothing may be there yet */
   readonly fresh?: boolean;
+  /** whether `expected` is the version on which it was judged that the caller may do this */
+  readonly judged?: boolean;
+  /** that version, where access is limited */
+  readonly before?: Seeable;
   made?: Draft;
   rid?: number;
 }
+
+export type Decisions = Map<Step, Decision>;
+
+/** What entries that name a resource by its id find there, as far as the caller may change it. */
+export type Named = ReadonlyMap<Step, Newest | undefined>;
 
 export function stepsOf(entries: readonly Entry[], bundled: boolean, nextId: () => string): readonly Step[] {
   return entries.flatMap((entry, i): Step[] => {

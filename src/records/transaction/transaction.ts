@@ -11,18 +11,19 @@ import { parseJson } from '../../fhir/json.ts';
 import { type Refusal, refusal } from '../../fhir/outcome.ts';
 import { isDeadlock } from '../../store/pool.ts';
 import { isTaken } from '../../store/write/writer.ts';
-import { type Beside, completed } from '../attachments.ts';
+import { completed, type Beside as WrittenBytes } from '../attachments.ts';
 import { takeIn } from '../binary.ts';
 import { resolve } from '../conditions.ts';
 import { analysed, checkId, judge } from '../draft.ts';
 import type { Caller, Entry, Outcome } from '../records.ts';
 import type { Setting } from '../setting.ts';
-import { type Decisions, decide } from './decide.ts';
+import { decide } from './decide.ts';
+import { demandBrought, findNamed } from './leave.ts';
 import { look } from './look.ts';
 import { checkFullUrls, linksOf, makeValuesOf, namesOf, patchedLinks } from './names.ts';
-import type { Plan } from './plan.ts';
+import type { Beside, Plan } from './plan.ts';
 import { postingsOf } from './postings.ts';
-import { type Decision, demandSteps, inTurns, type Step, stepsOf } from './steps.ts';
+import { type Decision, type Decisions, demandSteps, inTurns, type Step, stepsOf } from './steps.ts';
 import { Again, findExisting, writeAll } from './write.ts';
 
 /** So often it is tried, with growing pauses: others win each time, but somebody does. */
@@ -33,12 +34,14 @@ const LONGEST_PAUSE = 250;
  * Carries out entries.
  *
  * @param bundled false for an interaction that came alone, whose refusals name no entry
+ * @param beside  what else belongs to the transaction
  */
 export async function transaction(
   setting: Setting,
   caller: Caller,
   entries: readonly Entry[],
   bundled = true,
+  beside?: Beside,
 ): Promise<Outcome[]> {
   const steps = stepsOf(entries, bundled, setting.nextId);
   demandSteps(caller, steps);
@@ -49,7 +52,7 @@ export async function transaction(
     ...steps.flatMap(({ condition }) => condition ?? []),
     ...links.map(({ condition }) => condition),
   ];
-  const plan = { entries, steps, links, conditions };
+  const plan = { entries, steps, links, conditions, beside };
   for (let attempt = 1; ; attempt++) {
     try {
       return await attemptOnce(setting, caller, plan);
@@ -83,11 +86,12 @@ function overtaken(): Refusal {
 
 async function attemptOnce(setting: Setting, caller: Caller, plan: Plan): Promise<Outcome[]> {
   const { steps } = plan;
-  const resolution = await resolve(setting, plan.conditions);
+  const resolution = await resolve(setting, caller, plan.conditions);
+  const named = await findNamed(setting, caller, steps);
   const existing = await findExisting(setting, steps);
   let decisions: Decisions = new Map();
   const valuesOf = makeValuesOf(setting, () => decisions);
-  decisions = await decide(setting, caller, steps, resolution, { valuesOf, existing });
+  decisions = await decide(setting, caller, steps, resolution, { valuesOf, existing, named });
   // What patches bring is known only now.
   const brought = steps[0]?.index === undefined ? [] : patchedLinks(setting, caller, decisions);
   const links = [...plan.links, ...brought];
@@ -96,11 +100,12 @@ async function attemptOnce(setting: Setting, caller: Caller, plan: Plan): Promis
     ...resolution,
     ...(await resolve(
       setting,
+      caller,
       brought.map(({ condition }) => condition),
     )),
   ]);
   const names = namesOf(setting, decisions, links, found, valuesOf);
-  const draftAll = (of: readonly Step[], beside: Beside) =>
+  const draftAll = (of: readonly Step[], beside: WrittenBytes) =>
     inTurns(of, (step) =>
       makeDraft({ setting, caller, names, beside }, step, decisions.get(step) as Decision),
     );
@@ -112,6 +117,7 @@ async function attemptOnce(setting: Setting, caller: Caller, plan: Plan): Promis
     steps.filter(({ entry }) => entry.type !== 'Binary'),
     new Map(bytes.map(({ id, made }) => [`Binary/${id}`, made?.blob ?? null])),
   );
+  await demandBrought(setting, caller, decisions);
   const postings = postingsOf(setting, caller, decisions);
   const outcomes = await writeAll(
     setting,
@@ -131,7 +137,7 @@ interface Drafting {
   readonly setting: Setting;
   readonly caller: Caller;
   readonly names: ReadonlyMap<string, string>;
-  readonly beside: Beside;
+  readonly beside: WrittenBytes;
 }
 
 async function makeDraft(

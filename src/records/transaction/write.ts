@@ -12,13 +12,13 @@ import { holdsOf, type Resolution, resolve } from '../conditions.ts';
 import { note } from '../deferred.ts';
 import { type Draft, dangling, writeOf } from '../draft.ts';
 import type { Caller, Outcome, Written } from '../records.ts';
+import { isSeen } from '../seen.ts';
 import type { Setting } from '../setting.ts';
 import { deletion, otherVersion, removedOf, translated, withLabels, writtenOf } from '../write.ts';
-import type { Decisions } from './decide.ts';
 import { look, lookInside } from './look.ts';
 import type { Plan } from './plan.ts';
 import { notePostings } from './postings.ts';
-import { CHUNK, type Decision, inEntry, inTurns, type Step } from './steps.ts';
+import { CHUNK, type Decision, type Decisions, inEntry, inTurns, type Step } from './steps.ts';
 
 /** Thrown where what was looked up has changed before it was written: the attempt is made again. */
 export class Again extends Error {}
@@ -61,7 +61,7 @@ export async function writeAll(
   resolution: Resolution,
 ): Promise<Outcome[]> {
   const { store } = setting;
-  const { entries, steps, conditions, postings } = plan;
+  const { entries, steps, conditions, postings, beside } = plan;
   const fresh = await giveNumbers(setting, decisions);
   const placesOf = await placesFor(setting, decisions);
   const { creates, changes } = await batchOf(setting, caller, steps, decisions, fresh, placesOf);
@@ -79,12 +79,14 @@ export async function writeAll(
   const around = {
     holds: holdsOf(setting, conditions),
     before: async (executor: Executor): Promise<void> => {
+      await beside?.before(executor);
       if (conditions.length === 0) return;
-      if (!isSame(resolution, await resolve(setting, conditions, executor))) throw new Again();
+      if (!isSame(resolution, await resolve(setting, caller, conditions, executor))) throw new Again();
     },
     after: async (executor: Executor): Promise<void> => {
       if (reads) await lookInside(setting, caller, entries, executor, written, found);
       if (postings) await notePostings(setting, caller, postings, executor);
+      await beside?.after(executor, written);
       await note(caller, executor, 'done');
     },
   };
@@ -95,7 +97,7 @@ export async function writeAll(
           store.writer.together(
             creates.map(({ write }) => write),
             changes.map(({ change }) => change),
-            conditions.length > 0 || reads || caller.job || postings ? around : undefined,
+            conditions.length > 0 || reads || caller.job || postings || beside ? around : undefined,
           ),
         ).catch((fault) => {
           throw danglingIn(steps, decisions, placesOf, fault) ?? fault;
@@ -125,11 +127,11 @@ export async function writeAll(
     results.set(step, changedTo(step, decisions, change, done.changed[i] as Changed));
   });
   let at = 0;
-  entries.forEach((entry, i) => {
-    if (entry.method === 'GET') return;
+  for (const [i, entry] of entries.entries()) {
+    if (entry.method === 'GET') continue;
     const step = steps[at++] as Step;
-    outcomes[i] = outcomeOf(caller, step, decisions, results);
-  });
+    outcomes[i] = await outcomeOf(setting, caller, step, decisions, results);
+  }
   return outcomes;
 }
 
@@ -254,9 +256,10 @@ async function placesFor({ store }: Setting, decisions: Decisions): Promise<Plac
 }
 
 /** Whether the version that an entry's change expects was looked up, and not named by the client. */
-function wasLookedUp({ entry }: Step): boolean {
+function wasLookedUp({ entry }: Step, { judged }: Decision): boolean {
   if (entry.method === 'POST') return true;
-  return entry.where !== undefined || (entry.method === 'PATCH' && entry.ifMatch === undefined);
+  if (entry.where !== undefined) return true;
+  return (judged === true || entry.method === 'PATCH') && entry.ifMatch === undefined;
 }
 
 /**
@@ -271,8 +274,9 @@ function checkChanged(
 ): void {
   if (status === 'labels') throw new Again();
   if (status !== 'other version') return;
-  const { type, id, fresh, revives } = decisions.get(step) as Decision;
-  if (fresh || revives !== undefined || wasLookedUp(step)) throw new Again();
+  const decision = decisions.get(step) as Decision;
+  const { type, id, fresh, revives } = decision;
+  if (fresh || revives !== undefined || wasLookedUp(step, decision)) throw new Again();
   throw inEntry(otherVersion(type, id, change.expected ?? undefined, { version, existed }), step);
 }
 
@@ -287,12 +291,13 @@ function changedTo(step: Step, decisions: Decisions, change: Change, changed: Ch
   };
 }
 
-function outcomeOf(
-  { access }: Caller,
+async function outcomeOf(
+  setting: Setting,
+  caller: Caller,
   step: Step,
   decisions: Decisions,
   results: ReadonlyMap<Step, Outcome>,
-): Outcome {
+): Promise<Outcome> {
   const done = results.get(step);
   if (done) return done;
   const { type, id, matched, as } = decisions.get(step) as Decision;
@@ -302,9 +307,12 @@ function outcomeOf(
   }
   if (!matched) return { kind: 'removed', removed: { existed: false } };
   // Who may not read it is told that it is there, not what it holds.
-  const content = access.allows(type, 'r') ? matched.content : '';
+  const isShown =
+    caller.access.allows(type, 'r') && (await isSeen(setting, caller, 'r', { type, ...matched, id }));
+  const content = isShown ? matched.content : '';
   const kept = { content, blob: content === '' ? null : matched.blob };
-  return { kind: 'unchanged', resource: writtenOf(type, id, kept, matched.version, matched.updated, false) };
+  const resource = writtenOf(type, id, kept, matched.version, matched.updated, false);
+  return { kind: 'unchanged', resource: matched.rid ? { ...resource, rid: matched.rid } : resource };
 }
 
 /** With REFERENCES=check: which entry refers to what is not there. */

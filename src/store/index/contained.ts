@@ -28,6 +28,8 @@ export function addContained(
   push(made.codes, keys.type(containerType));
   for (const { parameter, value } of extracted) {
     if (value.kind !== 'token' && value.kind !== 'uri' && value.kind !== 'reference') continue;
+    // Where a parameter is posted for a type, what contains such is not indexed anew.
+    if (parameter.posted !== undefined) continue;
     const key = keys.parameter(within(type), parameter);
     addValue(made, key, value, true);
     if (value.kind !== 'reference' || value.reference === undefined) continue;

@@ -162,6 +162,7 @@ const NOTHING = {
   security: null,
   blob: null,
   agent: 0,
+  origin: null,
   epoch: 0,
   check: false,
   owns: [],

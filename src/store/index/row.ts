@@ -4,7 +4,7 @@ import { clinicalDate } from '../../fhir/clinical-date.ts';
 import { amongOthers, type Contained, containedIn } from '../../fhir/contained.ts';
 import { type Definitions, nameOf, type SearchParameter } from '../../fhir/definitions.ts';
 import { compileEdges, type Edge } from '../../fhir/edges.ts';
-import { compileExtractor, EXTRACTOR_VERSION, type Extracted } from '../../fhir/extract.ts';
+import { compileExtractor, EXTRACTOR_VERSION, type Extracted, type SearchValue } from '../../fhir/extract.ts';
 import { patientParameters } from '../../fhir/patient-parameters.ts';
 import { parseReference, withoutVersion } from '../../fhir/reference.ts';
 import { ownEdges } from '../../fhir/reference-paths.ts';
@@ -105,8 +105,16 @@ export function makeIndexer(
       const concerned = new Map<number, string>();
       const edgeOf = makeEdgeOf(edges);
       const found = new Set<number>();
-      const addLocal = (parameter: SearchParameter, key: Key, reference = ''): void => {
-        const parsed = parseReference(withoutVersion(reference), baseUrl, definitions.isResourceType);
+      const addLocal = (
+        parameter: SearchParameter,
+        key: Key,
+        {
+          reference = '',
+          canonical,
+        }: Pick<Extract<SearchValue, { kind: 'reference' }>, 'reference' | 'canonical'>,
+      ): void => {
+        const literal = canonical ? withoutVersion(reference) : reference;
+        const parsed = parseReference(literal, baseUrl, definitions.isResourceType);
         if (parsed.kind !== 'local') return;
         const { type, id, version } = parsed;
         const target = targets[edgeOf(type, id)];
@@ -134,7 +142,7 @@ export function makeIndexer(
           made.until = value.high;
         } else if (value.kind === 'token' && plan.walked.has(name)) walkedToken(made, key, value);
         else addValue(made, key, value, parameter.code === '_profile');
-        if (value.kind === 'reference') addLocal(parameter, key, value.reference);
+        if (value.kind === 'reference') addLocal(parameter, key, value);
       }
       for (const [patient, id] of concerned)
         if (!made.patients.includes(patient)) push(made.others, compartmentKey(own, id));

@@ -141,7 +141,6 @@ export function addValue(made: Making, parameter: Key, value: SearchValue, whole
 }
 
 function addString(made: Making, key: Key, written: string, text: string): void {
-  if (text === '') return;
   if (isKnown(made, `s${key.high},${key.low},${written}`)) return;
   const value = beginningOf(text);
   addRow(made, key, value, value === written ? null : written);

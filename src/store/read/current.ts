@@ -6,6 +6,8 @@ import { type Executor, type Row, run } from '../pool.ts';
 /** A row of `resource`, and the epoch that was read along with it. */
 export interface Current {
   readonly epoch: number;
+  /** undefined where it was not asked for */
+  readonly rid?: number;
   /** 0 where nothing was ever written under this id */
   readonly version: number;
   readonly deleted: boolean;
@@ -18,12 +20,12 @@ export interface Current {
 // Both ride on the unique index (type, id).
 const ONE = {
   name: 'read',
-  text: `select (select value from epoch), coalesce(r.version, 0), r.deleted, r.updated, r.content, r.blob
+  text: `select (select value from epoch), coalesce(r.version, 0), r.deleted, r.updated, r.content, r.blob, r.rid
          from (values (1)) one left join resource r on r.type = $1 and r.id = $2`,
 };
 const MANY = {
   name: 'read_many',
-  text: `select (select value from epoch), coalesce(r.version, 0), r.deleted, r.updated, r.content, r.blob, e.n
+  text: `select (select value from epoch), coalesce(r.version, 0), r.deleted, r.updated, r.content, r.blob, r.rid, e.n
          from unnest($1::smallint[], $2::text[]) with ordinality e (type, id, n)
          left join resource r on r.type = e.type and r.id = e.id`,
 };
@@ -45,12 +47,12 @@ export function makeReader(executor: Executor): (wanted: Wanted) => Promise<Curr
       textArray(batch.map(({ id }) => id)),
     ]);
     const found: Current[] = [];
-    for (const row of rows) found[(row[6] as number) - 1] = currentOf(row);
+    for (const row of rows) found[(row[7] as number) - 1] = currentOf(row);
     return found;
   });
 }
 
-function currentOf([epoch, version, deleted, updated, content, blob]: Row): Current {
+function currentOf([epoch, version, deleted, updated, content, blob, rid]: Row): Current {
   return {
     epoch: epoch as number,
     version: version as number,
@@ -58,5 +60,6 @@ function currentOf([epoch, version, deleted, updated, content, blob]: Row): Curr
     updated: updated as string,
     content: content as string | null,
     blob: blob as string | null,
+    rid: rid as number,
   };
 }

@@ -79,13 +79,22 @@ const RESOURCES = { name: 'history_of', text: page(OF_RESOURCES) };
 
 const YEAR_1 = Date.parse('0001-01-01');
 
+/** The first that PostgreSQL knows, as near as it matters. */
+const EARLIEST = Date.parse('-004712-01-02');
+
 /**
- * PostgreSQL's text for an instant in milliseconds, ±Infinity included. FHIR dates begin with year 1: what a zone or
- * `ap` puts before it is as good as -infinity.
+ * PostgreSQL's text for an instant in milliseconds, ±Infinity included. FHIR dates begin with year 1, and a zone or `ap`
+ * may put them before it.
  */
 export function timestampText(milliseconds: number): string {
   if (milliseconds === Number.POSITIVE_INFINITY) return 'infinity';
-  if (milliseconds < YEAR_1) return '-infinity';
+  if (milliseconds === Number.NEGATIVE_INFINITY) return '-infinity';
+  if (milliseconds < YEAR_1) {
+    // Here the year before 1 is 0, there it is 1 BC.
+    const date = new Date(Math.max(milliseconds, EARLIEST));
+    const year = String(1 - date.getUTCFullYear()).padStart(4, '0');
+    return `${year}${date.toISOString().replace(/^-?\d+/, '')} BC`;
+  }
   // Years after 9999 are written +0ddddd, which PostgreSQL reads without the sign only.
   return new Date(milliseconds).toISOString().replace('+', '');
 }

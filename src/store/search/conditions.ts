@@ -9,6 +9,7 @@ import {
   compartmentCondition,
   hasCondition,
   listCondition,
+  patientsCondition,
   refersCondition,
 } from './joins.ts';
 import { missingCondition } from './missing.ts';
@@ -97,6 +98,8 @@ export function condition(sql: Sql, filter: Judged, setting: Setting): string {
       return containsCondition(sql, filter, setting);
     case 'compartment':
       return compartmentCondition(sql, filter, setting);
+    case 'patients':
+      return patientsCondition(sql, filter, setting);
     case 'not':
       // What a row has no value for is unknown to SQL, and not so to us.
       return `not coalesce(${condition(sql, filter.filter, setting)}, false)`;

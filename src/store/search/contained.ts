@@ -70,7 +70,7 @@ function keysOf(keys: Keys, { type, filter }: ChainTarget): readonly (readonly s
 
 function setsOf(keys: Keys, type: string, filter: Filter): readonly (readonly string[])[] {
   if (filter.kind === 'all') return filter.filters.flatMap((one) => setsOf(keys, type, one));
-  if (!('parameter' in filter)) return [];
+  if (!('parameter' in filter) || filter.parameter.posted !== undefined) return [];
   const own = keys.parameter(type, filter.parameter);
   switch (filter.kind) {
     case 'token':

@@ -59,15 +59,18 @@ export interface Includer {
   /**
    * Follows includes from a page's matches, and those that iterate from what they lead to.
    *
-   * @param mayRead types of which the caller may be shown resources
-   * @param byUrl   gives the numbers of what canonicals lead to, or of what leads to some by these; so many at most
+   * Nothing is followed further, or shown, that the caller may not see.
    */
-  include(
-    matches: readonly From[],
-    includes: readonly Include[],
-    mayRead: (type: string) => boolean,
-    byUrl: (from: readonly From[], include: Include, most: number) => Promise<readonly number[]>,
-  ): Promise<Including>;
+  include(matches: readonly From[], includes: readonly Include[], following: Following): Promise<Including>;
+}
+
+export interface Following {
+  /** types of which the caller may be shown resources */
+  mayRead(type: string): boolean;
+  /** those that the caller may be shown */
+  seen(found: readonly Included[]): Promise<readonly Included[]>;
+  /** The numbers of what canonicals lead to, or of what leads to some by these; so many at most. */
+  byUrl(from: readonly From[], include: Include, most: number): Promise<readonly number[]>;
 }
 
 export function makeIncluder(
@@ -127,7 +130,7 @@ export function makeIncluder(
   }
 
   return {
-    async include(matches, includes, mayRead, byUrl) {
+    async include(matches, includes, { mayRead, seen, byUrl }) {
       const known = new Set(matches.map(({ rid }) => rid));
       const included: Included[] = [];
       let from: readonly From[] = matches;
@@ -151,10 +154,11 @@ export function makeIncluder(
         }
         const found = await contents(fresh, mayRead, bytes);
         more ||= found.cut;
-        const shown = await asReferred(executor, catalog, from, found.included);
+        const current = await seen(found.included);
+        const shown = await asReferred(executor, catalog, from, current);
         for (const { content } of shown) bytes -= content.length;
-        included.push(...shown);
-        from = found.included;
+        included.push(...(await seen(shown)));
+        from = current;
         round = includes.filter(({ iterate }) => iterate);
       }
       return { included, more };

@@ -1,6 +1,7 @@
 /** Conditions on other resources: chains, `_has`, lists and compartments (R4 search.html#chaining, #has, #list). */
 import type { SearchParameter } from '../../fhir/definitions.ts';
 import type { Filter } from '../../search/request.ts';
+import { int8Array } from '../arrays.ts';
 import { compartmentKey, keyText } from '../index/keys.ts';
 import { type Condition, or, type Setting } from './setting.ts';
 import type { Sql } from './sql.ts';
@@ -87,14 +88,22 @@ export function listCondition(sql: Sql, { id }: Of<'list'>, { row, typeNumber }:
 /** The row is in the compartment of a patient: it is about him, or refers to him otherwise, or is himself. */
 export function compartmentCondition(
   sql: Sql,
-  { type, id }: Of<'compartment'>,
+  { id }: Of<'compartment'>,
   { type: own, row, keys, typeNumber }: Setting,
 ): string {
   const [t, x] = [sql.alias(), sql.alias()];
-  const patient = `array(select rid from resource where type = ${sql.bind(typeNumber(type))} and id = ${sql.bind(id)})`;
+  const patient = `array(select rid from resource where type = ${sql.bind(typeNumber('Patient'))} and id = ${sql.bind(id)})`;
   // A patient's own number is among those that it is about.
   return `${row}.rid in (
     select ${t}.rid from timeline ${t} where ${t}.patient = any (${patient}) and ${t}.key = ${sql.bind(keyText(keys.type(own)))}
     union all select ${x}.rid from resource_index ${x}
     where ${x}.keys @> array[${sql.bind(keyText(compartmentKey(keys.type(own), id)))}::bigint])`;
+}
+
+/** The row is about one of some patients: their numbers become a hash table, where they are many. */
+export function patientsCondition(sql: Sql, { patients }: Of<'patients'>, { row }: Setting): string {
+  const p = sql.alias();
+  const rids = sql.bind(int8Array([...patients.values()]));
+  // Coalesced, it is looked up in a hash table that is made once.
+  return `exists (select from unnest(${row}.patients) ${p} (rid) where coalesce(${p}.rid in (select unnest(${rids}::bigint[])), false))`;
 }

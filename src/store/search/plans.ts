@@ -5,7 +5,7 @@ import { patientParameters } from '../../fhir/patient-parameters.ts';
 import { referencePaths } from '../../fhir/reference-paths.ts';
 import type { Filter } from '../../search/request.ts';
 import type { Catalog } from '../catalog.ts';
-import { codeKey, isWalked, type Keys, keyText, systemKey, tokenKey } from '../index/keys.ts';
+import { codeKey, compartmentKey, isWalked, type Keys, keyText, systemKey, tokenKey } from '../index/keys.ts';
 import type { WordIndex } from '../index/words.ts';
 import type { Numbers } from '../numbers.ts';
 import { type Executor, type Row, run } from '../pool.ts';
@@ -29,6 +29,8 @@ export interface Walk {
   readonly rest: readonly Judged[];
   /** whether a filter is one that few resources pass */
   selective: boolean;
+  /** the references that make it so, where nothing else does: some refer to one that very many refer to */
+  referring: readonly Judged[];
   /** whether a code's stretch may be long, and what is looked for in it far between */
   sparse: boolean;
   /** whether chains are left that lead to many: to be judged row by row */
@@ -42,6 +44,7 @@ export interface Plans {
     request: { readonly type: string; readonly filters: readonly Filter[] },
     open?: boolean,
   ): Promise<Walk>;
+  isReferredByMany(request: { readonly type: string }, walk: Walk): Promise<boolean>;
 }
 
 /** Patients and codes may be many, and a system has thousands of codes: so many stretches are walked side by side. */
@@ -94,6 +97,7 @@ export function makePlans(
       to: Number.POSITIVE_INFINITY,
       rest,
       selective: false,
+      referring: [],
       sparse: false,
       open: false,
     };
@@ -123,6 +127,24 @@ export function makePlans(
         walk.patients = [...new Set(found.filter((rid) => rid !== undefined))];
         continue;
       }
+      if (filter.kind === 'compartment' && walk.patients?.length === 1) {
+        const [patient] = await numbers.find([{ type: 'Patient', id: filter.id }]);
+        if (patient === walk.patients[0]) continue;
+      }
+      if (filter.kind === 'compartment' && !walk.patients) {
+        const patients = await aboutAlone(filter, type);
+        if (patients) {
+          walk.patients = patients;
+          continue;
+        }
+      }
+      // Of thousands of patients nothing is walked that something else finds sooner.
+      if (filter.kind === 'patients' && !walk.patients && !(walk.selective && filter.patients.size > FEW)) {
+        walk.patients = [...filter.patients.values()];
+        continue;
+      }
+      if (isSaid(filter as Filter, walk.patients)) continue;
+      if (isOfLabels(filter) && !(await hasAny(filter.filter, setting))) continue;
       if (filter.kind === 'token' && isWalked(filter.parameter)) {
         const found = await walkedKeys(filter, type);
         if (!walk.keys && found.length <= MOST_STRETCHES) walk.keys = found;
@@ -137,6 +159,8 @@ export function makePlans(
       if (isSelective(filter)) walk.selective = true;
       rest.push(filter);
     }
+    const selective = rest.filter((filter) => filter.kind === 'rids' || isSelective(filter));
+    if (walk.selective && selective.every(isReferring)) walk.referring = selective;
     // One patient's stretch is short; of all the others it is better known beforehand whether few pass.
     if (!walk.patients && !walk.selective) {
       const { few, asked } = await fewOf(rest, setting);
@@ -169,6 +193,42 @@ export function makePlans(
       if (found <= FEW_VALUES) return { few: { kind: 'valued', filter: filter as Filter }, asked };
     }
     return { asked };
+  }
+
+  /** Of a patient's compartment the patient, where nothing of the type refers to him but what is about him. */
+  async function aboutAlone({ id }: Of<'compartment'>, type: string): Promise<number[] | undefined> {
+    const [patient] = await numbers.find([{ type: 'Patient', id }]);
+    if (patient === undefined) return [];
+    const s = sql();
+    const key = s.bind(keyText(compartmentKey(keys.type(type), id)));
+    // With a limit of one PostgreSQL would look through the table, hoping for one soon.
+    const text = `select count(*) from (
+      select from resource_index i where i.keys @> array[${key}::bigint] limit ${FEW}) w`;
+    const { rows } = await executor.query({ text, values: s.values, rowMode: 'array' });
+    return rows[0]?.[0] === 0 ? [patient] : undefined;
+  }
+
+  /** Whether anything at all passes a filter that is on keys. */
+  async function hasAny(filter: Filter, { type }: Setting): Promise<boolean> {
+    const s = sql();
+    // With a limit of one PostgreSQL would look through the table, hoping for one soon.
+    const text = `select count(*) from (
+      select from resource_index i where ${condition(s, filter, settingOf(type))} limit ${FEW}) w`;
+    return (await executor.query({ text, values: s.values, rowMode: 'array' })).rows[0]?.[0] !== 0;
+  }
+
+  /** Whether so many refer to what a search asks for that it is sooner found walking. */
+  async function isReferredByMany(
+    { type }: { readonly type: string },
+    { referring, patients }: Walk,
+  ): Promise<boolean> {
+    if (referring.length === 0 || patients) return false;
+    const s = sql();
+    const conditions = referring.map((filter) => condition(s, filter, settingOf(type))).join(' and ');
+    const text = `select count(*) from (select from resource_index i
+      where i.type = ${s.bind(catalog.typeNumber(type))} and ${conditions} limit ${FEW_VALUES + 1}) w`;
+    const { rows } = await executor.query({ text, values: s.values, rowMode: 'array' });
+    return (rows[0]?.[0] as number) > FEW_VALUES;
   }
 
   /** The timeline keys of a code's or category's values. */
@@ -250,7 +310,18 @@ export function makePlans(
     return patients ? [few] : [few, has];
   }
 
-  return { settingOf, walkOf };
+  return { settingOf, walkOf, isReferredByMany };
+}
+
+/** Whether a filter leaves out what has a label: mostly nothing has, and then no row need be looked at for it. */
+const isOfLabels = (filter: Judged): filter is Of<'not'> =>
+  filter.kind === 'not' && filter.filter.kind === 'token' && filter.filter.parameter.code === '_security';
+
+/** Whether the stretches of some patients say already that what is in them passes. */
+function isSaid(filter: Filter, patients: readonly number[] | undefined): boolean {
+  if (filter.kind !== 'patients' || !patients || patients.length > MOST_STRETCHES) return false;
+  const all = new Set(filter.patients.values());
+  return patients.every((patient) => all.has(patient));
 }
 
 const NONE: Judged = { kind: 'rids', rids: [] };
@@ -262,6 +333,10 @@ const leadsToMany = (filter: Filter): boolean =>
 /** All of several filters are filters of the search itself. */
 const allOf = (filter: Filter): readonly Filter[] =>
   filter.kind === 'all' ? filter.filters.flatMap(allOf) : [filter];
+
+/** Whether it is by what it refers to that something passes: found by keys, unless it is patients alone. */
+const isReferring = (filter: Judged): boolean =>
+  filter.kind === 'reference' || (filter.kind === 'any' && filter.filters.every(isReferring));
 
 /** Whether few resources pass a filter, as a rule. */
 function isSelective(filter: Judged): boolean {

@@ -6,14 +6,15 @@
 import { createHash } from 'node:crypto';
 import type { Definitions } from '../../fhir/definitions.ts';
 import type { Filter } from '../../search/request.ts';
+import { int8Array } from '../arrays.ts';
 import type { Catalog } from '../catalog.ts';
 import { type Keys, keyText } from '../index/keys.ts';
 import type { WordIndex } from '../index/words.ts';
 import type { Numbers } from '../numbers.ts';
 import { type Executor, type Row, run } from '../pool.ts';
 import { contentColumns, type PageRow } from '../read/page.ts';
+import { type Among, makeAmong } from './among.ts';
 import { condition } from './conditions.ts';
-import { withUnits } from './numbers.ts';
 import { makePlans, type Walk } from './plans.ts';
 import { isOfRow, type Setting } from './setting.ts';
 import { SNAPSHOT } from './snapshot.ts';
@@ -59,12 +60,10 @@ export interface Sought {
 /** The order in which what is found is read where any will do. */
 export const NEWEST_FIRST = { by: '_lastUpdated', descending: true } as const;
 
-export interface Searcher {
+export interface Searcher extends Among {
   /** One match more than the page holds, where there are that many. */
   find(request: Sought, after?: After): Promise<Match[]>;
   count(request: Pick<Sought, 'type' | 'filters'>): Promise<number>;
-  /** Which of some resources of a type pass a filter, by their numbers. */
-  among(type: string, filter: Filter, rids: readonly number[]): Promise<ReadonlySet<number>>;
 }
 
 /** So many statements are prepared: of the shapes that they have most are never seen. */
@@ -136,6 +135,11 @@ export function makeSearcher(
       );
       if (tried.length >= limit || walk.rest.length === 0) return matches(tried);
     }
+    if (walk.selective && (byDate || !narrow) && (await plans.isReferredByMany(request, walk))) {
+      const often = byDate ? walkStatement : updatedStatement;
+      const tried = await query(often(walk, after, limit, PATIENCE));
+      if (tried.length >= limit) return matches(tried);
+    }
     return matches(await query(sortStatement(walk, after, limit)));
 
     function order(column: string, rid: string): string {
@@ -204,7 +208,8 @@ export function makeSearcher(
     function walkOfMany(walk: Walk, from: After | undefined, most: number): Statement {
       const s = sql();
       const named = walk.keys ?? [keyText(keys.type(request.type))];
-      const [patients, every] = [s.bind(walk.patients), s.bind(named)];
+      // Not as a list of the statement's own: the planner would weigh each of thousands.
+      const [patients, every] = [s.bind(int8Array(walk.patients ?? [])), s.bind(named)];
       const page = `${beyond(s, 't.at', 't.rid', from)}${boundsIn(s, walk)}`;
       const conditions = judged(s, walk, setting, true);
       const [limit, patience] = [s.bind(most), s.bind(PATIENCE_OF_MANY)];
@@ -216,9 +221,9 @@ export function makeSearcher(
         text: pageOf(
           `select ${named.length === 1 ? '' : 'distinct'} w.at, w.rid
            from (${rows.join(' union all ')} order by ${order('at', 'rid')} limit ${patience}) w${joined(conditions, 'w')}
-           where w.patient = any (${patients}::bigint[])${conditions}
-             and not exists (select from timeline n
-               where n.key = any (${every}::bigint[]) and not n.lead and n.patient = any (${patients}::bigint[]))
+           where coalesce(w.patient in (select unnest(${patients}::bigint[])), false)${conditions}
+             and not exists (select from unnest(${patients}::bigint[]) o (patient), timeline n
+               where n.key = any (${every}::bigint[]) and not n.lead and n.patient = o.patient)
            order by ${order('w.at', 'w.rid')} limit ${limit}`,
           order('p.at', 'p.rid'),
           limit,
@@ -289,16 +294,6 @@ export function makeSearcher(
     return (await query({ text, values: s.values, name: !conditions && isOne(stretches) }))[0]?.[0] as number;
   }
 
-  async function among(type: string, filter: Filter, rids: readonly number[]): Promise<ReadonlySet<number>> {
-    const s = sql();
-    const given = s.bind(rids);
-    const [known = filter] = await withUnits(executor, keys.units, [filter]);
-    const text = `select i.rid from resource_index i where i.rid = any (${given}::bigint[])
-      and ${condition(s, known, settingOf(type))}`;
-    const rows = await query({ text, values: s.values });
-    return new Set(rows.map(([rid]) => rid as number));
-  }
-
   // Plans made without the values are ten times slower on GIN: only walks are prepared that look at rows alone.
   const names = new Map<string, string>();
   async function query({ text, values, name }: Statement): Promise<Row[]> {
@@ -312,7 +307,7 @@ export function makeSearcher(
     return run(executor, { name: known, text }, values);
   }
 
-  return { find, count, among };
+  return { find, count, ...makeAmong(executor, { catalog, keys, settingOf }) };
 }
 
 /** The rows of `resource_index` that conditions look at, or what stands for them where their numbers are enough. */

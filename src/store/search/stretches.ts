@@ -1,4 +1,5 @@
 /** Where in the timeline a search walks. */
+import { int8Array } from '../arrays.ts';
 import { type Keys, keyText } from '../index/keys.ts';
 import { timestampText } from '../read/history.ts';
 import { MOST_STRETCHES, type Walk } from './plans.ts';
@@ -21,8 +22,9 @@ export function stretchesOf(sql: Sql, walk: Walk, type: string, keys: Keys): Str
   const { patients, keys: named = [keyText(keys.type(type))] } = walk;
   if (!patients) return named.map((key) => ({ where: `t.key = ${sql.bind(key)} and t.lead`, distinct: '' }));
   if (isOfMany(walk)) {
-    const many = { patients: sql.bind(patients), keys: sql.bind(named) };
-    const where = `t.patient = any (${many.patients}::bigint[]) and t.key = any (${many.keys}::bigint[])`;
+    const many = { patients: sql.bind(int8Array(patients)), keys: sql.bind(named) };
+    // Not as a list of the statement's own: the planner would weigh each of thousands, for longer than the search takes.
+    const where = `t.patient = any (array(select unnest(${many.patients}::bigint[]))) and t.key = any (${many.keys}::bigint[])`;
     return [{ where, distinct: 'distinct', many }];
   }
   return patients.flatMap((patient) =>

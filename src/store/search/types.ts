@@ -52,12 +52,12 @@ export async function presentTypes({ pool, catalog }: Types): Promise<ReadonlySe
 /** Of these types those of which there is something in the compartment of a resource. */
 export async function typesInCompartment(
   { pool, catalog, keys }: Types,
-  { type, id }: { readonly type: string; readonly id: string },
+  { id }: { readonly id: string },
   types: readonly string[],
 ): Promise<ReadonlySet<string>> {
   const own = types.map(keys.type);
   const rows = await run(pool, IN_COMPARTMENT, [
-    catalog.typeNumber(type),
+    catalog.typeNumber('Patient'),
     id,
     types.map(catalog.typeNumber),
     keyArray(own.flatMap(({ high, low }) => [high, low])),

@@ -10,6 +10,8 @@ export interface Write {
   readonly security: string | null;
   readonly blob: string | null;
   readonly agent: number;
+  /** of the request that it came by */
+  readonly origin: string | null;
   readonly row: IndexRow | null;
   /** the epoch under which it was allowed */
   readonly epoch: number;

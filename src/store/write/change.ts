@@ -38,7 +38,7 @@ export function changeStatement(tables: number, whole: boolean, owned: boolean, 
       select r.rid, r.version, r.deleted, r.updated, r.security
       from ok, resource r where r.rid = any $rid order by r.rid for no key update of r
     ), did as materialized (
-      select e.n, e.rid, e.type, e.content, e.security, e.blob, e.agent, e.timeline, e.tables, e.at, e.until,
+      select e.n, e.rid, e.type, e.content, e.security, e.blob, e.agent, e.origin, e.timeline, e.tables, e.at, e.until,
         $patients[coalesce($patients_end[e.n - 1], 0) + 1 : e.patients_end] as patients,
         $keys[coalesce($keys_end[e.n - 1], 0) + 1 : e.keys_end] as keys,
         $targets[coalesce($targets_end[e.n - 1], 0) + 1 : e.targets_end] as targets,
@@ -54,10 +54,10 @@ export function changeStatement(tables: number, whole: boolean, owned: boolean, 
                and cur.security is distinct from e.security and cur.security is distinct from e.labels then 's'
              ${when(!whole, `when cur.version = 0 or cur.deleted or i.tables & ${~tables & ALL} > 0 then 'f'`)}
              else 'd' end as status
-      from unnest($rid, $type, $expected, $labels, $content, $security, $blob, $agent,
+      from unnest($rid, $type, $expected, $labels, $content, $security, $blob, $agent, $origin,
           $patients_end, $at, $until, $timeline, $tables,
           $keys_end, $targets_end, $present)
-        with ordinality e (rid, type, expected, labels, content, security, blob, agent,
+        with ordinality e (rid, type, expected, labels, content, security, blob, agent, origin,
           patients_end, at, until, timeline, tables, keys_end, targets_end, present, n)
       join cur on cur.rid = e.rid
       join resource seen on seen.rid = e.rid
@@ -81,10 +81,11 @@ export function changeStatement(tables: number, whole: boolean, owned: boolean, 
       from done join old on old.rid = done.rid where done.content is null
     )`,
     )}, change as (
-      insert into change (tx, rid, at, patients, version, agent, type, interaction)
+      insert into change (tx, rid, at, patients, version, agent, type, interaction, origin)
       select pg_current_xact_id()::text::bigint + $base, done.rid, done.stamp,
         case when done.content is null then old.patients else done.patients end, done.was + 1, done.agent, done.type,
-        case when done.content is null then 'd' when done.existed then 'u' else 'c' end::"char"
+        case when done.content is null then 'd' when done.existed then 'u' else 'c' end::"char",
+        done.origin
       from done left join old on old.rid = done.rid
     ), ${valueParts(tables)}${when(
       whole,

@@ -44,10 +44,10 @@ export function createStatement(tables: number, owned: boolean, locks: boolean):
       select e.* from ok, unnest($owned_rid, $owned_owner) e on conflict do nothing
     )`,
     )}, changes as (
-      insert into change (tx, rid, at, patients, version, agent, type, interaction)
+      insert into change (tx, rid, at, patients, version, agent, type, interaction, origin)
       select pg_current_xact_id()::text::bigint + $base, e.rid, stamp,
-        $patients[coalesce($patients_end[e.n - 1], 0) + 1 : e.patients_end], 1, e.agent, e.type, 'c'
-      from ok, unnest($rid, $patients_end, $agent, $type) with ordinality e (rid, patients_end, agent, type, n)
+        $patients[coalesce($patients_end[e.n - 1], 0) + 1 : e.patients_end], 1, e.agent, e.type, 'c', e.origin
+      from ok, unnest($rid, $patients_end, $agent, $type, $origin) with ordinality e (rid, patients_end, agent, type, origin, n)
     )
     select stamp from ok`,
   );

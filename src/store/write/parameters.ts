@@ -109,6 +109,7 @@ export function parametersOf(catalog: Catalog, writes: readonly (Write & Partial
     security: () => textArray(writes.map(({ security }) => security)),
     blob: () => uuidArray(writes.map(({ blob }) => blob)),
     agent: () => int4Array(writes.map(({ agent }) => agent)),
+    origin: () => textArray(writes.map(({ origin }) => origin)),
     patients: () => int8Array(patients),
     patients_end: () => int4Array(patientsEnd),
     at: () => timestamptzArray(writes.map(({ row }) => row?.at ?? null)),

@@ -15,6 +15,7 @@ const TYPES = {
   security: 'text[]',
   blob: 'uuid[]',
   agent: 'integer[]',
+  origin: 'text[]',
   patients: 'bigint[]',
   patients_end: 'integer[]',
   at: 'timestamptz[]',

@@ -104,6 +104,8 @@ describe('R4 patient-operation-everything', () => {
     expect(new Set(names(all)).size).toBe(names(all).length);
     const found: string[] = [];
     for (const type of app.app.definitions.resourceTypes) {
+      // The audit trail, and what is made of it, is about the record, and no part of it.
+      if (type === 'AuditEvent' || type === 'Provenance') continue;
       if (type !== 'Patient' && app.app.definitions.compartment('Patient', type).length === 0) continue;
       found.push(...names(await get(`/Patient/maria-lopez/${type}?_count=1000`)));
     }
@@ -223,7 +225,7 @@ describe('R4 patient-operation-everything', () => {
     const link = next(first) as string;
     await app.send('get', link).set('Authorization', `Bearer ${token}`).expect(403);
     await app.send('get', link.replace('sealed', 'maria-lopez')).expect(400);
-    await app.send('get', `${link}&_count=1`).expect(400);
+    await app.send('get', `${link}&_type=Patient`).expect(400);
   });
 
   test('has no cap and no duplicate with more than 5,000 resources, in one Bundle and by pages', async () => {

@@ -64,6 +64,22 @@ describe('R4 resource-operation-meta', () => {
     await call(`/Patient/${id}/$meta-add`, { tag: [{ code: 'a' }] }).expect(410);
     await call('/Patient/nobody/$meta-add', { tag: [{ code: 'a' }] }).expect(404);
   });
+
+  test.each(['/$meta', '/Patient/$meta'])(
+    '%s is refused, and where it is not (R4: "Systems are not obligated to implement the operation at this level")',
+    async (path) => {
+      for (const method of ['get', 'post'] as const) {
+        const { body } = await app.send(method, path).expect(404);
+        expect(body.issue[0].diagnostics).toContain('only at /fhir/:type/:id/$meta');
+      }
+    },
+  );
+
+  test('needs leave to read', async () => {
+    const id = await patient();
+    const token = await app.app.issueToken({ scope: 'system/Patient.s', client: 'test', minutes: 5 });
+    await app.send('get', `/Patient/${id}/$meta`).set('Authorization', `Bearer ${token}`).expect(403);
+  });
 });
 
 describe('R4 resource-operation-meta-add', () => {

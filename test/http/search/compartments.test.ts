@@ -1,5 +1,5 @@
 /** Searches in the five compartments that there are (R4 compartmentdefinition.html, http.html#vsearch). */
-import type { Bundle } from 'fhir/r4.js';
+import type { Bundle, Observation } from 'fhir/r4.js';
 import { startApp, type TestApp } from '../app.ts';
 
 let app: TestApp;
@@ -84,4 +84,37 @@ test('what looks like a compartment in a filter finds all the same', async () =>
   const filter = encodeURIComponent('subject re Patient/cid or subject re Group/g');
   const { body } = await app.send('get', `/?_type=${types}&_filter=${filter}`).expect(200);
   expect(body.entry).toHaveLength(4);
+});
+
+test('of one whom thousands refer to, the newest come first, and all on pages', async () => {
+  const day = (i: number): string => `20${String(10 + (i % 90))}-01-01`;
+  const entry = Array.from({ length: 3100 }, (_, i) => ({
+    request: { method: 'PUT', url: `Observation/n${i}` },
+    resource: {
+      resourceType: 'Observation',
+      id: `n${i}`,
+      status: 'final',
+      code: { text: 'x' },
+      performer: [{ reference: 'Practitioner/busy' }],
+      effectiveDateTime: day(i),
+    },
+  }));
+  await app
+    .send('post', '/')
+    .type('application/fhir+json')
+    .send({ resourceType: 'Bundle', type: 'transaction', entry })
+    .expect(200);
+  const dates: string[] = [];
+  for (let url: string | undefined = '/Practitioner/busy/Observation?_count=1000'; url; ) {
+    const page: Bundle<Observation> = (await app.send('get', url).expect(200)).body;
+    dates.push(...(page.entry ?? []).map(({ resource }) => resource?.effectiveDateTime ?? ''));
+    const next = page.link?.find(({ relation }) => relation === 'next')?.url;
+    url = next?.slice(app.base.length);
+  }
+  expect(dates).toEqual(
+    entry
+      .map(({ resource }) => resource.effectiveDateTime)
+      .sort()
+      .reverse(),
+  );
 });

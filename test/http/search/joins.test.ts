@@ -233,6 +233,8 @@ refuses('R4 search.html#chaining, #has, #list: what leads nowhere', 'Observation
   ['patient.famly=x', 'not-supported', /did you mean "family"\?/],
   ['code.name=x', 'value', /is a chain, and code is no reference but a token/],
   ['subject:Shoe.name=x', 'value', /cannot lead to Shoe/],
+  // `patient` is the subjects that are patients
+  ['patient:Group.code=x', 'value', /cannot lead to Group: possible are Patient/],
   ['subject:Practitioner.name=x', 'value', /cannot lead to Practitioner: possible are .*Patient/],
   ['patient.birthdate=never', 'value', /must be a date/],
   ['patient.=x', 'not-supported', /has no search parameter ""/],
@@ -274,3 +276,11 @@ test('more than few at the other end are judged one by one, in order and on page
   expect(new Set(await ids('Observation', 'patient.family=manifold&_count=400')).size).toBe(1100);
   expect(new Set(await ids('Patient', '_has:Observation:patient:code=m&_count=300')).size).toBe(1100);
 });
+
+refuses('R4 search.html#has: who is none of those that the parameter is about', 'Group', [
+  [
+    '_has:Observation:patient:code=p',
+    'value',
+    /cannot find a Group: patient of Observation refers to Patient/,
+  ],
+]);

@@ -82,6 +82,9 @@ describe('R4 http.html#paging', () => {
     await get(`/Patient/_history?_page=${page}`, 400);
     await get(`/Patient?_page=${page}&gender=male`, 400);
     await get(`/Patient?_page=${page}&_format=json&_pretty=true`);
+    expect((await get(`/Patient?_page=${page}&_count=1`)).entry).toHaveLength(1);
+    await get(`/Patient?_page=${page}&_count=x`, 400);
+    await get(`/Patient?_page=${page}&_count=1&_count=2`, 400);
   });
 
   test('it is useless to anyone else: 403', async () => {

@@ -39,6 +39,13 @@ const OBSERVATIONS: Resources = {
     contained: [{ resourceType: 'Patient', id: 'in' }],
     subject: { reference: '#in' },
   },
+  // As only canonicals have versions: it leads nowhere, though another reference leads to that patient.
+  'Observation/barred': {
+    status: 'final',
+    code: { text: 'x' },
+    subject: { reference: 'Patient/barred|2' },
+    performer: [{ reference: 'Patient/barred' }],
+  },
   'Observation/nobody': { status: 'final', code: { text: 'x' }, subject: { display: 'somebody' } },
   'Observation/member': member('Observation/relative'),
   'Observation/member1': member('Observation/relative/_history/1'),
@@ -94,6 +101,9 @@ finds('R4 search.html#reference: an id, Type/id, a url of this server, a url', '
   ['patient=Patient/p', PATIENT],
   [`patient=${BASE}/Patient/p`, PATIENT],
   ['subject=pp', 'longer'],
+  ['subject=Patient/barred', ''],
+  ['patient=barred', ''],
+  ['performer=Patient/barred', 'barred'],
   ['subject=P', ''],
   ['subject=nobody', ''],
   ['subject=in', ''],

@@ -53,7 +53,7 @@ describe('R4 search.html#sort', () => {
     for (const count of [1, 2, 3]) expect(await ids(`${query}&_count=${count}`)).toBe(whole);
   });
 
-  test('a range without an end is before or after all others, on any pages', async () => {
+  test('dates go by their beginnings, and those without one come last, on any pages', async () => {
     const periods = [{ end: '2020' }, { start: '2019', end: '2021' }, { start: '2018' }, undefined];
     for (const [i, period] of periods.entries())
       await app
@@ -68,8 +68,39 @@ describe('R4 search.html#sort', () => {
         })
         .expect(201);
     for (const count of [1, 2, 20]) {
-      expect(await ids(`_sort=location-period,_id&_count=${count}`, 'Encounter')).toBe('wyxz');
-      expect(await ids(`_sort=-location-period,_id&_count=${count}`, 'Encounter')).toBe('yxwz');
+      expect(await ids(`_sort=location-period,_id&_count=${count}`, 'Encounter')).toBe('yxwz');
+      expect(await ids(`_sort=-location-period,_id&_count=${count}`, 'Encounter')).toBe('xywz');
+    }
+  });
+
+  test('R4 search.html#prefix: what has no beginning does not begin after year 1 in any zone', async () => {
+    const query = 'location-period=sa0001-01-01T00:00:00%2B14:00';
+    expect(await ids(`${query}&_sort=_id`, 'Encounter')).toBe('xy');
+    expect(await ids(`location-period=eb0001-01-01T00:00:00%2B14:00`, 'Encounter')).toBe('');
+  });
+
+  test('numbers without an end are before or after all others, on any pages', async () => {
+    const quantities = [
+      { value: 5 },
+      { value: 9, comparator: '>' },
+      { value: 1, comparator: '<' },
+      undefined,
+    ];
+    for (const [i, valueQuantity] of quantities.entries())
+      await app
+        .send('put', `/Observation/${'wxyz'[i]}`)
+        .type('application/fhir+json')
+        .send({
+          resourceType: 'Observation',
+          id: 'wxyz'[i],
+          status: 'final',
+          code: { text: 'x' },
+          valueQuantity,
+        })
+        .expect(201);
+    for (const count of [1, 2, 20]) {
+      expect(await ids(`_sort=value-quantity,_id&_count=${count}`, 'Observation')).toBe('ywxz');
+      expect(await ids(`_sort=-value-quantity,_id&_count=${count}`, 'Observation')).toBe('xwyz');
     }
   });
 

@@ -24,6 +24,7 @@ const PATIENTS: Resources = {
   'Patient/apart': named({ family: 'Ame\u0301lie', given: ['ﬁona'] }),
   'Patient/spaced': named({ text: 'Maria  de\tla   Cruz' }),
   'Patient/signs': named({ family: 'A,B|C$D\\E' }),
+  'Patient/dash': named({ family: '-', given: ['Bo'] }),
   'Patient/long': named({ text: LONG }),
   'Patient/long2': named({ text: LONG.replace('Zuletzt', 'zuletzt') }),
   'Patient/home': {
@@ -67,6 +68,9 @@ finds('R4 search.html#string: the table of eve', 'Patient', [
   ['family:exact=Smith', 'eve'],
   ['family:exact=smith', ''],
   ['family:exact=Smith,smithson', 'eve evelyn'],
+  // what is only punctuation is a text, too
+  ['family:exact=-', 'dash'],
+  ['given:exact=-', ''],
   ['family=smith&given:exact=Evelyn', 'evelyn'],
   [
     'family=',

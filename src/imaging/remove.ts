@@ -1,0 +1,16 @@
+/** DELETE of a study: its ImagingStudy, its files, and what was made of them. */
+import { begin } from './answers.ts';
+import { type ImagingContext, namedBy, type Visit } from './context.ts';
+
+export async function remove(context: ImagingContext, visit: Visit): Promise<void> {
+  const { study } = namedBy(visit);
+  const blobs = await context.records.imaging.remove(visit.caller, study);
+  for (const blob of blobs) await context.cache.forget(blob);
+  begin(visit, {});
+  visit.response.writeHead(204).end();
+}
+
+/** What belongs to ImagingStudys that were deleted through FHIR. */
+export async function purge({ records, cache }: Pick<ImagingContext, 'records' | 'cache'>): Promise<void> {
+  for (const blob of await records.imaging.purge()) await cache.forget(blob);
+}

@@ -1,0 +1,129 @@
+/** Opens imaging.ts over the store. */
+import { demand } from '../../access/access.ts';
+import { refusal } from '../../fhir/outcome.ts';
+import { count, find, type InstancePlace, readInstances, readSyntaxes } from '../../store/imaging/find.ts';
+import { findStudy, purge } from '../../store/imaging/rows.ts';
+import { openBlob } from '../binary.ts';
+import { checkEpoch } from '../callers.ts';
+import type { Caller, Records, Stored } from '../records.ts';
+import { newestSeen } from '../seen.ts';
+import type { Setting } from '../setting.ts';
+import { type Arrived, DICOM_UID, type Found, type Imaging } from './imaging.ts';
+import { storeInstances } from './store.ts';
+
+/** Instances read at once. */
+const PAGE = 50;
+/** Of so many studies is told which a caller of limited access may find, for one answer. */
+const MOST_JUDGED = 5000;
+const STRIDE = 200;
+
+export function openImaging(
+  setting: Setting,
+  records: Pick<Records, 'read' | 'remove' | 'operator'>,
+): Imaging {
+  const { store, callers } = setting;
+  // What comes for one study at once waits in turn: each sees what the one before has written.
+  const turns = new Map<string, Promise<unknown>>();
+
+  async function inTurn<T>(study: string, work: () => Promise<T>): Promise<T> {
+    const before = turns.get(study) ?? Promise.resolve();
+    const mine = before.then(work, work);
+    const settled = mine.catch(() => {});
+    turns.set(study, settled);
+    try {
+      return await mine;
+    } finally {
+      if (turns.get(study) === settled) turns.delete(study);
+    }
+  }
+
+  /** A study's ImagingStudy, which the caller may read. */
+  async function demandStudy(caller: Caller, study: string): Promise<Stored> {
+    const known = await findStudy(store.pool, study);
+    if (!known) throw absent(caller);
+    const stored = await records.read(caller, 'ImagingStudy', known.id).catch((fault) => {
+      throw fault?.status === 404 || fault?.status === 410 ? absent(caller) : fault;
+    });
+    if (!isOf(JSON.parse(stored.content), study)) throw absent(caller);
+    return stored;
+  }
+
+  /** Studies for a caller who may not find all: each is judged by its ImagingStudy. */
+  async function findJudged(caller: Caller, sought: Parameters<Imaging['find']>[1]): Promise<Found> {
+    const patient = await patientNumber(setting, caller);
+    const rows: Found['rows'][number][] = [];
+    let at = 0;
+    for (; at < MOST_JUDGED; at += STRIDE) {
+      const page = await find(store.pool, { ...sought, patient, limit: STRIDE, offset: at });
+      const names = [...new Set(page.map(({ id }) => id))].map((id) => ({ type: 'ImagingStudy', id }));
+      const seen = await newestSeen(setting, caller, 's', names);
+      rows.push(...page.filter(({ id }) => seen.get(`ImagingStudy/${id}`)?.deleted === false));
+      if (page.length < STRIDE) {
+        const total = rows.length;
+        return { rows: rows.slice(sought.offset, sought.offset + sought.limit), total };
+      }
+    }
+    return { rows: rows.slice(sought.offset, sought.offset + sought.limit), total: undefined };
+  }
+
+  return {
+    async putAway(caller, stream) {
+      if (!caller.access.allows('ImagingStudy', 'c')) demand(caller.access, 'ImagingStudy', 'u');
+      return store.blobs.put(stream);
+    },
+    store: (caller, arrival): Promise<readonly Arrived[]> =>
+      inTurn(arrival.study.uid, () => storeInstances(setting, caller, records.operator, arrival)),
+    find: (caller, sought) =>
+      callers.asOf(caller, async (current) => {
+        demand(current.access, 'ImagingStudy', 's');
+        checkEpoch(current, await callers.epoch());
+        if (current.access.within('ImagingStudy', 's').length > 0) return findJudged(current, sought);
+        const [rows, total] = await Promise.all([find(store.pool, sought), count(store.pool, sought)]);
+        return { rows, total };
+      }),
+    async read(caller, of) {
+      const study = await demandStudy(caller, of.study);
+      const first = await readInstances(store.pool, of, PAGE, 0);
+      if (first.length === 0) throw absent(caller);
+      async function* pages(): AsyncGenerator<readonly InstancePlace[]> {
+        let page = first;
+        for (let at = PAGE; page.length > 0; at += PAGE) {
+          yield page;
+          page = page.length < PAGE ? [] : await readInstances(store.pool, of, PAGE, at);
+        }
+      }
+      return { study, syntaxes: await readSyntaxes(store.pool, of), pages: pages() };
+    },
+    open: ({ blob }, range) => openBlob(setting, blob, range),
+    async remove(caller, study) {
+      const { id } = await demandStudy(caller, study);
+      await records.remove(caller, { type: 'ImagingStudy', id });
+      return purge(store.pool, store.blobs, study);
+    },
+    purge: () => purge(store.pool, store.blobs),
+  };
+}
+
+/** Somebody else may have written an ImagingStudy of the same UID, or changed this one's: what counts is the index's. */
+function isOf(
+  { identifier }: { readonly identifier?: readonly { readonly system?: string; readonly value?: string }[] },
+  study: string,
+): boolean {
+  return !!identifier?.some(({ system, value }) => system === DICOM_UID && value === `urn:oid:${study}`);
+}
+
+/** Whoever has access to one patient alone is told alike of studies of others and of none (SMART Imaging Access). */
+const absent = ({ access }: Caller) =>
+  access.patient === undefined
+    ? refusal(
+        404,
+        'not-found',
+        'There is no such study, series or instance here, or none that this access token may read',
+      )
+    : refusal(403, 'forbidden', 'This access token is for one patient, and that is no study of theirs');
+
+async function patientNumber({ store }: Setting, { access }: Caller): Promise<number | undefined> {
+  if (access.patient === undefined) return undefined;
+  const [rid] = await store.numbers.find([{ type: 'Patient', id: access.patient }]);
+  return rid ?? -1;
+}

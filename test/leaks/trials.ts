@@ -1,0 +1,342 @@
+/** Requests of random tokens over random worlds; what they show, and what they do, is what the judge says. */
+import fc from 'fast-check';
+import type { Bundle, Resource } from 'fhir/r4.js';
+import { type Asking, asking } from '../http/access/tokens.ts';
+import type { TestApp } from '../http/app.ts';
+import { SEARCHED, scopeText, tokenOf, type Way, way, worldOf } from './arbitrary.ts';
+import {
+  aboutOf,
+  concernsOwn,
+  isAllowed,
+  isCovered,
+  type Letter,
+  namedOthers,
+  type TokenModel,
+} from './model.ts';
+
+export interface Tally {
+  requests: number;
+  /** of them shown something, or done something */
+  allowed: number;
+  /** what differed from what the judge says */
+  readonly wrong: string[];
+}
+
+export interface Trying {
+  readonly seed: number;
+  readonly requests: number;
+  readonly progress?: (tally: Tally) => void;
+}
+
+const TOKENS = 4;
+const WAYS = 12;
+
+export async function tryAll(app: TestApp, { seed, requests, progress }: Trying): Promise<Tally> {
+  const tally: Tally = { requests: 0, allowed: 0, wrong: [] };
+  for (let n = 0; tally.requests < requests && tally.wrong.length < 20; n++) {
+    const name = `w${seed}x${n}`;
+    const sample = <T>(arbitrary: fc.Arbitrary<T>, count: number, of: number): T[] =>
+      fc.sample(arbitrary, { seed: seed * 1_000_003 + n * 101 + of, numRuns: count });
+    const [made] = sample(worldOf(name), 1, 0);
+    const world = new Map((made?.resources ?? []).map((one) => [`${one.resourceType}/${one.id}`, one]));
+    const entry = [...world.values()].map((resource) => ({
+      resource,
+      request: { method: 'PUT', url: `${resource.resourceType}/${resource.id}` },
+    }));
+    const written = await app
+      .send('post', '/')
+      .type('application/fhir+json')
+      .send({ resourceType: 'Bundle', type: 'transaction', entry });
+    if (written.status !== 200) throw new Error(`a world is refused: ${written.text}`);
+    const tokens = sample(tokenOf(name), TOKENS, 1);
+    for (const [i, token] of tokens.entries()) {
+      const { scopes, ...launch } = token;
+      const ask = await asking(app, scopes.map(scopeText).join(' '), launch);
+      for (const one of sample(way, WAYS, 2 + i)) {
+        await tryOne({ app, name, world, token, ask, tally }, one);
+        progress?.(tally);
+      }
+    }
+  }
+  return tally;
+}
+
+interface Trial {
+  readonly app: TestApp;
+  readonly name: string;
+  readonly world: Map<string, Resource>;
+  readonly token: TokenModel;
+  readonly ask: Asking;
+  readonly tally: Tally;
+}
+
+async function tryOne(trial: Trial, { kind, pick, other }: Way): Promise<void> {
+  const { world, token, ask, tally, name } = trial;
+  tally.requests++;
+  const all = [...world.values()];
+  // What is addressed to somebody is where strangers could write.
+  const addressed = all.filter((each) =>
+    ['Appointment', 'Communication', 'Task'].includes(each.resourceType),
+  );
+  const among =
+    (kind === 'create' || kind === 'move') && other % 2 === 0 && addressed.length > 0 ? addressed : all;
+  const one = among[pick % among.length] as Resource;
+  const { resourceType: type, id } = one;
+  const may = (letter: Letter, resource: Resource): boolean => isAllowed(world, token, letter, resource);
+  const covered = (of: string, letter: Letter): boolean => isCovered(world, token, of, letter);
+  const wrong = (what: string): void => {
+    const scopes = token.scopes.map(scopeText).join(' ');
+    tally.wrong.push(`${kind} ${what}\n  by ${scopes} of ${token.fhirUser} for ${token.patient}`);
+  };
+  const check = (what: string, status: number, expected: readonly number[]): void => {
+    if (status < 300) tally.allowed++;
+    if (!expected.includes(status)) wrong(`${what}: ${status}, and not ${expected.join(' or ')}`);
+  };
+  const shown = ({ entry = [] }: Bundle): string[] =>
+    entry.flatMap(({ resource }) => (resource ? `${resource.resourceType}/${resource.id}` : [])).sort();
+  const compare = (what: string, body: Bundle, expected: readonly string[]): void => {
+    const got = shown(body).join(' ');
+    if (got !== '') tally.allowed++;
+    const wanted = [...expected].sort().join(' ');
+    if (got !== wanted) wrong(`${what}:\n  shows  ${got}\n  and not ${wanted}`);
+  };
+  const of = (of: string): Resource[] => all.filter(({ resourceType }) => resourceType === of);
+  const key = (resource: Resource): string => `${resource.resourceType}/${resource.id}`;
+  const visible = (of_: string, letter: Letter): Resource[] => of(of_).filter((each) => may(letter, each));
+  const searched = SEARCHED[other % SEARCHED.length] as string;
+  const tag = `_tag=${name}&_count=500`;
+
+  switch (kind) {
+    case 'read':
+    case 'vread':
+    case 'history': {
+      const path = `/${type}/${id}${kind === 'vread' ? '/_history/1' : kind === 'history' ? '/_history' : ''}`;
+      const { status, text } = await ask('get', path);
+      const others = status === 200 ? namedOthers(world, token, text) : [];
+      if (others.length > 0) wrong(`${path} names ${others}`);
+      // The first version may be another one than the newest.
+      if (kind === 'vread' && status === 404) return;
+      return check(path, status, !covered(type, 'r') ? [403] : may('r', one) ? [200] : [404]);
+    }
+    case 'search': {
+      const answer = await ask('get', `/${searched}?${tag}`);
+      const others = namedOthers(world, token, answer.text);
+      if (answer.status === 200 && others.length > 0) wrong(`${searched} names ${others}`);
+      if (!covered(searched, 's')) return check(searched, answer.status, [403]);
+      return compare(searched, answer.body, visible(searched, 's').map(key));
+    }
+    case 'count': {
+      const { status, body } = await ask('get', `/${searched}?_tag=${name}&_summary=count`);
+      if (!covered(searched, 's')) return check(searched, status, [403]);
+      const expected = visible(searched, 's').length;
+      if (body.total !== expected) wrong(`${searched}: counts ${body.total} and not ${expected}`);
+      return;
+    }
+    case 'chain': {
+      const answer = await ask(
+        'get',
+        `/Observation?subject:Patient._tag=${name}&subject:Patient.family=name1&${tag}`,
+      );
+      if (!covered('Observation', 's') || !covered('Patient', 's'))
+        return check('Observation?subject:Patient.family', answer.status, [403]);
+      const named = new Set(
+        visible('Patient', 's')
+          .filter((each) => JSON.stringify(each).includes('"name1"'))
+          .map(key),
+      );
+      return compare(
+        'Observation?subject:Patient.family',
+        answer.body,
+        visible('Observation', 's')
+          .filter((each) => aboutOf(each).some((patient) => named.has(patient)))
+          .map(key),
+      );
+    }
+    case 'has': {
+      const answer = await ask('get', `/Patient?_has:Observation:patient:code=hiv&${tag}`);
+      if (!covered('Observation', 's') || !covered('Patient', 's'))
+        return check('Patient?_has:Observation', answer.status, [403]);
+      const having = new Set(
+        visible('Observation', 's')
+          .filter((each) => JSON.stringify(each).includes('"hiv"'))
+          .flatMap(aboutOf),
+      );
+      return compare(
+        'Patient?_has:Observation',
+        answer.body,
+        visible('Patient', 's')
+          .filter((each) => having.has(key(each)))
+          .map(key),
+      );
+    }
+    case 'include': {
+      const answer = await ask(
+        'get',
+        `/Observation?_include=Observation:subject&_include=Observation:performer&${tag}`,
+      );
+      if (!covered('Observation', 's')) return check('Observation?_include', answer.status, [403]);
+      const matches = visible('Observation', 's');
+      const led = new Set(
+        matches.flatMap((each) =>
+          [...JSON.stringify(each).matchAll(/"reference":"([^"]+)"/g)].map(
+            ([, reference]) => reference as string,
+          ),
+        ),
+      );
+      const included = all.filter((each) => led.has(key(each)) && may('r', each)).map(key);
+      return compare('Observation?_include', answer.body, [...matches.map(key), ...included]);
+    }
+    case 'revinclude': {
+      const answer = await ask(
+        'get',
+        `/Patient?_revinclude=Observation:patient&_revinclude=Device:patient&_revinclude=Task:patient&${tag}`,
+      );
+      if (!covered('Patient', 's')) return check('Patient?_revinclude', answer.status, [403]);
+      const matches = new Set(visible('Patient', 's').map(key));
+      const included = all.filter(
+        (each) =>
+          ['Observation', 'Device', 'Task'].includes(each.resourceType) &&
+          aboutOf(each).some((patient) => matches.has(patient)) &&
+          may('r', each),
+      );
+      return compare('Patient?_revinclude', answer.body, [...matches, ...included.map(key)]);
+    }
+    case 'everything': {
+      const patient = of('Patient')[other % 4] as Resource | undefined;
+      if (!patient) return;
+      const { status, body } = await ask('get', `/Patient/${patient.id}/$everything`);
+      if (!covered('Patient', 'r')) return check('$everything', status, [403]);
+      check('$everything', status, may('r', patient) ? [200] : [404]);
+      if (status !== 200) return;
+      for (const name_ of shown(body)) {
+        const resource = world.get(name_);
+        if (!resource || !(may('s', resource) || may('r', resource))) wrong(`$everything shows ${name_}`);
+      }
+      return;
+    }
+    case 'batch': {
+      const bundle = {
+        resourceType: 'Bundle',
+        type: 'batch',
+        entry: [
+          { request: { method: 'GET', url: `${type}/${id}` } },
+          { request: { method: 'GET', url: `${searched}?${tag}` } },
+        ],
+      };
+      const { body } = await ask('post', '/').type('application/fhir+json').send(bundle);
+      const [read, found] = (body as Bundle).entry ?? [];
+      check(
+        `GET ${type}/${id} in a batch`,
+        Number(read?.response?.status.slice(0, 3)),
+        !covered(type, 'r') ? [403] : may('r', one) ? [200] : [404],
+      );
+      if (!covered(searched, 's'))
+        return check(`${searched} in a batch`, Number(found?.response?.status.slice(0, 3)), [403]);
+      return compare(`${searched} in a batch`, found?.resource as Bundle, visible(searched, 's').map(key));
+    }
+    default:
+      return tryWrite(trial, { kind, pick, other }, one, { check, may, covered });
+  }
+}
+
+async function tryWrite(
+  { world, token, ask, app }: Trial,
+  { kind, other }: Way,
+  one: Resource,
+  {
+    check,
+    may,
+    covered,
+  }: {
+    readonly check: (what: string, status: number, expected: readonly number[]) => void;
+    readonly may: (letter: Letter, resource: Resource) => boolean;
+    readonly covered: (type: string, letter: Letter) => boolean;
+  },
+): Promise<void> {
+  const { resourceType: type, id } = one;
+  const name = `${type}/${id}`;
+  const send = (method: 'post' | 'put', path: string, body: object) =>
+    ask(method, path).type('application/fhir+json').send(JSON.stringify(body));
+  /** The same about another patient, or to other people. */
+  const moved = (): Resource => {
+    const text = JSON.stringify(one).replace(
+      /("reference":"(?:Patient|Practitioner)\/[^"]*-[pd])\d"/g,
+      (_, start) => `${start}${other % 3}"`,
+    );
+    return JSON.parse(text);
+  };
+  /** The same addressed to who writes it, about whomever. */
+  const imposed = (): Resource => {
+    const patients = [...world.keys()].filter((key) => key.startsWith('Patient/'));
+    const of = { reference: patients[other % patients.length] as string };
+    const me = { reference: token.fhirUser ?? 'Practitioner/x' };
+    const { meta } = one;
+    return other % 2 === 0
+      ? ({ resourceType: 'Task', meta, status: 'accepted', intent: 'order', for: of, owner: me } as Resource)
+      : ({
+          resourceType: 'Communication',
+          meta,
+          status: 'completed',
+          subject: of,
+          recipient: [me],
+        } as Resource);
+  };
+  switch (kind) {
+    case 'create': {
+      const { id: _id, ...body } = other % 3 === 0 ? imposed() : moved();
+      const { status, body: made } = await send('post', `/${body.resourceType}`, body);
+      const fresh = { ...body, id: 'new' } as Resource;
+      const allowed = may('c', fresh) && concernsOwn(world, token, 'c', fresh);
+      check(`POST ${JSON.stringify(body)}`, status, allowed ? [201] : [403]);
+      if (status === 201) world.set(`${body.resourceType}/${made.id}`, { ...body, id: made.id } as Resource);
+      return;
+    }
+    case 'update':
+    case 'move': {
+      const body = kind === 'move' ? moved() : one;
+      const { status } = await send('put', `/${name}`, body);
+      const isChangeable = may('u', one);
+      const isReadable = covered(type, 'r') && may('r', one);
+      // What is shown in part would be lost.
+      const isWholly = namedOthers(world, token, JSON.stringify(one)).length === 0;
+      const allowed = isWholly && isChangeable && may('u', body) && concernsOwn(world, token, 'u', body, one);
+      const refused = !covered(type, 'u') ? [403] : !isChangeable ? (isReadable ? [403] : [404]) : [403];
+      check(
+        `PUT ${JSON.stringify(body)} over ${JSON.stringify(one)}`,
+        status,
+        token.scopes.every(isWhole) ? [200, 201, 403] : allowed ? [200] : refused,
+      );
+      if (status === 200) world.set(name, body);
+      return;
+    }
+    case 'delete': {
+      const { status } = await ask('delete', `/${name}`);
+      const isDeletable = may('d', one);
+      const isReadable = covered(type, 'r') && may('r', one);
+      check(
+        `DELETE ${name}`,
+        status,
+        !covered(type, 'd') ? [403] : isDeletable || !isReadable ? [204] : [403],
+      );
+      const { status: left } = await app.send('get', `/${name}`);
+      check(`what is left of ${name}`, left, covered(type, 'd') && isDeletable ? [410] : [200]);
+      if (left === 410) world.delete(name);
+      return;
+    }
+    case 'conditional': {
+      const { status } = await ask('delete', `/${type}?_id=${id}`);
+      const isFound = may('s', one);
+      const allowed = covered(type, 'd') && covered(type, 's');
+      check(`DELETE ${type}?_id=${id}`, status, !allowed ? [403] : !isFound || may('d', one) ? [204] : [403]);
+      const { status: left } = await app.send('get', `/${name}`);
+      check(`what is left of ${name}`, left, allowed && isFound && may('d', one) ? [410] : [200]);
+      if (left === 410) world.delete(name);
+      return;
+    }
+    default:
+      throw new Error(kind);
+  }
+}
+
+const isWhole = ({ level, code }: TokenModel['scopes'][number]): boolean =>
+  level === 'system' && code === undefined;
