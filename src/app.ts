@@ -21,6 +21,7 @@ import { openFilms } from './media/films.ts';
 import { makeLinks } from './media/links.ts';
 import { makeLook } from './media/look.ts';
 import { openPictures } from './media/pictures.ts';
+import { makeScan } from './media/scan.ts';
 import { makeUploads } from './media/uploads.ts';
 import { makeOperations } from './operations/table.ts';
 import { sendTrail } from './records/audit-output.ts';
@@ -92,6 +93,8 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       checkReferences: config.references === 'check',
       mostDeleted: config.deleteMatches,
       maxContent: config.maxBody,
+      maxBinary: config.maxBinary,
+      bytesQuota: config.bytesQuota,
       readOnly: config.readOnly,
       policy: config.accessPolicy,
       trail: auditLog,
@@ -100,7 +103,11 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     const films = await openFilms(config.ffmpeg);
     if (!films && config.ffmpeg !== 'none')
       log.info('there is no ffmpeg: video and audio are kept as they come, and have no pictures');
-    const look = makeLook(pictures, films);
+    const look = makeLook({
+      pictures,
+      films,
+      scan: config.clamd === undefined ? undefined : makeScan(config.clamd),
+    });
     const records = audited(
       openRecords(store, definitions, validator, { ...options, look }, jobs, reindexing),
       auditLog,

@@ -103,6 +103,12 @@ export const settings = {
     'the program by which video and audio lose their places and tags, and get pictures; ffprobe stands beside it. none goes without',
     text('ffmpeg'),
   ),
+  clamd: setting(
+    'CLAMD',
+    'none',
+    'host:port or socket of a clamd that looks at all bytes before they are kept; where it does not answer none are taken',
+    (given): string | undefined => given || undefined,
+  ),
   logLevel: setting(
     'LOG_LEVEL',
     'info',
@@ -120,6 +126,13 @@ export const settings = {
     '16MiB',
     'largest request body, unpacked; raw Binary content is not counted',
     bytes(16 * MiB),
+  ),
+  maxBinary: setting('MAX_BINARY', '0', 'bytes of the largest Binary or upload; 0 for no limit', bytes(0)),
+  bytesQuota: setting(
+    'BYTES_QUOTA',
+    '0',
+    'bytes of Binaries and attachments that each access token may have kept; beyond it 507. 0 for no limit',
+    bytes(0),
   ),
   maxEntries: setting(
     'MAX_ENTRIES',

@@ -56,6 +56,9 @@ export const blobOf = (data: string): string | undefined =>
 
 const STAND_IN = /"data":"blob:([0-9a-f-]{36})"/g;
 
+/** Whether a text can be the name of data that is kept apart. */
+export const isBlob = (text: string): boolean => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
+
 /** The url of data that is kept apart, relative to the FHIR base. */
 export const urlOf = (type: string, id: string, blob: string): string =>
   `${type}/${id}/$content?part=${blob}`;
@@ -64,9 +67,7 @@ export const urlOf = (type: string, id: string, blob: string): string =>
 export function partOf(url: string, type: string, id: string): string | undefined {
   const start = url.lastIndexOf(`${type}/${id}/$content?part=`);
   const blob = url.slice(-36);
-  return start >= 0 && url.slice(start) === urlOf(type, id, blob) && /^[0-9a-f-]{36}$/.test(blob)
-    ? blob
-    : undefined;
+  return start >= 0 && url.slice(start) === urlOf(type, id, blob) && isBlob(blob) ? blob : undefined;
 }
 
 /** The JSON of a resource, with urls in place of what is kept apart. */

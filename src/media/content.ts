@@ -1,7 +1,7 @@
 /** The bytes behind a Binary or a Media, and the smaller pictures that are made of them. */
 import { buffer } from 'node:stream/consumers';
 import type { Media } from 'fhir/r4.js';
-import { blobOf } from '../fhir/attachments.ts';
+import { blobOf, isBlob } from '../fhir/attachments.ts';
 import { invalid, refusal } from '../fhir/outcome.ts';
 import { parseReference } from '../fhir/reference.ts';
 import type { Served } from '../http/blob.ts';
@@ -65,7 +65,7 @@ export function openContents(
   /** Large data of a resource that may be read. */
   async function partOf(stored: Stored, part: string): Promise<Served> {
     const { type, id } = stored;
-    const found = /^[0-9a-f-]{36}$/.test(part) ? await records.attachment(type, id, part) : undefined;
+    const found = isBlob(part) ? await records.attachment(type, id, part) : undefined;
     if (!found) throw refusal(404, 'not-found', `${type}/${id} has no content of that name`);
     return { ...stored, blob: part, contentType: found.media ?? 'application/octet-stream' };
   }

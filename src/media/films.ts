@@ -80,6 +80,8 @@ export async function openFilms(program: string): Promise<Films | undefined> {
         return await work(folder, file);
       } catch (fault) {
         await rm(folder, { recursive: true, force: true });
+        if ((fault as NodeJS.ErrnoException).code === 'ENOSPC')
+          throw refusal(507, 'no-store', 'The disk of this server is full: try again when there is room');
         throw fault;
       }
     });

@@ -29,6 +29,7 @@ export function makeUploads(context: Pick<Context, 'records' | 'config' | 'log'>
     return new Server({
       path: UPLOADS,
       locker,
+      maxSize: config.maxBinary,
       datastore: storeFor(records, caller),
       generateUrl: (_request, { id }) => `${config.baseUrl}${UPLOADS}/${id}`,
       async onUploadCreate(_request, { metadata }) {

@@ -59,7 +59,7 @@ export async function completed(
   let known: Known | undefined;
   for (const attachment of attachmentsOf(kept)) {
     known = attachment.data
-      ? await takeData(setting, to, attachment, asItIs)
+      ? await takeData(setting, caller, to, attachment, asItIs)
       : await follow(setting, caller, to, attachment, beside);
     if (known) fill(attachment, known);
   }
@@ -76,15 +76,21 @@ export async function completed(
  */
 async function takeData(
   setting: Setting,
+  caller: Caller,
   to: To,
   attachment: Attachment,
   asItIs: boolean,
 ): Promise<Known | undefined> {
   const bytes = Buffer.from(attachment.data as string, 'base64');
   if (bytes.length > LARGE && isApart(to.type) && attachment.url === undefined) {
-    const { blob, contentType } = await putAway(setting, Readable.from([bytes], { objectMode: false }), {
-      asItIs,
-    });
+    const { blob, contentType } = await putAway(
+      setting,
+      caller,
+      Readable.from([bytes], { objectMode: false }),
+      {
+        asItIs,
+      },
+    );
     return { ...(await standFor(setting, to, attachment, blob, contentType)), contentType };
   }
   const { kind, facts, instead } = await looked(setting, {

@@ -23,12 +23,13 @@ import { create, update } from './write.ts';
  */
 export async function takeIn(
   setting: Setting,
+  caller: Caller,
   incoming: Incoming,
 ): Promise<{ readonly incoming: Incoming; readonly blob: string | null }> {
   const { data, ...resource } = incoming.resource as Binary;
   if (typeof data !== 'string') return { incoming, blob: null };
   const bytes = Readable.from([Buffer.from(data, 'base64')], { objectMode: false });
-  const taken = await putAway(setting, bytes, { asItIs: isRestricted(resource) });
+  const taken = await putAway(setting, caller, bytes, { asItIs: isRestricted(resource) });
   const { contentType = resource.contentType, blob } = taken;
   const { data: _data, ...kept } = parseKeepingNumbers(incoming.content);
   const typed: Binary = { ...resource, contentType };
@@ -52,7 +53,7 @@ export async function writeBinaryResource(
     judge(setting, incoming.resource, 'Binary');
     if (id !== undefined) checkId(incoming.resource, id);
   });
-  const { incoming: kept, blob } = await takeIn(setting, incoming);
+  const { incoming: kept, blob } = await takeIn(setting, caller, incoming);
   return write(setting, caller, id, kept, blob, ifMatch);
 }
 
@@ -76,7 +77,7 @@ export async function writeBinary(
     if (issue)
       throw invalid('value', `Content-Type or X-Security-Context cannot be kept: ${issue.diagnostics}`);
   });
-  const taken = await putAway(setting, stream, { keep: keepOriginal });
+  const taken = await putAway(setting, caller, stream, { keep: keepOriginal });
   const incoming =
     taken.contentType === undefined
       ? declared

@@ -1,9 +1,11 @@
 /** Bytes on their way in: put away, looked at, and perhaps put in the place of by others, before anybody has them. */
 import { Readable } from 'node:stream';
 import type { Resource } from 'fhir/r4.js';
+import { refusal } from '../fhir/outcome.ts';
 import type { ByteRange } from '../store/blobs/blobs.ts';
-import { addBlob } from '../store/bytes.ts';
+import { addBlob, bytesSent } from '../store/bytes.ts';
 import type { Arrived, Seen } from './arrival.ts';
+import type { Caller } from './records.ts';
 import type { Setting } from './setting.ts';
 
 /** Bytes that were taken in. */
@@ -22,11 +24,12 @@ export interface Taken {
  */
 export async function putAway(
   setting: Setting,
+  { agent }: Pick<Caller, 'agent'>,
   stream: Readable,
   { asItIs = false, keep = false } = {},
 ): Promise<Taken> {
   const { blobs, pool } = setting.store;
-  const came = await blobs.put(stream);
+  const came = await blobs.put(stream, { limit: await limitFor(setting, agent) });
   const open = async (range?: ByteRange) => (await blobs.open(came.name, range)).stream;
   const seen = await looked(setting, { size: came.size, asItIs, open }).catch(async (fault) => {
     await blobs.remove(came.name);
@@ -34,17 +37,37 @@ export async function putAway(
   });
   const { instead } = seen;
   if (!instead) {
-    await addBlob(pool, came, seen);
+    await addBlob(pool, came, { ...seen, agent });
     return { blob: came.name };
   }
   const clean = streamOf(instead.bytes);
   // a file that it is read from goes when it is closed
   const kept = await blobs.put(clean).finally(() => clean.destroy());
-  await addBlob(pool, kept, seen);
-  if (keep) await addBlob(pool, came, seen);
+  await addBlob(pool, kept, { ...seen, agent });
+  if (keep) await addBlob(pool, came, { ...seen, agent });
   else await blobs.remove(came.name);
   const { contentType } = instead;
   return { blob: kept.name, contentType, original: keep ? came.name : undefined };
+}
+
+/**
+ * How many bytes may come at once.
+ *
+ * @throws Refusal 507 where the access token has used up what it may
+ */
+export async function limitFor(
+  { store, maxBinary, bytesQuota }: Pick<Setting, 'store' | 'maxBinary' | 'bytesQuota'>,
+  agent: number,
+): Promise<number> {
+  const most = maxBinary || Number.POSITIVE_INFINITY;
+  if (bytesQuota === 0 || agent === 0) return most;
+  const left = bytesQuota - (await bytesSent(store.pool, agent));
+  if (left > 0) return Math.min(most, left);
+  throw refusal(
+    507,
+    'too-costly',
+    `This access token has sent the ${bytesQuota} bytes that it may (BYTES_QUOTA)`,
+  );
 }
 
 export const streamOf = (bytes: Uint8Array | Readable): Readable =>

@@ -40,7 +40,7 @@ export function openRecords(
   definitions: Definitions,
   validator: Validator,
   options: Pick<Setting, 'baseUrl' | 'checkReferences'> &
-    Partial<Pick<Setting, 'mostDeleted' | 'maxContent' | 'look'>> & {
+    Partial<Pick<Setting, 'mostDeleted' | 'maxContent' | 'maxBinary' | 'bytesQuota' | 'look'>> & {
       readonly readOnly?: boolean;
       /** ACCESS_POLICY: whose records a practitioner sees */
       readonly policy?: 'treatment' | 'all';
@@ -67,6 +67,8 @@ export function openRecords(
     nextId: makeIds(),
     mostDeleted: 1,
     maxContent: 16 * 2 ** 20,
+    maxBinary: 0,
+    bytesQuota: 0,
     ...options,
   };
   const { asOf } = callers;

@@ -28,6 +28,9 @@ export interface Setting {
   readonly maxContent: number;
   /** DELETE_MATCHES: so many resources one conditional delete may delete */
   readonly mostDeleted: number;
+  /** MAX_BINARY, BYTES_QUOTA: 0 for none */
+  readonly maxBinary: number;
+  readonly bytesQuota: number;
   /** looks at bytes that come in; without it they are kept as they are */
   readonly look?: Look;
   /** REFERENCES=check */

@@ -15,13 +15,15 @@ import {
   moveUpload,
   uploadParts,
 } from '../store/uploads.ts';
+import { limitFor } from './intake.ts';
 import type { Caller, Uploads } from './records.ts';
 import type { Setting } from './setting.ts';
 
 /** Bytes of a piece: what has come of one is lost when the process ends, and sent again. */
 const PART = 32 * 1024 * 1024;
 
-export function openUploads({ store, callers }: Pick<Setting, 'store' | 'callers'>): Uploads {
+export function openUploads(setting: Setting): Uploads {
+  const { store, callers } = setting;
   const { pool, blobs } = store;
 
   async function find(caller: Caller, id: string) {
@@ -55,12 +57,13 @@ export function openUploads({ store, callers }: Pick<Setting, 'store' | 'callers
       await find(caller, id);
       let at = offset;
       for await (const part of parts(stream, PART)) {
-        const kept = await blobs.put(Readable.from(part, { objectMode: false }));
+        const limit = await limitFor(setting, caller.agent);
+        const kept = await blobs.put(Readable.from(part, { objectMode: false }), { limit });
         if (kept.size === 0) {
           await blobs.remove(kept.name);
           continue;
         }
-        await addBlob(pool, kept);
+        await addBlob(pool, kept, { agent: caller.agent });
         if (!(await addUploadPart(pool, id, { start: at, size: kept.size, blob: kept.name })))
           throw refusal(
             409,

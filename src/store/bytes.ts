@@ -38,8 +38,10 @@ export interface Rendition {
 
 const ADD = {
   name: 'add_blob',
-  text: `insert into blob (name, size, sha256, sha1, kind, facts) values ($1, $2, $3, $4, $5, $6)`,
+  text: `insert into blob (name, size, sha256, sha1, kind, facts, agent)
+         values ($1, $2, $3, $4, $5, $6, $7)`,
 };
+const SENT = { name: 'bytes_sent', text: 'select coalesce(sum(size), 0)::float8 from blob where agent = $1' };
 const FIND = {
   name: 'find_blob',
   text: `select size, encode(sha256, 'hex'), encode(sha1, 'base64'), kind, facts from blob where name = $1`,
@@ -82,14 +84,20 @@ const ALL = {
 const DAY = 86_400_000;
 const HOUR = 3_600_000;
 
-/** @param kind and facts as far as they are known */
+/** @param more as far as it is known */
 export async function addBlob(
   executor: Executor,
   { name, size, sha256, sha1 }: Blob,
-  { kind = null, facts = null }: Partial<Pick<KnownBlob, 'kind' | 'facts'>> = {},
+  more: Partial<Pick<KnownBlob, 'kind' | 'facts'> & { readonly agent: number }> = {},
 ): Promise<void> {
+  const { kind = null, facts = null, agent = 0 } = more;
   const hashes = [Buffer.from(sha256, 'hex'), Buffer.from(sha1, 'base64')];
-  await run(executor, ADD, [name, size, ...hashes, kind, facts]);
+  await run(executor, ADD, [name, size, ...hashes, kind, facts, agent]);
+}
+
+/** Bytes that are kept for an access token. */
+export async function bytesSent(executor: Executor, agent: number): Promise<number> {
+  return (await run(executor, SENT, [agent]))[0]?.[0] as number;
 }
 
 /** What is known of bytes; undefined where no row knows them. */

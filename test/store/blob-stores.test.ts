@@ -141,7 +141,7 @@ describe.each(KINDS)('bytes %s', (_kind, open) => {
     const known = async (all: readonly string[]) => new Set(all.filter((name) => name !== orphan.name));
     const names: string[] = [];
     for await (const batch of blobs.names()) names.push(...batch);
-    expect(names).toEqual(expect.arrayContaining([...(await known(names))]));
+    expect(names).toEqual(expect.arrayContaining([kept.name, orphan.name]));
     expect(await blobs.sweep(Date.now() - 60_000, known)).toBe(0);
     expect(await blobs.sweep(Date.now() + 2 * 86_400_000, known)).toBe(1);
     expect((await read(kept.name)).toString()).toBe('kept');

@@ -156,7 +156,7 @@ async function makeDraft(
   const incoming = prepare(parsed, text, (resource) => setting.rewrite(resource, names, fullUrl));
   if (entry.method === 'PUT' && !entry.where && !entry.ifNew) checkId(incoming.resource, id);
   if (type === 'Binary') {
-    const { incoming: kept, blob } = await takeIn(setting, incoming);
+    const { incoming: kept, blob } = await takeIn(setting, caller, incoming);
     decision.made = analysed(setting, kept, blob);
     return;
   }

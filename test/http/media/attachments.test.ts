@@ -148,6 +148,8 @@ describe('data in a resource', () => {
     };
     await app.send('put', '/DiagnosticReport/back').type(FHIR).send(wrong);
     await app.send('get', '/DiagnosticReport/back/$content').expect(400);
+    for (const none of ['x', '-'.repeat(36), "'"])
+      await app.send('get', `/DiagnosticReport/back/$content?part=${none}`).expect(404);
     const reader = await app.app.issueToken({ scope: 'system/Media.r', client: 'test', minutes: 5 });
     await app
       .send('get', `/${resource.presentedForm[0].url}`)
