@@ -108,8 +108,20 @@ async function takeFile(
   }
 }
 
-/** Brings instances into their studies; also for what comes by other ways than STOW. */
-export async function storeAll(
+/** Stores one file that comes by another way than STOW. */
+export async function storeFile(
+  context: ImagingContext,
+  caller: Caller,
+  file: AsyncIterable<Uint8Array>,
+): Promise<Result> {
+  const taken = await takeFile(context, caller, file, undefined);
+  if (!('instance' in taken)) return taken;
+  const [result] = await storeAll(context, caller, [taken]);
+  return result as Result;
+}
+
+/** Brings instances into their studies. */
+async function storeAll(
   context: ImagingContext,
   caller: Caller,
   instances: readonly Instance[],

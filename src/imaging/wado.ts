@@ -15,6 +15,7 @@ import {
 import { type ImagingContext, type Named, namedBy, type Visit } from './context.ts';
 import type { Attribute, Attributes } from './dicom/json.ts';
 import { EXPLICIT_LE, syntaxOf } from './dicom/syntaxes.ts';
+import { answerZip, ZIP } from './download.ts';
 import { type Opened, readFrame, readFrameNumbers } from './frames.ts';
 import { bytesAt, type Layout } from './layout.ts';
 import type { Outgoing } from './multipart.ts';
@@ -46,7 +47,10 @@ const urlOf = (base: string, study: string, { series, uid }: InstancePlace): str
 /** A study, a series or an instance, as files. */
 export async function retrieve(context: ImagingContext, visit: Visit): Promise<void> {
   const named = namedBy(visit);
-  const { syntaxes, pages } = await context.records.imaging.read(visit.caller, named);
+  const reading = await context.records.imaging.read(visit.caller, named);
+  const { syntaxes, pages } = reading;
+  if (acceptOf(visit)[0]?.type === ZIP)
+    return answerZip(context, visit, reading, named.instance ?? named.series ?? named.study);
   const wanted = chooseFiles(acceptOf(visit), syntaxes, named.instance !== undefined);
   if (wanted.single) {
     for await (const [place] of pages)
@@ -99,6 +103,7 @@ function chooseFiles(accepted: readonly MediaType[], syntaxes: readonly string[]
   throw notAcceptable(
     'multipart/related; type="application/dicom"; transfer-syntax=*',
     ...(isOne ? ['application/dicom; transfer-syntax=*'] : []),
+    ZIP,
   );
 }
 

@@ -348,6 +348,15 @@ describe('PS3.18 10.4.1.1.3: rendered', () => {
     expect(await size(1)).toBeLessThanOrEqual(await size(100));
   });
 
+  test('what is not done is told', async () => {
+    const { headers } = await send('get', `${ONE}/frames/1/rendered?annotation=patient`).expect(200);
+    expect(headers.warning).toMatch(/annotation is passed over/);
+    await send(
+      'get',
+      '/wado?requestType=WADO&studyUID=1.1&seriesUID=1.1.1&objectUID=1.1.1.2&anonymize=yes',
+    ).expect(400);
+  });
+
   test('several frames are parts', async () => {
     const answer = await send('get', `${ONE}/rendered`)
       .set('Accept', 'multipart/related; type=image/jpeg')
