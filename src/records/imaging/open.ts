@@ -3,6 +3,7 @@ import { demand } from '../../access/access.ts';
 import { refusal } from '../../fhir/outcome.ts';
 import { count, find, type InstancePlace, readInstances, readSyntaxes } from '../../store/imaging/find.ts';
 import { findStudy, purge } from '../../store/imaging/rows.ts';
+import { PLAN_EACH } from '../../store/pool.ts';
 import { openBlob } from '../binary.ts';
 import { checkEpoch } from '../callers.ts';
 import type { Caller, Records, Stored } from '../records.ts';
@@ -67,8 +68,11 @@ export function openImaging(
         demand(current.access, 'ImagingStudy', 's');
         checkEpoch(current, await callers.epoch());
         if (current.access.within('ImagingStudy', 's').length > 0) return findJudged(current, sought);
-        const [rows, total] = await Promise.all([find(store.pool, sought), count(store.pool, sought)]);
-        return { rows, total };
+        // Of one moment; what is counted is much, and what is shown is little: each is planned by itself.
+        return store.atOneMoment(async (executor) => {
+          await executor.query(PLAN_EACH);
+          return { rows: await find(executor, sought), total: await count(executor, sought) };
+        });
       }),
     async read(caller, of) {
       const study = await demandStudy(caller, of.study);
