@@ -206,9 +206,21 @@ export async function metadata(context: ImagingContext, visit: Visit): Promise<v
 /** With URLs of what is long, and the transfer syntax that it is stored in. */
 function shownAttributes(base: string, { study }: Named, place: InstancePlace): Attributes {
   const url = `${urlOf(base, study, place)}/bulkdata/`;
-  const shown = withUrls(JSON.parse(place.attributes) as Attributes, url);
+  const shown = withUrls(sound(JSON.parse(place.attributes) as Attributes), url);
   return { ...shown, '00083002': { vr: 'UI', Value: [place.syntax] } };
 }
+
+/**
+ * Without a Pixel Spacing that is not positive, as PS3.3 §10.7.1.3 has it: viewers (OHIF) show nothing at all by such a one. The
+ * file keeps it.
+ */
+function sound(attributes: Attributes): Attributes {
+  const { [PIXEL_SPACING]: spacing, ...others } = attributes;
+  const isSound = spacing?.Value?.every((one) => typeof one === 'number' && one > 0) ?? true;
+  return isSound ? attributes : others;
+}
+
+const PIXEL_SPACING = '00280030';
 
 const withUrls = (attributes: Attributes, url: string): Attributes =>
   Object.fromEntries(
