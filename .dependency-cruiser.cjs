@@ -12,7 +12,7 @@ const rooms = {
   http: ['records'],
   rest: ['http', 'records'],
   media: ['http', 'records', 'jobs'],
-  operations: ['http', 'records', 'jobs', 'media'],
+  operations: ['http', 'records', 'jobs', 'media', 'imaging'],
   imaging: ['http', 'records', 'jobs', 'media'],
   smart: ['access', 'store', 'records', 'http'],
 };

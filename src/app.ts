@@ -12,7 +12,8 @@ import { fhirBase } from './http/exchange.ts';
 import { tracesOf } from './http/faults.ts';
 import { makeSeal } from './http/sealed.ts';
 import { createServer } from './http/server.ts';
-import { openImaging } from './imaging/open.ts';
+import { type Imaging, openImaging } from './imaging/open.ts';
+import { sending } from './imaging/send.ts';
 import { openJobs } from './jobs/jobs.ts';
 import { openReindexing } from './jobs/reindexing.ts';
 import { makeSyslog } from './jobs/syslog.ts';
@@ -57,6 +58,7 @@ export interface App {
   readonly pool: pg.Pool;
   /** the authorization server */
   readonly smart: Smart;
+  readonly imaging: Imaging;
   /** Listens; answers with the port, which PORT=0 leaves to the system. */
   listen(): Promise<{ readonly port: number }>;
   issueToken(grant: {
@@ -124,6 +126,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     const media = {
       contents: openContents(context, pictures, films),
       links: makeLinks(store.catalog.linkKey, base, records),
+      studies: sending(context),
     };
     const smart = await openSmart({ config, definitions, records, pools, log });
     const routes = makeRoutes(context, makeOperations(context, media), wellKnown(smart.configuration));
@@ -164,6 +167,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       store,
       pool,
       smart,
+      imaging,
       async listen() {
         server.listen(config.port, config.host);
         await once(server, 'listening');

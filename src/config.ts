@@ -158,6 +158,22 @@ export const settings = {
     'milliseconds that one statement of a search may take; where it takes longer the answer is 503',
     whole(60_000, 1, 3_600_000),
   ),
+  dicomSend: setting(
+    'DICOM_SEND',
+    'none',
+    'where ImagingStudy/[id]/$send may send studies: URLs of DICOMweb servers, apart by commas; after a blank the value of the header Authorization, where one is needed',
+    (given): readonly { readonly prefix: string; readonly authorization?: string }[] =>
+      (given ?? '')
+        .split(',')
+        .filter((text) => text.trim() !== '')
+        .map((text) => {
+          const [, prefix = '', authorization] =
+            /^\s*(https?:\/\/[^\s?#]+?)\/*(?:\s+(.+?))?\s*$/.exec(text) ?? [];
+          if (!URL.canParse(prefix))
+            throw new Error('expected the URL of a DICOMweb server, such as https://pacs.example/dicomweb');
+          return { prefix, ...(authorization ? { authorization } : {}) };
+        }),
+  ),
   dicomIssuers: setting(
     'DICOM_ISSUERS',
     'none',

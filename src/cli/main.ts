@@ -77,6 +77,20 @@ A transaction Bundle is loaded as a whole or not at all; what is refused, and wh
     .action(async (options) => (await import('./migrate.ts')).migrate(options));
 
   all
+    .command('dicom')
+    .description('take DICOM files from modalities by DIMSE (C-ECHO, C-STORE), until it is stopped')
+    .option('--aet <title>', 'our application entity title', 'CONSILIUM')
+    .option('--port <n>', 'TCP port to listen on', whole(1, 65_535), 11_112)
+    .option('--host <address>', 'address to listen on; 0.0.0.0 for all', '127.0.0.1')
+    .requiredOption('--allow <title...>', 'titles of those who may send; several may be given')
+    .addHelpText(
+      'after',
+      `
+DIMSE knows no access tokens, and a title proves nothing: let only modalities reach the port.`,
+    )
+    .action(async (options) => (await import('./dicom.ts')).dicom(options));
+
+  all
     .command('doctor')
     .description('check all that the server needs, and say what to do about what is wrong')
     .option('--json', 'print the result as JSON')

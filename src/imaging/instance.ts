@@ -73,23 +73,31 @@ export function instanceOf(file: Part10, blob: Blob): Instance {
   const named = textOf(file.meta, TAGS.mediaStorageSopInstance);
   if (named !== undefined && named !== uid)
     throw new Unacceptable(REASONS.mismatch, 'its file meta information names another SOP Instance UID');
+  const patientId = textIn(attributes, '00100020') ?? '';
+  const issuer = textIn(attributes, '00100021') ?? '';
+  if (patientId.length > LONGEST_ID || issuer.length > LONGEST_ID)
+    throw new Unacceptable(REASONS.mismatch, 'its Patient ID or the issuer of it is too long');
+  const frames = Math.max(1, wholeIn(attributes, '00280008') ?? 1);
+  if (frames > MOST_FRAMES) throw new Unacceptable(REASONS.mismatch, 'its Number of Frames is too large');
+  const date = textIn(attributes, '00080020')?.replaceAll('.', '');
+  const time = textIn(attributes, '00080030')?.replaceAll(':', '');
   const name = textIn(attributes, '00100010');
   const layout = layoutOf(file, described);
   return {
     attributes,
     study: {
       uid: study,
-      patientId: textIn(attributes, '00100020') ?? '',
-      issuer: textIn(attributes, '00100021') ?? '',
-      date: textIn(attributes, '00080020')?.replaceAll('.', '') ?? null,
-      time: textIn(attributes, '00080030')?.replaceAll(':', '') ?? null,
-      accession: textIn(attributes, '00080050') ?? null,
-      name: name === undefined ? null : foldLetters(name),
+      patientId,
+      issuer,
+      date: date !== undefined && /^\d{8}$/.test(date) ? date : null,
+      time: time !== undefined && /^[\d.]{2,16}$/.test(time) ? time : null,
+      accession: cut(textIn(attributes, '00080050')),
+      name: name === undefined ? null : cut(foldLetters(name)),
       attributes: JSON.stringify(only(attributes, STUDY_TAGS)),
     },
     series: {
       uid: series,
-      modality: textIn(attributes, '00080060') ?? null,
+      modality: cut(textIn(attributes, '00080060')),
       number: numberIn(attributes, '00200011'),
       attributes: JSON.stringify(only(attributes, SERIES_TAGS)),
     },
@@ -99,13 +107,20 @@ export function instanceOf(file: Part10, blob: Blob): Instance {
       class: sopClass,
       number: numberIn(attributes, '00200013'),
       syntax: file.syntax.uid,
-      frames: layout.pixels ? Math.max(1, wholeIn(attributes, '00280008') ?? 1) : 0,
+      frames: layout.pixels ? frames : 0,
       blob,
       attributes: JSON.stringify(attributes),
       places: JSON.stringify(layout),
     },
   };
 }
+
+/** What is indexed is cut: longer than DICOM allows by far, and shorter than an index takes. */
+const LONGEST_TEXT = 400;
+const LONGEST_ID = 200;
+const MOST_FRAMES = 10_000_000;
+
+const cut = (text: string | undefined): string | null => text?.slice(0, LONGEST_TEXT) ?? null;
 
 /** A whole number that PostgreSQL and FHIR hold. */
 function numberIn(attributes: Attributes, tag: string): number | null {

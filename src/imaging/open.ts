@@ -1,14 +1,18 @@
 /** Opens DICOMweb over the records. */
+import type { Server } from 'node:net';
 import { join } from 'node:path';
 import type { Context } from '../http/exchange.ts';
 import { openCache } from './cache.ts';
 import { openDictionary } from './dicom/dictionary.ts';
+import { type GatewayOptions, makeGateway } from './dimse/gateway.ts';
 import { purge } from './remove.ts';
 import { openRenderer } from './render/renderer.ts';
 import { BASE, type Handle, makeHandle } from './serve.ts';
 
 export interface Imaging {
   readonly handle: Handle;
+  /** A DIMSE server for modalities, not listening yet. */
+  gateway(options: GatewayOptions): Server;
   /** Takes away what belongs to studies that were deleted. */
   purge(): Promise<void>;
   close(): Promise<void>;
@@ -25,5 +29,10 @@ export function openImaging({ config, definitions, records, log }: Context): Ima
     renderer: openRenderer(),
     cache: openCache(join(config.dataDir, 'pictures')),
   };
-  return { handle: makeHandle(context), purge: () => purge(context), close: context.renderer.close };
+  return {
+    handle: makeHandle(context),
+    gateway: (options) => makeGateway(context, options),
+    purge: () => purge(context),
+    close: context.renderer.close,
+  };
 }

@@ -10,7 +10,9 @@ import type { Look } from './render/renderer.ts';
 import { frameOf } from './transcode.ts';
 import { openedOf } from './wado.ts';
 
-const NOT_FOR_DIAGNOSIS = { Warning: '299 consilium "Rendered for orientation, not for diagnosis"' };
+const NOT_FOR_DIAGNOSIS = '299 consilium "Rendered for orientation, not for diagnosis"';
+/** What is understood of a query. */
+const UNDERSTOOD = new Set(['accept', 'window', 'viewport', 'quality']);
 /** Pixels that a picture has, at most. */
 const LARGEST = 8192;
 /** Of a thumbnail, unless asked otherwise. */
@@ -27,13 +29,13 @@ export async function rendered(context: ImagingContext, visit: Visit): Promise<v
   const isMultipart = acceptOf(visit).some(({ type }) => type === 'multipart/related');
   const second = await pictures.next();
   const contentType = mediaTypeOf(look);
-  if (second.done && !isMultipart) return answer(visit, 200, contentType, first.value, NOT_FOR_DIAGNOSIS);
+  if (second.done && !isMultipart) return answer(visit, 200, contentType, first.value, warnings(visit));
   async function* parts(): AsyncGenerator<Outgoing> {
     yield { contentType, body: [first.value as Uint8Array] };
     if (!second.done) yield { contentType, body: [second.value] };
     for await (const picture of pictures) yield { contentType, body: [picture] };
   }
-  visit.response.setHeader('Warning', NOT_FOR_DIAGNOSIS.Warning);
+  visit.response.setHeader('Warning', warnings(visit).Warning);
   return answerParts(visit, contentType, parts());
 }
 
@@ -46,7 +48,14 @@ export async function thumbnail(context: ImagingContext, visit: Visit): Promise<
     : [];
   const square = Math.min(within?.width ?? THUMBNAIL, 1024);
   const picture = await pictureOf(context, opened, number, { ...look, square });
-  answer(visit, 200, mediaTypeOf(look), picture, NOT_FOR_DIAGNOSIS);
+  answer(visit, 200, mediaTypeOf(look), picture, warnings(visit));
+}
+
+/** Also of what is asked for and not done, such as texts in the picture (annotation). */
+function warnings({ query }: Visit): { readonly Warning: string } {
+  const passedOver = [...new Set(query.keys())].filter((name) => !UNDERSTOOD.has(name) && /^\w+$/.test(name));
+  const others = passedOver.map((name) => `299 consilium "${name} is passed over"`);
+  return { Warning: [NOT_FOR_DIAGNOSIS, ...others].join(', ') };
 }
 
 async function* picturesOf(context: ImagingContext, visit: Visit, look: Look): AsyncGenerator<Uint8Array> {

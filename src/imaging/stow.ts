@@ -15,6 +15,8 @@ import { ENDPOINT, endpointOf, imagingStudyOf, patientIdentifier, patientOf } fr
 
 /** So many are written at once, at most: their attributes are in memory until then. */
 const MOST_WAITING = 200;
+/** So many are on their way to the disk at once. */
+const MOST_UNDER_WAY = 8;
 
 /** What became of a file. */
 export interface Result {
@@ -33,19 +35,32 @@ export async function store(context: ImagingContext, visit: Visit): Promise<void
   const { caller, request } = visit;
   const { study } = namedBy(visit);
   const results: Result[] = [];
-  let waiting: Instance[] = [];
+  let taken: Promise<Instance | Result>[] = [];
   const flush = async (): Promise<void> => {
-    const taken = waiting;
-    waiting = [];
-    results.push(...(await storeAll(context, caller, taken)));
+    const files = await Promise.all(taken);
+    taken = [];
+    for (const one of files) if (!('instance' in one)) results.push(one);
+    results.push(
+      ...(await storeAll(
+        context,
+        caller,
+        files.filter((one) => 'instance' in one),
+      )),
+    );
   };
-  for await (const file of filesOf(visit)) {
-    const taken = await takeFile(context, caller, file, study === '' ? undefined : study);
-    if ('instance' in taken) waiting.push(taken);
-    else results.push(taken);
-    if (waiting.length >= MOST_WAITING) await flush();
+  try {
+    for await (const file of filesOf(visit)) {
+      const one = takeAlong(context, caller, file, study === '' ? undefined : study);
+      taken.push(one.taken);
+      await one.passed;
+      // Files go down to the disk while the next come in; the last few of them may fail.
+      await taken.at(-MOST_UNDER_WAY);
+      if (taken.length >= MOST_WAITING) await flush();
+    }
+    await flush();
+  } finally {
+    await Promise.allSettled(taken);
   }
-  await flush();
   if (!request.complete) throw new Aborted();
   answerResults(context, visit, results);
 }
@@ -76,14 +91,38 @@ async function* filesOf({ request }: Visit): AsyncGenerator<AsyncIterable<Uint8A
   }
 }
 
+/** A file on its way: `passed` when all of it was read, or is not going to be. */
+function takeAlong(
+  context: ImagingContext,
+  caller: Caller,
+  file: AsyncIterable<Uint8Array> | Result,
+  study: string | undefined,
+): { readonly taken: Promise<Instance | Result>; readonly passed: Promise<unknown> } {
+  if (!(Symbol.asyncIterator in file)) return { taken: Promise.resolve(file), passed: Promise.resolve() };
+  let pass = (): void => {};
+  const passed = new Promise<void>((resolve) => {
+    pass = resolve;
+  });
+  async function* bytes(): AsyncGenerator<Uint8Array> {
+    try {
+      yield* file as AsyncIterable<Uint8Array>;
+    } finally {
+      pass();
+    }
+  }
+  const taken = takeFile(context, caller, bytes(), study);
+  // whoever waits for it hears of what goes wrong
+  taken.catch(() => {});
+  return { taken, passed: Promise.race([passed, taken]) };
+}
+
 /** Puts one file away, and reads what it is. */
 async function takeFile(
   { records, dictionary }: ImagingContext,
   caller: Caller,
-  file: AsyncIterable<Uint8Array> | Result,
+  file: AsyncIterable<Uint8Array>,
   study: string | undefined,
 ): Promise<Instance | Result> {
-  if (!(Symbol.asyncIterator in file)) return file;
   const { chunks, parsed } = passing(file, dictionary);
   try {
     const blob = await records.imaging.putAway(caller, Readable.from(chunks, { objectMode: false }));
@@ -108,8 +147,20 @@ async function takeFile(
   }
 }
 
-/** Brings instances into their studies; also for what comes by other ways than STOW. */
-export async function storeAll(
+/** Stores one file that comes by another way than STOW. */
+export async function storeFile(
+  context: ImagingContext,
+  caller: Caller,
+  file: AsyncIterable<Uint8Array>,
+): Promise<Result> {
+  const taken = await takeFile(context, caller, file, undefined);
+  if (!('instance' in taken)) return taken;
+  const [result] = await storeAll(context, caller, [taken]);
+  return result as Result;
+}
+
+/** Brings instances into their studies. */
+async function storeAll(
   context: ImagingContext,
   caller: Caller,
   instances: readonly Instance[],

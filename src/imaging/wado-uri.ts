@@ -14,6 +14,8 @@ const DICOM = 'application/dicom';
 export async function wadoUri(context: ImagingContext, visit: Visit): Promise<void> {
   const { query } = visit;
   if (query.get('requestType') !== 'WADO') throw invalid('value', 'requestType has to be WADO');
+  for (const name of ['anonymize', 'annotation', 'region', 'presentationUID'])
+    if (query.has(name)) throw invalid('not-supported', `${name} is not supported: leave it out`);
   const names = {
     study: uidIn(query, 'studyUID'),
     series: uidIn(query, 'seriesUID'),

@@ -15,6 +15,7 @@ import {
 import { type ImagingContext, type Named, namedBy, type Visit } from './context.ts';
 import type { Attribute, Attributes } from './dicom/json.ts';
 import { EXPLICIT_LE, syntaxOf } from './dicom/syntaxes.ts';
+import { answerZip, ZIP } from './download.ts';
 import { type Opened, readFrame, readFrameNumbers } from './frames.ts';
 import { bytesAt, type Layout } from './layout.ts';
 import type { Outgoing } from './multipart.ts';
@@ -46,7 +47,10 @@ const urlOf = (base: string, study: string, { series, uid }: InstancePlace): str
 /** A study, a series or an instance, as files. */
 export async function retrieve(context: ImagingContext, visit: Visit): Promise<void> {
   const named = namedBy(visit);
-  const { syntaxes, pages } = await context.records.imaging.read(visit.caller, named);
+  const reading = await context.records.imaging.read(visit.caller, named);
+  const { syntaxes, pages } = reading;
+  if (acceptOf(visit)[0]?.type === ZIP)
+    return answerZip(context, visit, reading, named.instance ?? named.series ?? named.study);
   const wanted = chooseFiles(acceptOf(visit), syntaxes, named.instance !== undefined);
   if (wanted.single) {
     for await (const [place] of pages)
@@ -99,6 +103,7 @@ function chooseFiles(accepted: readonly MediaType[], syntaxes: readonly string[]
   throw notAcceptable(
     'multipart/related; type="application/dicom"; transfer-syntax=*',
     ...(isOne ? ['application/dicom; transfer-syntax=*'] : []),
+    ZIP,
   );
 }
 
@@ -201,9 +206,21 @@ export async function metadata(context: ImagingContext, visit: Visit): Promise<v
 /** With URLs of what is long, and the transfer syntax that it is stored in. */
 function shownAttributes(base: string, { study }: Named, place: InstancePlace): Attributes {
   const url = `${urlOf(base, study, place)}/bulkdata/`;
-  const shown = withUrls(JSON.parse(place.attributes) as Attributes, url);
+  const shown = withUrls(sound(JSON.parse(place.attributes) as Attributes), url);
   return { ...shown, '00083002': { vr: 'UI', Value: [place.syntax] } };
 }
+
+/**
+ * Without a Pixel Spacing that is not positive, as PS3.3 §10.7.1.3 has it: viewers (OHIF) show nothing at all by such a one. The
+ * file keeps it.
+ */
+function sound(attributes: Attributes): Attributes {
+  const { [PIXEL_SPACING]: spacing, ...others } = attributes;
+  const isSound = spacing?.Value?.every((one) => typeof one === 'number' && one > 0) ?? true;
+  return isSound ? attributes : others;
+}
+
+const PIXEL_SPACING = '00280030';
 
 const withUrls = (attributes: Attributes, url: string): Attributes =>
   Object.fromEntries(

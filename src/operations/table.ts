@@ -1,5 +1,6 @@
 /** The operations that are routed, each by the places of its OperationDefinition (R4 operationslist.html). */
 import type { Context, Exchange, Interaction, Methods, OperationRoutes } from '../http/exchange.ts';
+import type { Studies } from '../imaging/send.ts';
 import type { Contents } from '../media/content.ts';
 import type { Links } from '../media/links.ts';
 import { content } from './content.ts';
@@ -11,12 +12,14 @@ import { lastn } from './lastn.ts';
 import { followLink, link } from './link.ts';
 import { meta, metaAdd, metaDelete } from './meta.ts';
 import { reindex } from './reindex.ts';
+import { send } from './send.ts';
 import { stats } from './stats.ts';
 
-/** What operations on bytes lean on. */
+/** What operations on bytes and images lean on. */
 export interface Media {
   readonly contents: Contents;
   readonly links: Links;
+  readonly studies: Studies;
 }
 
 /** Makes the routes of the operations. What changes something is called by POST alone (R4 operations.html#request). */
@@ -45,6 +48,9 @@ export function makeOperations(context: Context, media: Media): OperationRoutes 
     ...mediaOperations(context, media),
     ...linkRoutes(context, media),
     '/$reindex': { POST: { ...done('reindex', reindex), later: true } },
+    '/ImagingStudy/:id/$send': {
+      POST: done('send', (context, exchange) => send(context, exchange, media.studies)),
+    },
     '/SearchParameter/:id/$reindex': { POST: { ...done('reindex', reindex), later: true } },
   };
 }

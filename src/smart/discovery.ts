@@ -28,6 +28,10 @@ const CAPABILITIES = [
   'permission-user',
   'permission-v1',
   'permission-v2',
+  // Argonaut SMART Imaging Access 0.1: images by DICOMweb under the token that found the ImagingStudy
+  'smart-imaging-access',
+  'http://fhir.org/argonaut/smart-imaging/capabilities/app-launch',
+  'http://fhir.org/argonaut/smart-imaging/capabilities/backend-services',
 ];
 
 /** Of the many that can be asked for, those that say what sorts there are. */

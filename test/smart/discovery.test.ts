@@ -50,6 +50,10 @@ test.each([
     'g10 EHR',
     'launch-ehr context-banner context-style context-ehr-patient context-ehr-encounter permission-user',
   ],
+  [
+    'Argonaut SMART Imaging Access',
+    'smart-imaging-access http://fhir.org/argonaut/smart-imaging/capabilities/app-launch http://fhir.org/argonaut/smart-imaging/capabilities/backend-services',
+  ],
 ])('%s capabilities', (_kit, wanted) => {
   expect(smart.capabilities).toEqual(expect.arrayContaining(wanted.split(' ')));
 });

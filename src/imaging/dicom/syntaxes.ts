@@ -18,6 +18,8 @@ export const EXPLICIT_LE = '1.2.840.10008.1.2.1';
 const DEFLATED = '1.2.840.10008.1.2.1.99';
 const EXPLICIT_BE = '1.2.840.10008.1.2.2';
 
+const NATIVE: ReadonlySet<string> = new Set([IMPLICIT_LE, EXPLICIT_LE, DEFLATED, EXPLICIT_BE]);
+
 const OCTETS = 'application/octet-stream';
 
 /** Media types of what is encapsulated, by the UID's end under 1.2.840.10008.1.2. */
@@ -50,18 +52,21 @@ const ENCAPSULATED: Readonly<Record<string, string>> = {
   '.5': 'image/dicom-rle',
 };
 
+/** Whether files may come in a transfer syntax over an association: one that is understood, or at least told. */
+export const isKnown = (uid: string): boolean =>
+  NATIVE.has(uid) || ENCAPSULATED[uid.slice(IMPLICIT_LE.length)] !== undefined;
+
 /**
  * The transfer syntax of a UID. One that is not known is taken to be encapsulated Explicit VR Little Endian, as all
  * that were defined since 1993 are (PS3.5 §A.4).
  */
 export function syntaxOf(uid: string): TransferSyntax {
-  const isNative = [IMPLICIT_LE, EXPLICIT_LE, DEFLATED, EXPLICIT_BE].includes(uid);
   return {
     uid,
     explicit: uid !== IMPLICIT_LE,
     bigEndian: uid === EXPLICIT_BE,
     deflated: uid === DEFLATED,
-    encapsulated: !isNative,
+    encapsulated: !NATIVE.has(uid),
     mediaType: ENCAPSULATED[uid.slice(IMPLICIT_LE.length)] ?? OCTETS,
   };
 }

@@ -73,7 +73,7 @@ export function valuesOf({ vr, value }: Element, { bigEndian, decode }: Encoding
   }
   const text = DECODED.has(vr) ? decode(value) : latin(value);
   if (WHOLE.has(vr)) {
-    const kept = text.replace(/[\0 ]+$/, '');
+    const kept = text.replaceAll('\0', '').trimEnd();
     return kept === '' ? [] : [kept];
   }
   const texts = text

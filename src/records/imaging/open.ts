@@ -3,13 +3,15 @@ import { demand } from '../../access/access.ts';
 import { refusal } from '../../fhir/outcome.ts';
 import { count, find, type InstancePlace, readInstances, readSyntaxes } from '../../store/imaging/find.ts';
 import { findStudy, purge } from '../../store/imaging/rows.ts';
+import { PLAN_EACH } from '../../store/pool.ts';
 import { openBlob } from '../binary.ts';
 import { checkEpoch } from '../callers.ts';
 import type { Caller, Records, Stored } from '../records.ts';
 import { newestSeen } from '../seen.ts';
 import type { Setting } from '../setting.ts';
-import { type Arrived, DICOM_UID, type Found, type Imaging } from './imaging.ts';
+import { DICOM_UID, type Found, type Imaging } from './imaging.ts';
 import { storeInstances } from './store.ts';
+import { inTurns } from './turns.ts';
 
 /** Instances read at once. */
 const PAGE = 50;
@@ -22,20 +24,9 @@ export function openImaging(
   records: Pick<Records, 'read' | 'remove' | 'operator'>,
 ): Imaging {
   const { store, callers } = setting;
-  // What comes for one study at once waits in turn: each sees what the one before has written.
-  const turns = new Map<string, Promise<unknown>>();
-
-  async function inTurn<T>(study: string, work: () => Promise<T>): Promise<T> {
-    const before = turns.get(study) ?? Promise.resolve();
-    const mine = before.then(work, work);
-    const settled = mine.catch(() => {});
-    turns.set(study, settled);
-    try {
-      return await mine;
-    } finally {
-      if (turns.get(study) === settled) turns.delete(study);
-    }
-  }
+  const storeInTurn = inTurns((caller, arrival) =>
+    storeInstances(setting, caller, records.operator, arrival),
+  );
 
   /** A study's ImagingStudy, which the caller may read. */
   async function demandStudy(caller: Caller, study: string): Promise<Stored> {
@@ -71,15 +62,17 @@ export function openImaging(
       if (!caller.access.allows('ImagingStudy', 'c')) demand(caller.access, 'ImagingStudy', 'u');
       return store.blobs.put(stream);
     },
-    store: (caller, arrival): Promise<readonly Arrived[]> =>
-      inTurn(arrival.study.uid, () => storeInstances(setting, caller, records.operator, arrival)),
+    store: storeInTurn,
     find: (caller, sought) =>
       callers.asOf(caller, async (current) => {
         demand(current.access, 'ImagingStudy', 's');
         checkEpoch(current, await callers.epoch());
         if (current.access.within('ImagingStudy', 's').length > 0) return findJudged(current, sought);
-        const [rows, total] = await Promise.all([find(store.pool, sought), count(store.pool, sought)]);
-        return { rows, total };
+        // Of one moment; what is counted is much, and what is shown is little: each is planned by itself.
+        return store.atOneMoment(async (executor) => {
+          await executor.query(PLAN_EACH);
+          return { rows: await find(executor, sought), total: await count(executor, sought) };
+        });
       }),
     async read(caller, of) {
       const study = await demandStudy(caller, of.study);

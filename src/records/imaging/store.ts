@@ -1,7 +1,8 @@
 /** Instances of a study come in: index, ImagingStudy and Patient in one transaction. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ImagingStudy } from 'fhir/r4.js';
+import type { ImagingStudy, Task } from 'fhir/r4.js';
 import { v7 as uuid } from 'uuid';
+import { readIncoming } from '../../fhir/content.ts';
 import { Refusal } from '../../fhir/outcome.ts';
 import { type Condition, parseCondition } from '../../search/condition.ts';
 import { parseSearch } from '../../search/parse.ts';
@@ -22,6 +23,7 @@ import type { Caller, Entry, Stored } from '../records.ts';
 import { search } from '../search.ts';
 import type { Setting } from '../setting.ts';
 import { transaction } from '../transaction/transaction.ts';
+import { create } from '../write.ts';
 import { type Arrival, type Arrived, DICOM_UID } from './imaging.ts';
 
 /** Thrown where a study has changed between being looked at and being written. */
@@ -35,8 +37,8 @@ type Subject =
   | { readonly kind: 'known'; readonly reference: string }
   /** to be made along with it */
   | { readonly kind: 'new' }
-  /** nobody, or several */
-  | { readonly kind: 'unclear' };
+  /** nobody that can be told */
+  | { readonly kind: 'unclear'; readonly reason: string };
 
 /**
  * Brings them in.
@@ -81,7 +83,7 @@ async function attemptOnce(
     ? await read(setting, operator, 'ImagingStudy', known.id)
     : await findImagingStudy(setting, operator, study.uid);
   const subject = await subjectOf(setting, caller, operator, arrival, known, existing);
-  if (subject.kind === 'unclear') return holdAll(setting, caller, arrival, same);
+  if (subject.kind === 'unclear') return holdAll(setting, caller, operator, arrival, same, subject.reason);
 
   const results = arrival.instances.map((instance): Arrived => {
     // Of several of one UID in one request the first is it.
@@ -216,11 +218,12 @@ async function subjectOf(
   const current = existing && (JSON.parse(existing.content) as ImagingStudy).subject.reference;
   if (known) {
     const isSame = known.patientId === study.patientId && known.issuer === study.issuer;
-    return isSame && current ? { kind: 'known', reference: current } : { kind: 'unclear' };
+    return isSame && current ? { kind: 'known', reference: current } : { kind: 'unclear', reason: ANOTHER };
   }
   const matched = await matchPatient(setting, caller, operator, patient);
   // An ImagingStudy that came before its images says whom it is about.
-  if (existing && (matched.kind !== 'known' || matched.reference !== current)) return { kind: 'unclear' };
+  if (existing && (matched.kind !== 'known' || matched.reference !== current))
+    return { kind: 'unclear', reason: ANOTHER };
   return matched;
 }
 
@@ -233,10 +236,12 @@ async function matchPatient(
   if (!patient) {
     // Images that name nobody are of whoever brings in his own.
     const { patient: own } = caller.access;
-    return own === undefined ? { kind: 'unclear' } : { kind: 'known', reference: `Patient/${own}` };
+    return own === undefined
+      ? { kind: 'unclear', reason: 'no Patient ID' }
+      : { kind: 'known', reference: `Patient/${own}` };
   }
   const found = await findByIdentifier(setting, operator, 'Patient', patient.system, patient.value);
-  if (found.length > 1) return { kind: 'unclear' };
+  if (found.length > 1) return { kind: 'unclear', reason: 'several patients of that ID' };
   const [one] = found;
   return one ? { kind: 'known', reference: `Patient/${one.id}` } : { kind: 'new' };
 }
@@ -279,17 +284,40 @@ function identifierCondition(
   return parseCondition(definitions, type, query.toString(), baseUrl);
 }
 
-/** Keeps instances apart, once each. */
+/** Why instances are kept apart whose study is there already, about somebody else. */
+const ANOTHER = 'of another patient than their study';
+
+/** Keeps instances apart, once each, and asks for a review. */
 async function holdAll(
-  { store }: Setting,
+  setting: Setting,
   caller: Caller,
-  { study, instances, patient }: Arrival,
+  operator: Caller,
+  { study, instances }: Arrival,
   same: Awaited<ReturnType<typeof findInstances>>,
+  reason: string,
 ): Promise<readonly Arrived[]> {
-  const reason = patient ? 'another patient' : 'no patient';
+  let held = 0;
   for (const { uid, blob } of instances) {
     if (same.get(uid)?.sha256 === blob.sha256) continue;
-    await hold(store.pool, { id: uuid(), agent: caller.agent, reason, uid, study: study.uid, blob });
+    const row = { id: uuid(), agent: caller.agent, reason, uid, study: study.uid, blob };
+    if (await hold(setting.store.pool, row)) held++;
+  }
+  if (held > 0) {
+    const body = JSON.stringify(review(study.uid, reason));
+    await create(setting, operator, 'Task', readIncoming(body));
   }
   return instances.map(() => ({ kind: 'held' }));
+}
+
+/** What the organization is asked to look at; it says nothing of the patient, as it is not known who that is. */
+function review(study: string, reason: string): Task {
+  return {
+    resourceType: 'Task',
+    identifier: [{ system: DICOM_UID, value: `urn:oid:${study}` }],
+    status: 'requested',
+    intent: 'order',
+    code: { text: 'Review of DICOM instances that were kept apart' },
+    description: `Instances were brought in that cannot be assigned: ${reason}`,
+    authoredOn: new Date().toISOString(),
+  };
 }

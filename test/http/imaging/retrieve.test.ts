@@ -229,6 +229,16 @@ describe('PS3.18 10.4: WADO-RS', () => {
     await send('get', `${ONE}/bulkdata/00100010`).expect(404);
   });
 
+  test('a Pixel Spacing of nothing is left out of metadata, by which viewers would show nothing', async () => {
+    const more = (spacing: string) => ({ '00280030': ['DS', spacing] }) as const;
+    await stow([
+      image({ study: '1.6', instance: '1.6.1.1', patient: 'P6', more: more('0\\0') }),
+      image({ study: '1.6', instance: '1.6.1.2', patient: 'P6', number: 2, more: more('0.5\\0.5') }),
+    ]);
+    const all = jsonOf(await send('get', '/studies/1.6/metadata').expect(200));
+    expect(all.map((one: Json) => one['00280030'])).toEqual([undefined, { vr: 'DS', Value: [0.5, 0.5] }]);
+  });
+
   describe('frames', () => {
     test('as viewers ask for them: the type without quotation marks', async () => {
       const accept = 'multipart/related; type=application/octet-stream; transfer-syntax=*';
@@ -346,6 +356,15 @@ describe('PS3.18 10.4.1.1.3: rendered', () => {
         )
       ).body.length;
     expect(await size(1)).toBeLessThanOrEqual(await size(100));
+  });
+
+  test('what is not done is told', async () => {
+    const { headers } = await send('get', `${ONE}/frames/1/rendered?annotation=patient`).expect(200);
+    expect(headers.warning).toMatch(/annotation is passed over/);
+    await send(
+      'get',
+      '/wado?requestType=WADO&studyUID=1.1&seriesUID=1.1.1&objectUID=1.1.1.2&anonymize=yes',
+    ).expect(400);
   });
 
   test('several frames are parts', async () => {

@@ -163,7 +163,10 @@ describe('PS3.18 10.5.3: what is not, and why', () => {
     const { rows } = await app.app.pool.query('select reason, study from dicom_held where uid = $1', [
       '1.3.5.1.2',
     ]);
-    expect(rows).toEqual([{ reason: 'another patient', study: '1.3.5' }]);
+    expect(rows).toEqual([{ reason: 'of another patient than their study', study: '1.3.5' }]);
+    await stow([image({ study: '1.3.5', instance: '1.3.5.1.2', patient: 'B' })]);
+    const tasks = await fhir('/Task?identifier=urn:dicom:uid|urn:oid:1.3.5');
+    expect(tasks.map(({ status }) => status)).toEqual(['requested']);
     const nobody = await stow([image({ study: '1.3.6', instance: '1.3.6.1.1', patient: '' })]);
     expect([nobody.status, nobody.failed]).toEqual([409, { '1.3.6.1.1': 0x0110 }]);
   });
