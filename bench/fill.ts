@@ -35,7 +35,7 @@ const COLUMNS = {
     'present',
   ],
   timeline: ['rid', 'key', 'patient', 'at', 'lead'],
-  value_number: ['rid', 'key', 'unit', 'low', 'high'],
+  value_number: ['rid', 'key', 'unit', 'low', 'high', 'at'],
   value_string: ['rid', 'key', 'value', 'whole'],
   value_date: ['rid', 'key', 'low', 'high'],
   change: ['tx', 'rid', 'at', 'patients', 'version', 'agent', 'type', 'interaction'],
@@ -201,9 +201,10 @@ function addIndexRows(rows: Rows, row: IndexRow, rid: number, type: number): voi
     for (const key of keys.slice(0, row.timeline))
       rows.timeline.push([rid, key, patient, instant(row.at ?? Number.NEGATIVE_INFINITY), p === 0]);
   const { numbers, strings, dates } = row;
+  const at = instant(row.at ?? Number.NEGATIVE_INFINITY);
   const units = texts(numbers.units);
   for (const [i, key] of texts(numbers.keys).entries())
-    rows.value_number.push([rid, key, units[i]!, numbers.low[i]!, numbers.high[i]!]);
+    rows.value_number.push([rid, key, units[i]!, numbers.low[i]!, numbers.high[i]!, at]);
   for (const [i, key] of texts(strings.keys).entries())
     rows.value_string.push([rid, key, strings.values[i]!, strings.wholes[i]!]);
   for (const [i, key] of texts(dates.keys).entries())

@@ -69,8 +69,8 @@ const SAME_WORK = {
       select $1, e.key, e.patient, e.lead, coalesce($8, '-infinity')
       from unnest($14::bigint[], $15::bigint[], $16::boolean[]) e (key, patient, lead)
     ), n as (
-      insert into value_number (rid, key, unit, low, high)
-      select $1, * from unnest($17::bigint[], $18::bigint[], $19::float8[], $20::float8[])
+      insert into value_number (rid, key, unit, low, high, at)
+      select $1, e.*, coalesce($8, '-infinity') from unnest($17::bigint[], $18::bigint[], $19::float8[], $20::float8[]) e
     ), s as (
       insert into value_string (rid, key, value, whole)
       select $1, * from unnest($21::bigint[], $22::text[], $27::text[])

@@ -34,6 +34,10 @@ export function writeParameters(parameters: readonly Parameter[]): string {
   return parameters.map(([name, value]) => `${encoded(name)}=${encoded(value)}`).join('&');
 }
 
+/** What stands in a query as it is. */
+const PLAIN = /^[\w.!~*'(),:/$-]*$/;
+
 function encoded(text: string): string {
+  if (PLAIN.test(text)) return text;
   return encodeURIComponent(text).replace(/%(?:2C|3A|2F|24)/g, decodeURIComponent);
 }

@@ -64,6 +64,11 @@ test.each([
   ['a number is missing', `delete from value_number where rid = ${current}`, 'numbers of'],
   ['a number is another', `update value_number set low = low + 1 where rid = ${current}`, 'numbers of'],
   [
+    'a number is of another time',
+    `update value_number set at = at + '1 day' where rid = ${current}`,
+    'numbers of',
+  ],
+  [
     'a string belongs to nothing',
     `insert into value_string values (999999, 1, 'x')`,
     'a row of value_string belongs',

@@ -258,7 +258,10 @@ function printed({
     edges: targets.map((target, i) => `${target} ${paths[i]}`).join(),
     timeline: set(lines),
     numbers: set(
-      keyTexts(numbers.keys).map((key, i) => `${key} ${units[i]} ${numbers.low[i]} ${numbers.high[i]}`),
+      keyTexts(numbers.keys).map(
+        (key, i) =>
+          `${key} ${units[i]} ${numbers.low[i]} ${numbers.high[i]} ${at ?? Number.NEGATIVE_INFINITY}`,
+      ),
     ),
     strings: set(
       keyTexts(strings.keys).map((key, i) => `${key} ${strings.values[i]} ${strings.wholes[i] ?? '-'}`),
@@ -294,7 +297,7 @@ async function indexRows(client: pg.ClientBase, page: readonly Kept[]): Promise<
       select i.rid, i.timeline, ${ms('i.at')}, ${ms('i.until')}, i.patients::text[],
         i.keys::text[], i.targets::text[], i.paths::text[],
         array(select array[t.key::text, t.patient::text, ${ms('t.at')}::text, t.lead::text] from line t where t.rid = i.rid),
-        array(select array[v.key::text, coalesce(v.unit::text, 'null'), v.low::text, v.high::text]
+        array(select array[v.key::text, coalesce(v.unit::text, 'null'), v.low::text, v.high::text, ${ms('v.at')}::text]
               from value_number v where v.rid = i.rid),
         array(select array[v.key::text, v.value, coalesce(v.whole, '-')] from value_string v where v.rid = i.rid),
         array(select array[v.key::text, ${ms('v.low')}::text, ${ms('v.high')}::text] from value_date v where v.rid = i.rid),
@@ -332,7 +335,8 @@ async function indexRows(client: pg.ClientBase, page: readonly Kept[]): Promise<
           ),
           numbers: set(
             numbers.map(
-              ([key, unit, low, high]: string[]) => `${key} ${unit} ${Number(low)} ${Number(high)}`,
+              ([key, unit, low, high, when]: string[]) =>
+                `${key} ${unit} ${Number(low)} ${Number(high)} ${Number(when)}`,
             ),
           ),
           strings: set(strings.map(([key, value, whole]: string[]) => `${key} ${value} ${whole}`)),

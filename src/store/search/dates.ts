@@ -1,7 +1,8 @@
 /** Conditions on dates, from what their prefixes mean. */
-import { MEANING, searchedRange } from '../../search/dates.ts';
+import { type Comparison, MEANING, searchedRange } from '../../search/dates.ts';
 import type { DateValue } from '../../search/request.ts';
 import { timestampText } from '../read/history.ts';
+import { or } from './setting.ts';
 import type { Sql } from './sql.ts';
 
 /**
@@ -10,13 +11,40 @@ import type { Sql } from './sql.ts';
  * @param low  SQL of the column with the inclusive beginning
  * @param high SQL of the column with the exclusive end
  */
-export function dateCondition(sql: Sql, value: DateValue, low: string, high: string): string {
-  const column = { low, high };
+export const dateCondition = (sql: Sql, value: DateValue, low: string, high: string): string =>
+  compared(sql, value, ({ end, is }, bound) => `${{ low, high }[end]} ${is} ${bound}`);
+
+/**
+ * The condition on the clinical date of rows that come by in its order. What begins after a time is not over by then: for
+ * most rows of `date=ge…` that is all there is to say, and the row of `resource_index` with its end is not looked up.
+ *
+ * @param walked alias of rows of `at` and `rid`, where -infinity stands for no date, too
+ */
+export function walkedDates(sql: Sql, values: readonly DateValue[], walked: string): string {
+  const own = (column: string): string => {
+    const d = sql.alias();
+    return `(select ${d}.${column} from resource_index ${d} where ${d}.rid = ${walked}.rid)`;
+  };
+  return or(
+    values.map((value) =>
+      compared(sql, value, ({ end, is }, bound) => {
+        if (end === 'low')
+          return `(${walked}.at ${is} ${bound} and (${walked}.at > '-infinity' or ${own('at')} is not null))`;
+        const over = `${own('until')} ${is} ${bound}`;
+        return is === '>' || is === '>=' ? `(${walked}.at > ${bound} or ${over})` : over;
+      }),
+    ),
+  );
+}
+
+function compared(
+  sql: Sql,
+  value: DateValue,
+  comparison: (one: Comparison, bound: string) => string,
+): string {
   const range = searchedRange(value);
   const { joined, comparisons } = MEANING[value.prefix];
-  const each = comparisons.map(
-    ({ end, is, than }) => `${column[end]} ${is} ${sql.bind(timestampText(range[than]))}`,
-  );
+  const each = comparisons.map((one) => comparison(one, sql.bind(timestampText(range[one.than]))));
   return `(${each.join(` ${joined} `)})`;
 }
 

@@ -33,6 +33,8 @@ export interface Walk {
   referring: readonly Judged[];
   /** whether a code's stretch may be long, and what is looked for in it far between */
   sparse: boolean;
+  /** among `rest`, what can be found from its values */
+  valued: Filter | undefined;
   /** whether chains are left that lead to many: to be judged row by row */
   open: boolean;
 }
@@ -57,6 +59,9 @@ const MANY = 10_000;
 /** And the numbers found from values where no more than so many are there. */
 const FEW_VALUES = 3000;
 
+/** What the standard's own search parameters say of a type. */
+type Told = Pick<Setting, 'clinical' | 'patient'>;
+
 const KEYS_OF_CODE = {
   name: 'keys_of_code',
   text: 'select key::text from code_key where code = any ($1::bigint[])',
@@ -72,12 +77,26 @@ export function makePlans(
   numbers: Pick<Numbers, 'find'>,
   words: Pick<WordIndex, 'pending'> | undefined,
 ): Plans {
+  const told = new Map<string, Told>();
+  /** Found out once, as nothing posted changes it. */
+  function toldOf(type: string): Told {
+    let known = told.get(type);
+    if (!known) {
+      known = {
+        clinical: clinicalDate(definitions, type)?.code,
+        patient: patientParameters(definitions, type),
+      };
+      told.set(type, known);
+    }
+    return known;
+  }
+
   const settingOf = (type: string, row = 'i'): Setting => ({
     type,
     row,
     keys,
-    clinical: clinicalDate(definitions, type)?.code,
-    patient: patientParameters(definitions, type),
+    clinical: toldOf(type).clinical,
+    patient: toldOf(type).patient,
     typeNumber: catalog.typeNumber,
     bitOf: (parameter) => catalog.parameterBit(type, nameOf(parameter)),
     pathsOf: (parameter) => referencePaths(definitions, type, parameter) ?? [],
@@ -99,6 +118,7 @@ export function makePlans(
       selective: false,
       referring: [],
       sparse: false,
+      valued: undefined,
       open: false,
     };
     for (const given of (await withUnits(executor, keys.units, filters)).flatMap(allOf)) {
@@ -168,22 +188,23 @@ export function makePlans(
       if (few?.kind === 'valued' && isAllOf(few.filter)) rest.splice(rest.indexOf(few.filter), 1, few);
       else if (few) rest.push(few);
       walk.selective = few !== undefined;
-      walk.sparse = asked;
+      walk.sparse = asked !== undefined;
+      walk.valued = few?.kind === 'valued' ? few.filter : asked;
     }
     return walk;
   }
 
-  /** What passes one of the filters, where that is few, found from its values; and whether there were such to be asked. */
+  /** What passes one of the filters, where that is few, found from its values; and the first that could be asked so. */
   async function fewOf(
     filters: readonly Judged[],
     setting: Setting,
-  ): Promise<{ readonly few?: Judged; readonly asked: boolean }> {
-    let asked = false;
+  ): Promise<{ readonly few?: Judged; readonly asked?: Filter | undefined }> {
+    let asked: Filter | undefined;
     for (const filter of filters) {
       const s = sql();
       const stretches = stretchesOfRows(s, filter as Filter, setting);
       if (!stretches) continue;
-      asked = true;
+      asked ??= filter as Filter;
       if (stretches.length === 0) return { few: NONE, asked };
       // Counted there: thousands of numbers would take longer to come here than to be found once more.
       const text = `select count(*) from (select from (${stretches.join(' union all ')}) v limit ${FEW_VALUES + 1}) w`;

@@ -14,12 +14,13 @@ import type { Numbers } from '../numbers.ts';
 import { type Executor, type Row, run } from '../pool.ts';
 import { contentColumns, type PageRow } from '../read/page.ts';
 import { type Among, makeAmong } from './among.ts';
-import { condition } from './conditions.ts';
+import { candidates, joined, judged } from './judged.ts';
 import { makePlans, type Walk } from './plans.ts';
-import { isOfRow, type Setting } from './setting.ts';
+import { isOfRow } from './setting.ts';
 import { SNAPSHOT } from './snapshot.ts';
 import { type Sql, sql } from './sql.ts';
 import { boundsIn, findsNothing, isOfMany, isOne, type Stretch, stretchesOf } from './stretches.ts';
+import { isDated, isSaidBy, stretchesOfRows } from './value-rows.ts';
 
 /** A match, as a row of `resource`, and the epoch that was read along with it. */
 export interface Match extends PageRow {
@@ -121,6 +122,9 @@ export function makeSearcher(
       const tried = await query(walkOfMany(walk, after, limit));
       if (tried.length >= limit) return matches(tried);
     }
+    const { valued } = walk;
+    const isFound = byDate && valued !== undefined && isDated(valued);
+    if (isFound && walk.selective) return matches(await query(valuesStatement(walk, valued, after, limit)));
     if (byDate && !walk.selective) {
       // Without conditions of its own, or within one patient's or code's stretch, the walk is the plan.
       if (walk.rest.length === 0 || (narrow && !walk.sparse))
@@ -128,6 +132,9 @@ export function makeSearcher(
       const tried = await query(walkStatement(walk, after, limit, PATIENCE));
       if (tried.length >= limit) return matches(tried);
     }
+    // Beside others of which few may pass, PostgreSQL chooses.
+    if (isFound && walk.rest.length === 1)
+      return matches(await query(valuesStatement(walk, valued, after, limit)));
     // By then chains may have come to patients, which the rows in order of lastUpdated do not tell.
     if (!byDate && !walk.selective && !isNarrow(walk)) {
       const tried = await query(
@@ -160,7 +167,7 @@ export function makeSearcher(
       const stretches = stretchesOf(s, walk, request.type, keys);
       const page = `${beyond(s, 't.at', 't.rid', from)}${boundsIn(s, walk)}`;
       // One text for all stretches: bound once, however many there are.
-      const conditions = judged(s, walk, setting, true);
+      const conditions = judged(s, walk.rest, setting, 'w');
       const limit = s.bind(most);
       const rowsOf = ({ where, distinct }: Stretch): string =>
         `select ${distinct} t.at, t.rid from timeline t where ${where} and ${page}`;
@@ -211,7 +218,7 @@ export function makeSearcher(
       // Not as a list of the statement's own: the planner would weigh each of thousands.
       const [patients, every] = [s.bind(int8Array(walk.patients ?? [])), s.bind(named)];
       const page = `${beyond(s, 't.at', 't.rid', from)}${boundsIn(s, walk)}`;
-      const conditions = judged(s, walk, setting, true);
+      const conditions = judged(s, walk.rest, setting, 'w');
       const [limit, patience] = [s.bind(most), s.bind(PATIENCE_OF_MANY)];
       const rows = named.map(
         (key) =>
@@ -225,6 +232,29 @@ export function makeSearcher(
              and not exists (select from unnest(${patients}::bigint[]) o (patient), timeline n
                where n.key = any (${every}::bigint[]) and not n.lead and n.patient = o.patient)
            order by ${order('w.at', 'w.rid')} limit ${limit}`,
+          order('p.at', 'p.rid'),
+          limit,
+        ),
+        values: s.values,
+      };
+    }
+
+    /** Rides on value_number_key: what is found there has its date, so that of many no more than a page is looked at. */
+    function valuesStatement(walk: Walk, valued: Filter, from: After | undefined, most: number): Statement {
+      const s = sql();
+      const stretches = stretchesOfRows(s, valued, setting, 'at, rid') ?? [];
+      const rest = walk.rest.filter((one) => !isSaidBy(valued, one));
+      const within = walk.keys ? ` and coalesce(i.keys && ${s.bind(walk.keys)}::bigint[], false)` : '';
+      const conditions = `${within}${judged(s, rest, setting, 'w')}`;
+      const limit = s.bind(most);
+      // One by one in their order, where each is looked at.
+      const rows = `select distinct t.at, t.rid from (${stretches.join(' union all ')}) t
+        where ${beyond(s, 't.at', 't.rid', from)}${boundsIn(s, walk)}
+        order by ${order('t.at', 't.rid')}${conditions ? ' offset 0' : ''}`;
+      return {
+        text: pageOf(
+          `select w.at, w.rid from (${rows}) w${joined(conditions, 'w')}
+           where true${conditions} order by ${order('w.at', 'w.rid')} limit ${limit}`,
           order('p.at', 'p.rid'),
           limit,
         ),
@@ -247,7 +277,7 @@ export function makeSearcher(
       return {
         text: pageOf(
           `select w.updated as at, w.rid from (${walked}) w join resource_index i on i.rid = w.rid
-           where true${judged(s, walk, setting)} order by ${order('w.updated', 'w.rid')} limit ${limit}`,
+           where true${judged(s, walk.rest, setting)} order by ${order('w.updated', 'w.rid')} limit ${limit}`,
           order('p.at', 'p.rid'),
           limit,
         ),
@@ -263,7 +293,7 @@ export function makeSearcher(
       const rows = byDate ? 'resource_index i' : 'resource_index i join resource u on u.rid = i.rid';
       return {
         text: pageOf(
-          `select ${at} as at, i.rid from ${rows} where ${candidates(s, walk, request, setting)}
+          `select ${at} as at, i.rid from ${rows} where ${candidates(s, walk, request.type, setting)}
            and ${beyond(s, at, 'i.rid', from)} order by ${order(at, 'i.rid')} limit ${limit}`,
           order('p.at', 'p.rid'),
           limit,
@@ -279,12 +309,12 @@ export function makeSearcher(
     const setting = settingOf(request.type);
     const s = sql();
     if (walk.selective) {
-      const text = `select count(*) from resource_index i where ${candidates(s, walk, request, setting)}`;
+      const text = `select count(*) from resource_index i where ${candidates(s, walk, request.type, setting)}`;
       return (await query({ text, values: s.values }))[0]?.[0] as number;
     }
     const stretches = stretchesOf(s, walk, request.type, keys);
     const bounds = boundsIn(s, walk);
-    const conditions = judged(s, walk, setting);
+    const conditions = judged(s, walk.rest, setting);
     const rows = stretches
       .map(({ where, distinct }) => `select ${distinct} t.rid from timeline t where ${where}${bounds}`)
       .join(' union ');
@@ -310,12 +340,6 @@ export function makeSearcher(
   return { find, count, ...makeAmong(executor, { catalog, keys, settingOf }) };
 }
 
-/** The rows of `resource_index` that conditions look at, or what stands for them where their numbers are enough. */
-const joined = (conditions: string, walked: string): string =>
-  /\bi\.(?!rid\b)/.test(conditions)
-    ? ` join resource_index i on i.rid = ${walked}.rid`
-    : ` cross join lateral (select ${walked}.rid) i`;
-
 /** What the index has as the date of what has none. */
 export const UNDATED = '-infinity';
 type Dated = 'dated' | 'undated';
@@ -333,34 +357,6 @@ interface Statement {
 
 /** Whether stretches of patients or codes hold all matches. */
 const isNarrow = ({ patients, keys }: Walk): boolean => patients !== undefined || keys !== undefined;
-
-/**
- * What the stretches do not say, as conditions on `resource_index i`.
- *
- * @param walking whether rows come by in their order: then no index is to be asked for what a row says itself
- */
-function judged(sql: Sql, { rest }: Walk, setting: Setting, walking = false): string {
-  return rest
-    .map((filter) => {
-      const one = condition(sql, filter, setting);
-      return walking && isOfRow(filter, setting) ? ` and coalesce(${one}, false)` : ` and ${one}`;
-    })
-    .join('');
-}
-
-/** All conditions of a search on `resource_index i`, patients and timeline keys included. */
-function candidates(sql: Sql, walk: Walk, request: Pick<Sought, 'type'>, setting: Setting): string {
-  const conditions = judged(sql, walk, setting);
-  if (walk.patients) {
-    const stretches = stretchesOf(sql, walk, request.type, setting.keys);
-    const rows = stretches.map(({ where }) => `select t.rid from timeline t where ${where}`).join(' union ');
-    return `i.rid in (${rows})${conditions}`;
-  }
-  const type = `i.type = ${sql.bind(setting.typeNumber(request.type))}`;
-  return walk.keys
-    ? `${type} and i.keys && ${sql.bind(walk.keys)}::bigint[]${conditions}`
-    : `${type}${conditions}`;
-}
 
 /** The contents of a page of `most` rows. */
 const pageOf = (found: string, order: string, most: string): string => `

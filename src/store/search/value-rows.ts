@@ -8,7 +8,7 @@ import { combined } from './combined.ts';
 import { dateCondition } from './dates.ts';
 import { missingCondition } from './missing.ts';
 import { bothNumbers, nearRange, numberRanges, quantityRanges } from './numbers.ts';
-import { hasOneOf, or, type Setting } from './setting.ts';
+import { hasOneOf, type Judged, or, type Setting } from './setting.ts';
 import type { Sql } from './sql.ts';
 import { beginsWith } from './values.ts';
 
@@ -56,12 +56,18 @@ export function compositeCondition(sql: Sql, filter: Of<'composite'>, setting: S
 /**
  * Where all resources are that pass a filter, and maybe others: selects of their numbers.
  *
- * @returns undefined where value rows do not say, or in too many stretches
+ * @param columns 'at, rid': with their clinical dates, where the filter isDated
+ * @returns       undefined where value rows do not say, or in too many stretches
  */
-export function stretchesOfRows(sql: Sql, filter: Filter, setting: Setting): readonly string[] | undefined {
+export function stretchesOfRows(
+  sql: Sql,
+  filter: Filter,
+  setting: Setting,
+  columns: 'rid' | 'at, rid' = 'rid',
+): readonly string[] | undefined {
   if (!saysWhere(filter)) return undefined;
   const selects = candidatesOf(sql, filter, setting).flatMap(({ table, alias, key, ranges }) =>
-    ranges.map((range) => `select ${alias}.rid from ${table} ${alias} where ${key} and ${range}`),
+    ranges.map((range) => `select ${columns} from ${table} ${alias} where ${key} and ${range}`),
   );
   return selects.length <= MOST_STRETCHES ? selects : undefined;
 }
@@ -88,6 +94,27 @@ function saysWhere(filter: Filter): boolean {
 /** Whether what stretchesOfRows finds passes the filter, all of it. */
 export const isAllOf = (filter: Filter): boolean =>
   filter.kind === 'any' ? filter.filters.every(isAllOf) : filter.kind !== 'all' && saysWhere(filter);
+
+/** Whether the rows of a filter's values have dates, too. */
+export function isDated(filter: Filter): boolean {
+  switch (filter.kind) {
+    case 'number':
+    case 'quantity':
+      return true;
+    case 'composite':
+      return filter.values.every(([, second]) => second?.kind === 'number' || second?.kind === 'quantity');
+    case 'all':
+      return filter.filters.some(saysWhere) && isDated(filter.filters.find(saysWhere) as Filter);
+    case 'any':
+      return filter.filters.every(isDated);
+    default:
+      return false;
+  }
+}
+
+/** Whether all that is found from the values of a filter passes one: the filter itself, or what stands for it. */
+export const isSaidBy = (valued: Filter, one: Judged): boolean =>
+  isAllOf(valued) && (one === valued || (one.kind === 'valued' && one.filter === valued));
 
 /** What is found from the values of a filter: asked once for all rows, as these are few. */
 export function valuedCondition(sql: Sql, filter: Filter, setting: Setting): string {

@@ -45,6 +45,7 @@ export function parametersOf(catalog: Catalog, writes: readonly (Write & Partial
     unit: [] as number[],
     low: [] as number[],
     high: [] as number[],
+    at: [] as number[],
   };
   const strings = {
     rid: [] as number[],
@@ -63,16 +64,20 @@ export function parametersOf(catalog: Catalog, writes: readonly (Write & Partial
       append(keys, row.keys);
       append(targets, row.targets);
       append(paths, row.paths);
+      const at = row.at ?? Number.NEGATIVE_INFINITY;
       const about = row.patients.length > 0 ? row.patients : NOBODY;
       for (let p = 0; p < about.length; p++)
         for (let k = 0; k < row.timeline; k++) {
           lines.rid.push(rid);
           lines.key.push(row.keys[2 * k] as number, row.keys[2 * k + 1] as number);
           lines.patient.push(about[p] as number);
-          lines.at.push(row.at ?? Number.NEGATIVE_INFINITY);
+          lines.at.push(at);
           lines.lead.push(p === 0);
         }
-      for (let i = 0; i < row.numbers.low.length; i++) numbers.rid.push(rid);
+      for (let i = 0; i < row.numbers.low.length; i++) {
+        numbers.rid.push(rid);
+        numbers.at.push(at);
+      }
       append(numbers.key, row.numbers.keys);
       append(numbers.unit, row.numbers.units);
       append(numbers.low, row.numbers.low);
@@ -132,6 +137,7 @@ export function parametersOf(catalog: Catalog, writes: readonly (Write & Partial
     number_unit: () => keyArray(numbers.unit),
     number_low: () => float8Array(numbers.low),
     number_high: () => float8Array(numbers.high),
+    number_at: () => timestamptzArray(numbers.at),
     string_rid: () => int8Array(strings.rid),
     string_key: () => keyArray(strings.key),
     string_value: () => textArray(strings.value),

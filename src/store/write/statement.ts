@@ -38,6 +38,7 @@ const TYPES = {
   number_unit: 'bigint[]',
   number_low: 'float8[]',
   number_high: 'float8[]',
+  number_at: 'timestamptz[]',
   string_rid: 'bigint[]',
   string_key: 'bigint[]',
   string_value: 'text[]',

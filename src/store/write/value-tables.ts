@@ -13,7 +13,7 @@ export interface ValueTable {
 }
 
 const ALL: readonly ValueTable[] = [
-  { bit: NUMBERS, kind: 'number', columns: ['key', 'unit', 'low', 'high'], nullable: 'unit' },
+  { bit: NUMBERS, kind: 'number', columns: ['key', 'unit', 'low', 'high', 'at'], nullable: 'unit' },
   { bit: STRINGS, kind: 'string', columns: ['key', 'value', 'whole'], nullable: 'whole' },
   { bit: DATES, kind: 'date', columns: ['key', 'low', 'high'] },
 ];
