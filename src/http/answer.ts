@@ -93,10 +93,24 @@ export async function answerStream(
     response.end();
     return;
   }
-  const shown = format.pretty ? prettyPrinted(pieces) : pieces;
+  const shown = joined(format.pretty ? prettyPrinted(pieces) : pieces);
   const source = Readable.from(shown, { objectMode: false, highWaterMark: 256 * 1024 });
   if (encoding) await pipeline(source, compressor(encoding), response);
   else await pipeline(source, response);
+}
+
+/** So many characters go to the socket at once: each piece by itself would be a chunk of its own on the wire. */
+const CHUNK = 64 * 1024;
+
+async function* joined(pieces: Iterable<string> | AsyncIterable<string>): AsyncGenerator<string> {
+  let text = '';
+  for await (const piece of pieces) {
+    text += piece;
+    if (text.length < CHUNK) continue;
+    yield text;
+    text = '';
+  }
+  if (text !== '') yield text;
 }
 
 async function* prettyPrinted(pieces: Iterable<string> | AsyncIterable<string>): AsyncGenerator<string> {
