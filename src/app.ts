@@ -15,8 +15,11 @@ import { createServer } from './http/server.ts';
 import { type Imaging, openImaging } from './imaging/open.ts';
 import { sending } from './imaging/send.ts';
 import { openJobs } from './jobs/jobs.ts';
+import { sweepJobs } from './jobs/queue.ts';
+import { sweepReindexes } from './jobs/reindex-queue.ts';
 import { openReindexing } from './jobs/reindexing.ts';
 import { makeSyslog } from './jobs/syslog.ts';
+import { type Chore, keepTimetable } from './jobs/timetable.ts';
 import { openContents } from './media/content.ts';
 import { openFilms } from './media/films.ts';
 import { makeLinks } from './media/links.ts';
@@ -45,9 +48,6 @@ import { issueToken } from './store/tokens.ts';
 const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../package.json'), 'utf8')) as {
   version: string;
 };
-
-const HOUR = 3_600_000;
-const MINUTE = 60_000;
 
 export interface App {
   /** the FHIR base URL */
@@ -137,18 +137,16 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       ...{ routes, log, ready, auth: smart.handle, uploads: makeUploads(context) },
       dicomweb: imaging.handle,
     });
-    const sweeping = setInterval(() => {
-      if (config.readOnly) return;
-      sweepBlobs(pool, blobs).catch((fault) => log.warn({ code: fault.code }, 'could not sweep the blobs'));
-    }, HOUR).unref();
-    const purging = setInterval(() => {
-      if (config.readOnly) return;
-      imaging.purge().catch((fault) => log.warn({ code: fault.code }, 'could not purge deleted studies'));
-    }, MINUTE).unref();
-    const sealing = setInterval(() => {
-      if (config.readOnly) return;
-      keepTrail().catch((fault) => log.warn({ code: fault.code }, 'could not seal the audit trail'));
-    }, MINUTE).unref();
+    const timetable: readonly Chore[] = [
+      { at: '* * * * *', work: keepTrail, failed: 'could not seal the audit trail' },
+      { at: '* * * * *', work: imaging.purge, failed: 'could not purge deleted studies' },
+      { at: '*/10 * * * *', work: () => sweepJobs(pool), failed: 'could not sweep the jobs' },
+      { at: '*/10 * * * *', work: () => sweepReindexes(pool), failed: 'could not sweep the reindexing' },
+      { at: '17 * * * *', work: () => sweepBlobs(pool, blobs), failed: 'could not sweep the blobs' },
+      { at: '37 * * * *', work: smart.turnKeys, failed: 'could not turn the signing keys' },
+      { at: '47 * * * *', work: smart.sweep, failed: 'could not sweep the authorization server' },
+    ];
+    const endTimetable = config.readOnly ? undefined : keepTimetable(timetable, log);
     const stopSending =
       config.auditSyslog && !config.readOnly
         ? sendTrail(store, base, auditLog, makeSyslog(config.auditSyslog, new URL(base).hostname), (fault) =>
@@ -183,10 +181,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
         (await pool.query('select not exists (select from resource where version > 0) as empty')).rows[0]
           .empty,
       async close() {
-        clearInterval(sweeping);
-        clearInterval(sealing);
-        clearInterval(purging);
-        smart.close();
+        endTimetable?.();
         await Promise.all([
           ...[close(), jobs.close(), reindexing.close(), imaging.close()],
           ...[stopKeeping?.(), stopSending?.()],

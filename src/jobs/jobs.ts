@@ -25,7 +25,6 @@ import {
   forgetJob,
   hasWritten,
   lookAtJob,
-  sweepJobs,
 } from './queue.ts';
 
 export interface Jobs {
@@ -44,7 +43,6 @@ const ABREAST = 2;
 
 /** How often a process says that it is alive, and looks for what others have left, in ms. */
 const BEAT = 3000;
-const SWEEP = 600_000;
 
 /** So often a job is begun; one that ends its process each time must not go on doing so. */
 const ATTEMPTS = 3;
@@ -58,7 +56,7 @@ class TooLarge extends Error {}
 export function openJobs(pool: pg.Pool, mostAnswer = MOST_ANSWER): Jobs {
   const running = new Map<Claimed, AbortController>();
   const ends = new Set<Promise<void>>();
-  let timers: NodeJS.Timeout[] = [];
+  let timer: NodeJS.Timeout | undefined;
   let perform: Perform | undefined;
   let log: Logger | undefined;
   let claiming: Promise<void> | undefined;
@@ -118,24 +116,17 @@ export function openJobs(pool: pg.Pool, mostAnswer = MOST_ANSWER): Jobs {
     start(how, where) {
       perform = how;
       log = where;
-      const every = (ms: number, work: () => Promise<void>) =>
-        setInterval(() => {
-          work().catch(told('could not look after jobs'));
-        }, ms).unref();
-      timers = [
-        every(BEAT, async () => {
-          wake();
-          await beat();
-        }),
-        every(SWEEP, () => sweepJobs(pool)),
-      ];
+      timer = setInterval(() => {
+        wake();
+        beat().catch(told('could not look after jobs'));
+      }, BEAT).unref();
       wake();
     },
     async close() {
       perform = undefined;
       await claiming;
       await Promise.all(ends);
-      for (const timer of timers) clearInterval(timer);
+      clearInterval(timer);
     },
   };
 }

@@ -20,7 +20,6 @@ import {
   openReindexes,
   type Reindex,
   splitReindex,
-  sweepReindexes,
   takePart,
 } from './reindex-queue.ts';
 
@@ -34,13 +33,12 @@ export interface Reindexing {
 
 /** How often it is looked for work, in ms. */
 const PAUSE = 1000;
-const SWEEP = 600_000;
 
 /** @param baseUrl FHIR base that local references are read under */
 export function openReindexing(store: Store, baseUrl: string): Reindexing {
   let log: Logger | undefined;
   let working: Promise<void> | undefined;
-  let timers: NodeJS.Timeout[] = [];
+  let timer: NodeJS.Timeout | undefined;
   let woken = false;
 
   const told = (fault: unknown): void =>
@@ -73,17 +71,12 @@ export function openReindexing(store: Store, baseUrl: string): Reindexing {
     wake,
     start(where) {
       log = where;
-      timers = [
-        setInterval(wake, PAUSE).unref(),
-        setInterval(() => {
-          sweepReindexes(store.pool).catch(told);
-        }, SWEEP).unref(),
-      ];
+      timer = setInterval(wake, PAUSE).unref();
       upgrade(store).then(wake, told);
     },
     async close() {
       log = undefined;
-      for (const timer of timers) clearInterval(timer);
+      clearInterval(timer);
       await working;
     },
   };

@@ -3,7 +3,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import type { Definitions } from '../fhir/definitions.ts';
-import { tracesOf } from '../http/faults.ts';
 import { endpointsOf } from '../http/issuer.ts';
 import type { Records } from '../records/records.ts';
 import type { Pools } from '../store/pool.ts';
@@ -30,7 +29,8 @@ export interface Smart {
   invite(): Promise<string>;
   /** Reads the signing keys again, having made those that are due. */
   turnKeys(now?: number): Promise<void>;
-  close(): void;
+  /** Takes away what has expired. */
+  sweep(): Promise<void>;
 }
 
 export interface SmartOptions {
@@ -40,8 +40,6 @@ export interface SmartOptions {
   readonly pools: Pools;
   readonly log: Logger;
 }
-
-const HOUR = 3_600_000;
 
 /**
  * Opens what is needed at once. oidc-provider, which takes a quarter of a second to load, and all that leans on it comes with
@@ -87,12 +85,6 @@ export async function openSmart({ config, definitions, records, pools, log }: Sm
     // The same object means that nothing has changed.
     if (JSON.stringify(newer) !== JSON.stringify(keys)) keys = newer;
   }
-  const hourly = setInterval(() => {
-    if (config.readOnly) return;
-    Promise.all([turnKeys(), sweep(pool)]).catch((fault) =>
-      log.warn({ fault: tracesOf(fault) }, 'could not turn keys or sweep'),
-    );
-  }, HOUR).unref();
   return {
     async handle(request, response) {
       server ??= load();
@@ -104,6 +96,6 @@ export async function openSmart({ config, definitions, records, pools, log }: Sm
     patients,
     invite: () => invite(pool),
     turnKeys,
-    close: () => clearInterval(hourly),
+    sweep: () => sweep(pool),
   };
 }
