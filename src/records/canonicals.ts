@@ -185,14 +185,20 @@ async function backward(
 ): Promise<readonly number[]> {
   const { definitions } = setting;
   const { source, target } = include;
+  const aimed = from.filter(
+    ({ type }) => (target === undefined || type === target) && urlParameter(definitions, type),
+  );
+  if (aimed.length === 0) return [];
+  const sources = source === '*' ? definitions.resourceTypes : [source];
+  const pairs = sources.flatMap((type) =>
+    parametersOf(setting, type, include).map((parameter) => ({ type, parameter })),
+  );
   const rids: number[] = [];
-  for (const parameter of parametersOf(setting, source, include)) {
-    const aimed = from
-      .filter(({ type }) => target === undefined || type === target)
+  for (const { type: referring, parameter } of pairs) {
+    const all = aimed
       .filter(({ type }) => !parameter.target?.length || parameter.target.includes(type))
-      .filter(({ type }) => urlParameter(definitions, type));
-    if (aimed.length === 0) continue;
-    const all = aimed.map((one) => named(one, one.type));
+      .map((one) => named(one, one.type));
+    if (all.length === 0) continue;
     const values = all.flatMap(({ type, id, url }): ReferenceValue[] => [
       { kind: 'local', type, id },
       ...(url ? [{ kind: 'absolute' as const, url }] : []),
@@ -200,7 +206,7 @@ async function backward(
     const known = new Set(all.map(({ rid }) => rid));
     const types = [...new Set(all.map(({ type }) => type))];
     const filter: Filter = { kind: 'reference', parameter, values };
-    for await (const stride of candidates(setting, source, [filter], budget)) {
+    for await (const stride of candidates(setting, referring, [filter], budget)) {
       const texts = stride.map(({ content }) => canonicalsOf(setting, content, parameter));
       const led = await ledTo(setting, types, texts.flat(), budget);
       for (const [i, { rid }] of stride.entries())

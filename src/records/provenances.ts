@@ -154,7 +154,9 @@ export async function provenancesAbout(
   const { access } = caller;
   const asked = includes.filter(
     ({ reverse, source, parameter }) =>
-      reverse && source === TYPE && (parameter === undefined || parameter.code === 'target'),
+      reverse &&
+      (source === TYPE || source === '*') &&
+      (parameter === undefined || parameter.code === 'target'),
   );
   if (asked.length === 0) return [];
   const about = asked.some(({ iterate }) => iterate) ? [...page.matches, ...page.included] : page.matches;

@@ -21,7 +21,7 @@ export function searchOf(definitions: Definitions, type: string): OfType {
   );
   return {
     searchInclude: ['*', ...include],
-    ...(revinclude.length > 0 && { searchRevInclude: revinclude }),
+    ...(revinclude.length > 0 && { searchRevInclude: ['*', ...revinclude] }),
     searchParam: [
       ...OF_ALL_TYPES.map(ofOurs),
       ...searchable(definitions, type).map((one) => listed(definitions, type, one)),

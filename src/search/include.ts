@@ -41,11 +41,7 @@ export function readInclude(
 ): Include {
   const [, reverse, iterate] = NAME.exec(name) ?? [];
   const base = { reverse: reverse !== undefined, iterate: iterate !== undefined };
-  if (value === '*') {
-    if (base.reverse)
-      throw unsupported(name, 'would include all that refers to a match: name the parameters');
-    return { ...base, source: '*' };
-  }
+  if (value === '*') return { ...base, source: '*' };
   const [source = '', code = '', target, ...more] = value.split(':');
   if (
     more.length > 0 ||

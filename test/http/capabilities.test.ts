@@ -78,7 +78,7 @@ test('each listed parameter of each type takes a value', async () => {
       .filter(({ name }) => name !== '_has' || searchRevInclude.length > 0)
       .map((one) =>
         one.name === '_has'
-          ? query(type, `_has:${searchRevInclude[0]}:_id`, 'x')
+          ? query(type, `_has:${searchRevInclude[1]}:_id`, 'x')
           : query(type, one.name, valueFor(type, one)),
       ),
   );
@@ -178,7 +178,6 @@ test('each listed include and revinclude is taken, and others are 400', async ()
   const wrong = some.flatMap(({ type }) => [
     query(type, '_include', `${type}:nonsense`),
     query(type, '_include', 'Nonsense:subject'),
-    query(type, '_revinclude', '*'),
     query(type, '_revinclude', `${type}:nonsense`),
   ]);
   expect(await notAnswered(wrong, 400)).toEqual([]);

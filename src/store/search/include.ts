@@ -34,13 +34,14 @@ const FORWARD = {
 // Whose patients they are; rides on timeline_patient.
 const OF_PATIENTS = {
   name: 'revinclude_patients',
-  text: `select distinct t.rid from timeline t where t.patient = any ($1::bigint[]) and t.key = $2 limit $3`,
+  text: `select distinct t.rid from timeline t
+         where t.patient = any ($1::bigint[]) and t.key = any ($2::bigint[]) limit $3`,
 };
 // What has a key of one of them, and an edge to it; rides on the GIN index of keys.
 const REVERSE = {
   name: 'revinclude',
   text: `select s.rid from resource_index s
-         where s.keys && $1::bigint[] and s.type = $2 and s.targets && $3::bigint[] limit $4`,
+         where s.keys && $1::bigint[] and ($2::smallint is null or s.type = $2) and s.targets && $3::bigint[] limit $4`,
 };
 const CONTENTS = {
   name: 'included_contents',
@@ -98,25 +99,26 @@ export function makeIncluder(
   }
 
   async function backward(from: readonly From[], { source, parameter, target }: Include, most: number) {
-    const parameters = (parameter ? [parameter] : referencesOf(source)).filter((one) =>
-      referencePaths(definitions, source, one),
-    );
+    const sources = source === '*' ? definitions.resourceTypes : [source];
     const aimed = target === undefined ? from : from.filter(({ type }) => type === target);
     const rows: unknown[][] = [];
     const wanted: Key[] = [];
     // By whichever of its parameters: a patient's stretch is one.
-    const patients = new Set<number>();
-    for (const one of parameters) {
-      const isOfPatients = patientParameters(definitions, source).has(one.code);
-      const own = keys.parameter(source, one);
-      for (const { type, id, rid } of aimed)
-        if (isOfPatients && type === 'Patient') patients.add(rid);
-        else if (!one.target?.length || one.target.includes(type)) wanted.push(localKey(own, type, id));
+    const stretches = new Set<string>();
+    for (const referring of sources) {
+      const ofPatients = patientParameters(definitions, referring);
+      for (const one of parameter ? [parameter] : referencesOf(referring)) {
+        if (!referencePaths(definitions, referring, one)) continue;
+        const own = keys.parameter(referring, one);
+        for (const { type, id } of aimed)
+          if (type === 'Patient' && ofPatients.has(one.code)) stretches.add(keyText(keys.type(referring)));
+          else if (!one.target?.length || one.target.includes(type)) wanted.push(localKey(own, type, id));
+      }
     }
-    if (patients.size > 0)
-      rows.push(
-        ...(await run(executor, OF_PATIENTS, [int8Array([...patients]), keyText(keys.type(source)), most])),
-      );
+    if (stretches.size > 0) {
+      const patients = aimed.filter(({ type }) => type === 'Patient').map(({ rid }) => rid);
+      rows.push(...(await run(executor, OF_PATIENTS, [int8Array(patients), [...stretches], most])));
+    }
     if (wanted.length > 0)
       rows.push(
         ...(await run(executor, REVERSE, [
