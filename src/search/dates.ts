@@ -29,7 +29,7 @@ export const MEANING: Readonly<Record<DateValue['prefix'], Meaning>> = {
   lt: and(low('<', 'low')),
   // As gt or eq, and lt or eq: of what eq asks for, one half is left to say.
   ge: or(low('>=', 'low'), high('>', 'high')),
-  le: or(high('<=', 'high'), low('<', 'low')),
+  le: or(low('<', 'low'), high('<=', 'high')),
   // The resource's range lies wholly after, or before.
   sa: and(low('>=', 'high')),
   eb: and(high('<=', 'low')),
