@@ -51,7 +51,8 @@ export async function answerBlob(
   const { size } = whole;
   const etag = bytesEtagOf(version, whole.sha256);
   headers.push(...place(whole.kind), 'ETag', etag);
-  const ranges = isCurrent(visit, served, etag) ? readRanges(request.headers.range, size) : undefined;
+  const ranged = request.method !== 'HEAD' && isCurrent(visit, served, etag);
+  const ranges = ranged ? readRanges(request.headers.range, size) : undefined;
   if (ranges === undefined) {
     headers.push('Content-Type', type, 'Content-Length', size);
     return answerBytes(visit, 200, headers, whole.stream);

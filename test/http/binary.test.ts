@@ -243,6 +243,15 @@ describe('RFC 9110 14: ranges', () => {
     );
   });
 
+  test('14.2: ranges are for GET; HEAD tells of the whole', async () => {
+    const id = await store('video/mp4', bytes);
+    for (const range of ['bytes=0-9', 'bytes=100001-']) {
+      const { headers } = await app.send('head', `/Binary/${id}`).set('Range', range).expect(200);
+      expect(headers['content-length']).toBe('100001');
+      expect(headers['content-range']).toBeUndefined();
+    }
+  });
+
   test('RFC 9110 14.6: several, as multipart/byteranges', async () => {
     const id = await store('video/mp4', bytes);
     const get = app.send('get', `/Binary/${id}`).set('Range', 'bytes=100000-,0-9,5-19');
