@@ -115,12 +115,26 @@ describe('Fetch standard: browser apps', () => {
     expect(preflight.headers['access-control-allow-credentials']).toBeUndefined();
   });
 
+  test('may send all headers that are read', async () => {
+    const { headers } = await request(app.url)
+      .options('/fhir/Binary')
+      .set({ Origin: 'https://app.example.org', 'Access-Control-Request-Method': 'POST' })
+      .expect(204);
+    const allowed = headers['access-control-allow-headers']!.split(', ');
+    for (const name of ['Content-Encoding', 'If-Range', 'X-Keep-Original', 'X-Security-Context'])
+      expect(allowed).toContain(name);
+  });
+
   test('see the headers they need, on faults too', async () => {
     for (const path of [`/Patient/${id}`, '/Patient/nobody', '/Nonsense']) {
       const { headers } = await app.send('get', path).set('Origin', 'https://app.example.org');
       expect(headers['access-control-allow-origin']).toBe('*');
-      for (const name of ['ETag', 'Location', 'Last-Modified', 'Content-Location'])
-        expect(headers['access-control-expose-headers']).toContain(name);
+      const exposed = headers['access-control-expose-headers']!.split(', ');
+      for (const name of [
+        ...['Accept-Patch', 'Accept-Ranges', 'Allow', 'Content-Location', 'ETag', 'Expires'],
+        ...['Link', 'Location', 'Preference-Applied', 'Retry-After', 'X-Progress'],
+      ])
+        expect(exposed).toContain(name);
     }
   });
 });
