@@ -79,7 +79,8 @@ export function createServer({
     uploads: (request, response) => uploads(request, response, entrance),
   });
   const server = createHttpServer((request, response) => {
-    const url = request.url as string;
+    const url = withoutOrigin(request.url as string);
+    request.url = url;
     if (isFhirUrl(url)) void fhir(request, response, entrance);
     else if (dicomweb && isUnder(DICOMWEB, url)) void dicomweb(request, response, { ...entrance, ...meters });
     else pages(request, response);
@@ -93,6 +94,14 @@ export function createServer({
   server.timeout = 120 * SECOND;
   server.on('clientError', answerMalformed);
   return { server, perform: makePerform(fhir, records), close: () => close(server) };
+}
+
+/** The path and query of a request's target, which may be a whole URL (RFC 9112 §3.2.2). */
+function withoutOrigin(target: string): string {
+  if (target.startsWith('/')) return target;
+  const [, rest] = /^https?:\/\/[^/?#]*(.*)$/i.exec(target) ?? [];
+  if (rest === undefined) return target;
+  return rest.startsWith('/') ? rest : `/${rest}`;
 }
 
 /** What is no HTTP request gets as much of an answer as can be given without one. */

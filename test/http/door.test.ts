@@ -1,3 +1,4 @@
+import { get, type IncomingMessage } from 'node:http';
 import request from 'supertest';
 import { startApp, type TestApp } from './app.ts';
 
@@ -169,6 +170,18 @@ describe('the log', () => {
 test('a URL that is too long is 431 and says what to do', async () => {
   const { body } = await app.send('get', `/Patient?name=${'x'.repeat(20_000)}`).expect(431);
   expect(body.issue[0]).toMatchObject({ code: 'too-long', diagnostics: expect.stringContaining('_search') });
+});
+
+test('RFC 9112 3.2.2: a request may name the whole URL, as to a proxy', async () => {
+  const status = (path: string) =>
+    new Promise((resolve, reject) => {
+      const headers = { authorization: `Bearer ${app.token}` };
+      const answered = (response: IncomingMessage) => resolve(response.resume().statusCode);
+      get(app.url, { path, headers }, answered).on('error', reject);
+    });
+  expect(await status(`${app.base}/Patient/${id}?_elements=name`)).toBe(200);
+  expect(await status(`http://other.example.org/healthz`)).toBe(200);
+  expect(await status('http://other.example.org')).toBe(404);
 });
 
 test('bad percent escapes are 400', async () => {
