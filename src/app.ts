@@ -116,10 +116,6 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       config.audit,
       (fault) => log.error({ code: (fault as { code?: unknown }).code }, 'could not keep the audit trail'),
     );
-    const keepTrail = async (): Promise<void> => {
-      await turnPartitions(pool, config.auditMonths);
-      await sealTrail(pool, store.catalog);
-    };
     if (!config.readOnly) await turnPartitions(pool, config.auditMonths);
     const seal = makeSeal(store.catalog.linkKey);
     const context = { config, definitions, records, log, seal, version };
@@ -137,18 +133,20 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       ...{ routes, log, ready, auth: smart.handle, uploads: makeUploads(context) },
       dicomweb: imaging.handle,
     });
-    const sweeping = setInterval(() => {
-      if (config.readOnly) return;
-      sweepBlobs(pool, blobs).catch((fault) => log.warn({ code: fault.code }, 'could not sweep the blobs'));
-    }, HOUR).unref();
-    const purging = setInterval(() => {
-      if (config.readOnly) return;
-      imaging.purge().catch((fault) => log.warn({ code: fault.code }, 'could not purge deleted studies'));
-    }, MINUTE).unref();
-    const sealing = setInterval(() => {
-      if (config.readOnly) return;
-      keepTrail().catch((fault) => log.warn({ code: fault.code }, 'could not seal the audit trail'));
-    }, MINUTE).unref();
+    const every = (pause: number, what: string, work: () => Promise<unknown>): NodeJS.Timeout =>
+      setInterval(() => {
+        work().catch((fault) => log.warn({ code: fault.code }, `could not ${what}`));
+      }, pause).unref();
+    const keeping = config.readOnly
+      ? []
+      : [
+          every(HOUR, 'sweep the blobs', () => sweepBlobs(pool, blobs)),
+          every(MINUTE, 'purge deleted studies', () => imaging.purge()),
+          every(MINUTE, 'seal the audit trail', async () => {
+            await turnPartitions(pool, config.auditMonths);
+            await sealTrail(pool, store.catalog);
+          }),
+        ];
     const stopSending =
       config.auditSyslog && !config.readOnly
         ? sendTrail(store, base, auditLog, makeSyslog(config.auditSyslog, new URL(base).hostname), (fault) =>
@@ -183,9 +181,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
         (await pool.query('select not exists (select from resource where version > 0) as empty')).rows[0]
           .empty,
       async close() {
-        clearInterval(sweeping);
-        clearInterval(sealing);
-        clearInterval(purging);
+        for (const timer of keeping) clearInterval(timer);
         smart.close();
         await Promise.all([
           ...[close(), jobs.close(), reindexing.close(), imaging.close()],
