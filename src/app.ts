@@ -116,10 +116,6 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       config.audit,
       (fault) => log.error({ code: (fault as { code?: unknown }).code }, 'could not keep the audit trail'),
     );
-    const keepTrail = async (): Promise<void> => {
-      await turnPartitions(pool, config.auditMonths);
-      await sealTrail(pool, store.catalog);
-    };
     if (!config.readOnly) await turnPartitions(pool, config.auditMonths);
     const seal = makeSeal(store.catalog.linkKey);
     const context = { config, definitions, records, log, seal, version };
@@ -138,7 +134,14 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       dicomweb: imaging.handle,
     });
     const timetable: readonly Chore[] = [
-      { at: '* * * * *', work: keepTrail, failed: 'could not seal the audit trail' },
+      {
+        at: '* * * * *',
+        failed: 'could not seal the audit trail',
+        work: async () => {
+          await turnPartitions(pool, config.auditMonths);
+          await sealTrail(pool, store.catalog);
+        },
+      },
       { at: '* * * * *', work: imaging.purge, failed: 'could not purge deleted studies' },
       { at: '*/10 * * * *', work: () => sweepJobs(pool), failed: 'could not sweep the jobs' },
       { at: '*/10 * * * *', work: () => sweepReindexes(pool), failed: 'could not sweep the reindexing' },

@@ -40,13 +40,15 @@ const MiB = 1024 * 1024;
 
 /** Bytes from a plain number or one with KiB, MiB, GiB. */
 const bytes =
-  (fallback: number) =>
+  (fallback: number, least = 0) =>
   (given: string | undefined): number => {
     if (given === undefined) return fallback;
     const found = /^(\d+)\s*(KiB|MiB|GiB)?$/i.exec(given);
     const unit = { kib: 1024, mib: MiB, gib: 1024 * MiB }[found?.[2]?.toLowerCase() ?? ''] ?? 1;
     if (!found) throw new Error(`expected bytes, such as 16777216 or 16MiB, not "${given}"`);
-    return Number(found[1]) * unit;
+    const value = Number(found[1]) * unit;
+    if (value < least) throw new Error(`expected ${least} or more bytes, not "${given}"`);
+    return value;
   };
 
 function setting<T>(name: string, shown: string, meaning: string, read: Setting<T>['read']): Setting<T> {
@@ -61,16 +63,19 @@ export const settings = {
     'http://localhost:PORT',
     'the URL under which clients see this server, without /fhir; links are made from it',
     (given, env) => {
-      const url = given ?? `http://localhost:${env.PORT ?? 8080}`;
-      if (!URL.canParse(url)) throw new Error(`expected a URL, not "${url}"`);
-      return url.replace(/\/+$/, '');
+      if (given === undefined) return `http://localhost:${env.PORT || 8080}`;
+      const url = given.replace(/\/+$/, '');
+      if (!/^https?:\/\/[^/?#]+[^?#]*$/i.test(url) || !URL.canParse(url))
+        throw new Error(`expected a URL such as https://fhir.example.org, not "${given}"`);
+      if (url.endsWith('/fhir')) throw new Error(`expected it without /fhir, not "${given}"`);
+      return url;
     },
   ),
   databaseUrl: setting(
     'DATABASE_URL',
     'an embedded PostgreSQL',
     'postgres://user:password@host:port/database of a PostgreSQL 15 or later; unset, one is started under DATA_DIR',
-    (given): string | undefined => given || undefined,
+    (given): string | undefined => given,
   ),
   dataDir: setting('DATA_DIR', './data', 'folder of the embedded database and of the blobs', text('./data')),
   blobsUrl: setting(
@@ -78,9 +83,9 @@ export const settings = {
     'DATA_DIR/blobs',
     's3://bucket/prefix?endpoint=https://host&region=name keeps the bytes of Binaries in an S3 store, with the keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY',
     (given): string | undefined => {
-      if (given && !/^s3:\/\/[^/?]/.test(given))
+      if (given !== undefined && !/^s3:\/\/[^/?]/.test(given))
         throw new Error(`expected s3://bucket/prefix?endpoint=…&region=…, not "${given}"`);
-      return given || undefined;
+      return given;
     },
   ),
   blobKeys: setting(
@@ -107,7 +112,7 @@ export const settings = {
     'CLAMD',
     'none',
     'host:port or socket of a clamd that looks at all bytes before they are kept; where it does not answer none are taken',
-    (given): string | undefined => given || undefined,
+    (given): string | undefined => given,
   ),
   logLevel: setting(
     'LOG_LEVEL',
@@ -125,7 +130,7 @@ export const settings = {
     'MAX_BODY',
     '16MiB',
     'largest request body, unpacked; raw Binary content is not counted',
-    bytes(16 * MiB),
+    bytes(16 * MiB, 1),
   ),
   maxBinary: setting('MAX_BINARY', '0', 'bytes of the largest Binary or upload; 0 for no limit', bytes(0)),
   bytesQuota: setting(
@@ -243,7 +248,7 @@ export const settings = {
     'none',
     'udp://host:514, tcp://host:601 or tls://host:6514 of a SIEM: each entry of the audit trail is sent there as syslog (RFC 5424) with an AuditEvent as JSON; tls takes ?ca=FILE&cert=FILE&key=FILE',
     (given): URL | undefined => {
-      if (!given) return undefined;
+      if (given === undefined) return undefined;
       const url = URL.canParse(given) ? new URL(given) : undefined;
       if (!url || !['udp:', 'tcp:', 'tls:'].includes(url.protocol) || url.hostname === '' || url.port === '')
         throw new Error(`expected udp://, tcp:// or tls:// with host and port, not "${given}"`);
@@ -261,7 +266,7 @@ export const settings = {
 export type Config = { readonly [K in keyof typeof settings]: ReturnType<(typeof settings)[K]['read']> };
 
 /**
- * Reads all settings.
+ * Reads all settings. An empty variable is as one that is not set.
  *
  * @param env the environment, `process.env` at the door
  * @throws    Error naming the setting and what is expected
@@ -269,7 +274,7 @@ export type Config = { readonly [K in keyof typeof settings]: ReturnType<(typeof
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const entries = Object.entries(settings).map(([key, { name, read }]) => {
     try {
-      return [key, read(env[name], env)];
+      return [key, read(env[name] || undefined, env)];
     } catch (fault) {
       throw new Error(`${name}: ${(fault as Error).message}`);
     }

@@ -1,5 +1,6 @@
 /** The database that a command works on: the one of DATABASE_URL, or the embedded one. */
 import type { Config } from '../config.ts';
+import { CONNECTIONS } from '../store/pool.ts';
 
 export interface Database {
   readonly url: string;
@@ -15,8 +16,8 @@ export interface Database {
 export async function openDatabase(config: Config, log: (line: string) => void): Promise<Database> {
   if (config.databaseUrl) return { url: config.databaseUrl, embedded: false, release: async () => {} };
   const { startEmbedded } = await import('../store/embedded.ts');
-  // Each process has two pools of six (store/pool.ts); the rest is for commands beside the server.
-  const settings = { max_connections: String(Math.max(100, config.workers * 12 + 40)) };
+  // Of the workers and of the process that started them; the rest is for commands beside the server.
+  const settings = { max_connections: String(Math.max(100, (config.workers + 1) * CONNECTIONS + 40)) };
   const embedded = await startEmbedded({ dataDir: config.dataDir, log, settings });
   return { url: embedded.url, embedded: true, release: () => embedded.release() };
 }

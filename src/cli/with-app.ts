@@ -12,7 +12,8 @@ export async function withApp<T>(
   work: (app: App) => Promise<T>,
 ): Promise<T> {
   const { migrate } = await import('../store/migrate.ts');
-  await migrate(url, { log: (line) => log.info(line) });
+  const applied = await migrate(url);
+  if (applied.length > 0) log.info({ applied }, 'migrated the database');
   const { openApp } = await import('../app.ts');
   const app = await openApp({ ...config, databaseUrl: url }, log);
   try {

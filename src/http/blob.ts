@@ -5,7 +5,7 @@ import type { Records } from '../records/records.ts';
 import { answerBytes, answerEmpty } from './answer.ts';
 import type { Headers, Visit } from './exchange.ts';
 import { byteRanges, contentRange, type Range, readRanges } from './range.ts';
-import { bytesEtagOf, etagOf, httpDate } from './versions.ts';
+import { bytesEtagOf, etagOf, httpDate, notModified } from './versions.ts';
 
 /** Bytes that somebody may have. */
 export interface Served {
@@ -21,7 +21,7 @@ export interface Served {
 }
 
 /**
- * Answers with bytes, perhaps a range of them.
+ * Answers with bytes, perhaps a range of them; with 304 where the client has them.
  *
  * @param headers beside those that tell of the bytes
  * @throws        Refusal 404, 416
@@ -35,23 +35,23 @@ export async function answerBlob(
   const { request } = visit;
   const { blob, id, contentType, version } = served;
   const type = PRINTABLE.test(contentType) ? contentType : 'application/octet-stream';
-  headers.push('Content-Security-Policy', "sandbox; default-src 'none'; frame-ancestors 'none'");
-  const place = (kind: string | null): Headers => [
-    'Content-Disposition',
-    `${isShown(contentType, kind) ? 'inline' : 'attachment'}; filename="${id}"`,
-    'Accept-Ranges',
-    'bytes',
-  ];
-  if (blob === null) {
-    headers.push(...place(null), 'ETag', etagOf(version), 'Content-Type', type);
-    return answerEmpty(visit, 200, headers);
+  const whole = blob === null ? undefined : await records.openBlob(blob);
+  const etag = whole ? bytesEtagOf(version, whole.sha256) : etagOf(version);
+  headers.push('ETag', etag);
+  if (notModified(request.headers, served)) {
+    whole?.stream.destroy();
+    return answerEmpty(visit, 304, headers);
   }
+  const disposition = isShown(contentType, whole?.kind ?? null) ? 'inline' : 'attachment';
+  headers.push(
+    ...['Content-Security-Policy', "sandbox; default-src 'none'; frame-ancestors 'none'"],
+    ...['Content-Disposition', `${disposition}; filename="${id}"`, 'Accept-Ranges', 'bytes'],
+  );
+  if (!whole || blob === null) return answerEmpty(visit, 200, [...headers, 'Content-Type', type]);
 
-  const whole = await records.openBlob(blob);
   const { size } = whole;
-  const etag = bytesEtagOf(version, whole.sha256);
-  headers.push(...place(whole.kind), 'ETag', etag);
-  const ranges = isCurrent(visit, served, etag) ? readRanges(request.headers.range, size) : undefined;
+  const ranged = request.method !== 'HEAD' && isCurrent(visit, served, etag);
+  const ranges = ranged ? readRanges(request.headers.range, size) : undefined;
   if (ranges === undefined) {
     headers.push('Content-Type', type, 'Content-Length', size);
     return answerBytes(visit, 200, headers, whole.stream);

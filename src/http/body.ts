@@ -63,6 +63,8 @@ const LEAST = 64 * 1024;
  */
 export function readSent(request: IncomingMessage, max: number): Promise<Buffer> {
   if (Number(request.headers['content-length'] ?? 0) > max) return Promise.reject(tooLarge(max));
+  // while its access token was looked up: no event will tell of it any more
+  if (request.destroyed && !request.complete) return Promise.reject(new Aborted());
   return new Promise((resolve, reject) => {
     let held: Buffer = Buffer.alloc(0);
     let size = 0;

@@ -2,12 +2,18 @@
 import type { Headers } from './exchange.ts';
 
 const EXPOSED = [
+  'Accept-Patch',
+  'Accept-Ranges',
+  'Allow',
   'Content-Disposition',
   'Content-Location',
   'Content-Range',
   'ETag',
+  'Expires',
   'Last-Modified',
+  'Link',
   'Location',
+  'Preference-Applied',
   'Retry-After',
   'Warning',
   'WWW-Authenticate',
@@ -20,13 +26,16 @@ const EXPOSED = [
 const ASKED = [
   'Accept',
   'Authorization',
+  'Content-Encoding',
   'Content-Type',
   'If-Match',
   'If-Modified-Since',
   'If-None-Exist',
   'If-None-Match',
+  'If-Range',
   'Prefer',
   'Range',
+  'X-Keep-Original',
   'X-Request-Id',
   'X-Security-Context',
 ].join(', ');

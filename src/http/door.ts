@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { error, Refusal } from '../fhir/outcome.ts';
 import type { Caller, Records } from '../records/records.ts';
+import { addressOf } from './address.ts';
 import type { Quota } from './quota.ts';
 
 /** What a request without an access token is asked for. */
@@ -10,19 +11,21 @@ export const CHALLENGE = 'Bearer realm="consilium"';
 /**
  * Finds the caller by the access token in the Authorization header (RFC 6750 §2.1).
  *
- * @throws Refusal 401 with WWW-Authenticate where there is no token, or it is none of ours, or has expired; 429 where the quota is used up
+ * @param trustProxy TRUST_PROXY, for the quota
+ * @throws           Refusal 401 with WWW-Authenticate where there is no token, or it is none of ours, or has expired; 429 where the quota is used up
  */
 export async function enter(
   records: Pick<Records, 'authenticate'>,
   request: IncomingMessage,
   quota?: Quota,
+  trustProxy = 0,
 ): Promise<Caller> {
   const header = request.headers.authorization;
   if (header === undefined) throw denied('An access token is needed: send Authorization: Bearer TOKEN');
   if (!/^bearer /i.test(header))
     throw denied('Only access tokens are taken: send Authorization: Bearer TOKEN');
   const token = header.slice('bearer '.length).trim();
-  const address = request.socket.remoteAddress ?? '';
+  const address = addressOf(request, trustProxy);
   quota?.admit(token, address);
   const caller = token === '' ? undefined : await records.authenticate(token);
   if (caller) quota?.know(token);

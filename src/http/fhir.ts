@@ -61,28 +61,38 @@ export function makeFhir(options: FhirOptions): Handle {
     const url = request.url as string;
     const mark = url.indexOf('?');
     let route = BASE;
-    let aborted = false;
+    let fault: number | undefined;
     try {
       const pathText = mark < 0 ? url.slice(BASE.length) : url.slice(BASE.length, mark);
       const path = readPath(pathText, request.method, definitions);
       route = BASE + path.pattern;
       await dispatch(options, entrance, reply, path, mark < 0 ? '' : url.slice(mark + 1));
     } catch (thrown) {
-      aborted = thrown instanceof Aborted || response.destroyed || request.socket.destroyed;
-      if (!aborted) await refuse(log, reply, thrown);
+      fault = hasGone(reply, thrown) ? GONE : await refuse(log, reply, thrown);
     }
     const method = request.method as string;
-    // 499, as others write it where the client has gone without waiting
-    const status = aborted ? 499 : response.statusCode;
+    const status = fault ?? response.statusCode;
     const milliseconds = performance.now() - started;
     meters.count(method, route, status, milliseconds);
     log.info({ id: reply.id, method, route, status, ms: Math.round(milliseconds * 10) / 10 }, 'answered');
   };
 }
 
-async function refuse(log: Logger, reply: Reply, thrown: unknown): Promise<void> {
+/** As others write it where the client has gone without waiting. */
+const GONE = 499;
+
+/** Whether nobody waits for the answer. One that has begun is destroyed by faults of its source, too. */
+function hasGone({ request, response }: Reply, thrown: unknown): boolean {
+  if (thrown instanceof Aborted) return true;
+  if (!response.destroyed && !request.socket.destroyed) return false;
+  return !response.headersSent || /^ERR_STREAM_/.test((thrown as NodeJS.ErrnoException).code ?? '');
+}
+
+/** Answers with what was thrown, as far as that can be, and returns the status that stands for it. */
+async function refuse(log: Logger, reply: Reply, thrown: unknown): Promise<number> {
   const fault = faultOf(thrown, reply.id);
-  if (fault.own) log.error({ id: reply.id, status: fault.status, fault: tracesOf(thrown) }, 'failed');
+  if (fault.own || reply.response.headersSent)
+    log.error({ id: reply.id, status: fault.status, fault: tracesOf(thrown) }, 'failed');
   try {
     await answerFault(reply, fault);
   } catch (second) {
@@ -90,6 +100,7 @@ async function refuse(log: Logger, reply: Reply, thrown: unknown): Promise<void>
     reply.response.destroy();
   }
   drain(reply.request);
+  return fault.status;
 }
 
 async function dispatch(

@@ -17,7 +17,7 @@ import type { Context, Routes } from './exchange.ts';
 import { type Entrance, isFhirUrl, isUnder, makeFhir } from './fhir.ts';
 import { type Meters, makeMeters } from './meters.ts';
 import { FHIR_JSON } from './negotiation.ts';
-import { makePages, type PageOptions } from './pages.ts';
+import { makePages } from './pages.ts';
 import { makePerform } from './perform.ts';
 import { makeQuota } from './quota.ts';
 
@@ -30,7 +30,11 @@ export interface ServerOptions extends Context {
   /** answers what comes under /auth */
   readonly auth?: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
   /** answers at /uploads */
-  readonly uploads: PageOptions['uploads'];
+  readonly uploads: (
+    request: IncomingMessage,
+    response: ServerResponse,
+    door: Pick<Entrance, 'enter'>,
+  ) => Promise<void>;
   /** answers what comes under /dicomweb */
   readonly dicomweb?: (
     request: IncomingMessage,
@@ -62,17 +66,21 @@ export function createServer({
   ...context
 }: ServerOptions): RunningServer {
   const meters = makeMeters();
-  const pages = makePages({ log, meters, ready, auth, uploads });
   const fhir = makeFhir({ ...context, routes, log, meters });
   const { config, records } = context;
   const quota = config.quota > 0 ? makeQuota(config.quota) : undefined;
   const entrance: Entrance = {
-    enter: (request) => enter(records, request, quota),
+    enter: (request) => enter(records, request, quota, config.trustProxy),
     // To keep a request is to write: then it is done at once, as a preference is no demand.
     defer: config.readOnly ? undefined : (exchange) => defer({ ...context, log }, exchange),
   };
+  const pages = makePages({
+    ...{ log, meters, ready, auth },
+    uploads: (request, response) => uploads(request, response, entrance),
+  });
   const server = createHttpServer((request, response) => {
-    const url = request.url as string;
+    const url = withoutOrigin(request.url as string);
+    request.url = url;
     if (isFhirUrl(url)) void fhir(request, response, entrance);
     else if (dicomweb && isUnder(DICOMWEB, url)) void dicomweb(request, response, { ...entrance, ...meters });
     else pages(request, response);
@@ -86,6 +94,14 @@ export function createServer({
   server.timeout = 120 * SECOND;
   server.on('clientError', answerMalformed);
   return { server, perform: makePerform(fhir, records), close: () => close(server) };
+}
+
+/** The path and query of a request's target, which may be a whole URL (RFC 9112 §3.2.2). */
+function withoutOrigin(target: string): string {
+  if (target.startsWith('/')) return target;
+  const [, rest] = /^https?:\/\/[^/?#]*(.*)$/i.exec(target) ?? [];
+  if (rest === undefined) return target;
+  return rest.startsWith('/') ? rest : `/${rest}`;
 }
 
 /** What is no HTTP request gets as much of an answer as can be given without one. */

@@ -44,8 +44,10 @@ export interface JobAnswer {
 /** How far a job is; `body` and `expires` where it is done. */
 export type JobProgress =
   | {
-      readonly state: 'waiting' | 'running' /* since it was asked for */;
-      readonly seconds: number /* where it is known */;
+      readonly state: 'waiting' | 'running';
+      /** since it was asked for */
+      readonly seconds: number;
+      /** where it is known */
       readonly percent?: number;
     }
   | {
@@ -59,7 +61,8 @@ export type JobProgress =
 /** How a job is done: its answer's body is put piece by piece. */
 export type Perform = (
   job: Claimed & {
-    readonly body: AsyncIterable<Buffer> /* that it must end */;
+    readonly body: AsyncIterable<Buffer>;
+    /** aborted when it must end */
     readonly signal: AbortSignal;
   },
   put: (piece: Buffer) => Promise<void>,

@@ -7,9 +7,9 @@ import type { Readable } from 'node:stream';
 import { DataStore, MemoryLocker, Server, Upload } from '@tus/server';
 import type { Media } from 'fhir/r4.js';
 import { invalid, Refusal, refusal } from '../fhir/outcome.ts';
-import { enter } from '../http/door.ts';
 import { type Context, fhirBase } from '../http/exchange.ts';
 import { tracesOf } from '../http/faults.ts';
+import type { Entrance } from '../http/fhir.ts';
 import type { Caller, Upload as Kept, Records } from '../records/records.ts';
 
 /** Where they are. */
@@ -17,7 +17,11 @@ export const UPLOADS = '/uploads';
 
 const DAY = 86_400_000;
 
-export type HandleUpload = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+export type HandleUpload = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  door: Pick<Entrance, 'enter'>,
+) => Promise<void>;
 
 /** Makes what answers at UPLOADS. */
 export function makeUploads(context: Pick<Context, 'records' | 'config' | 'log'>): HandleUpload {
@@ -53,8 +57,8 @@ export function makeUploads(context: Pick<Context, 'records' | 'config' | 'log'>
     });
   }
 
-  return async (request, response) => {
-    const caller = request.method === 'OPTIONS' ? NOBODY : await enter(records, request);
+  return async (request, response, { enter }) => {
+    const caller = request.method === 'OPTIONS' ? NOBODY : await enter(request);
     if (request.method === 'GET') return answerProgress(context, caller, request, response);
     await serverFor(caller).handle(request, response);
   };

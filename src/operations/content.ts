@@ -3,10 +3,9 @@
  * made smaller. An operation of our own (profiles/OperationDefinition-content.json).
  */
 import { invalid } from '../fhir/outcome.ts';
-import { answerEmpty } from '../http/answer.ts';
 import { answerBlob } from '../http/blob.ts';
-import type { Context, Exchange, Headers } from '../http/exchange.ts';
-import { httpDate, notModified } from '../http/versions.ts';
+import type { Context, Exchange } from '../http/exchange.ts';
+import { httpDate } from '../http/versions.ts';
 import { type Contents, SIZES, type Wanted } from '../media/content.ts';
 import { type Arguments, readArguments } from './arguments.ts';
 
@@ -28,9 +27,7 @@ export async function answerContent(
   visit: Pick<Exchange, 'request' | 'response' | 'id' | 'format'>,
   served: Awaited<ReturnType<Contents['find']>>,
 ): Promise<void> {
-  const headers: Headers = ['Last-Modified', httpDate(served.updated)];
-  if (notModified(visit.request.headers, served)) return answerEmpty(visit, 304, headers);
-  return answerBlob(context, visit, served, headers);
+  return answerBlob(context, visit, served, ['Last-Modified', httpDate(served.updated)]);
 }
 
 /** @returns undefined for the bytes as they are */

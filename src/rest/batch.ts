@@ -4,10 +4,9 @@ import { inBundleEntry, Refusal } from '../fhir/outcome.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { faultOf, tracesOf } from '../http/faults.ts';
 import type { Return } from '../http/prefer.ts';
-import { understood } from '../http/understood.ts';
 import { lengthOf, MOST_READ, tooMuch } from '../records/transaction/look.ts';
 import type { BundleEntry } from './bundle.ts';
-import { type Asked, readEntry } from './entries.ts';
+import { type Asked, makeEntryReader } from './entries.ts';
 import { entryOf, refusedEntry } from './responses.ts';
 import type { RestContext } from './selection.ts';
 
@@ -30,22 +29,21 @@ export async function batch(
 ): Promise<readonly BundleEntry[]> {
   const answers: BundleEntry[] = [];
   const asked: (Asked | undefined)[] = [];
+  const read = makeEntryReader(context, exchange.caller.agent);
   for (const [i, entry] of entries.entries()) {
     try {
-      asked[i] = await understood(context, () =>
-        readEntry(context, exchange.caller.agent, entry, `Bundle.entry[${i}]`),
-      );
+      asked[i] = await read(entry, i);
     } catch (thrown) {
       answers[i] = refused(context, exchange, thrown, i);
     }
   }
-  let read = 0;
+  let length = 0;
   const one = async (i: number): Promise<void> => {
     const each = asked[i] as Asked;
     try {
-      if (read > MOST_READ) throw tooMuch();
+      if (length > MOST_READ) throw tooMuch();
       const outcome = await context.records.carryOut(exchange.caller, each.entry);
-      read += lengthOf(outcome);
+      length += lengthOf(outcome);
       answers[i] = entryOf(context, exchange.caller.agent, each, outcome, wanted);
     } catch (thrown) {
       const { entry } = each;

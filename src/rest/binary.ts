@@ -12,7 +12,7 @@ import { demandFhirJson, isFhirJson, namesFhir } from '../http/negotiation.ts';
 import { etagOf, httpDate } from '../http/versions.ts';
 import type { Provided, Stored, Target } from '../records/records.ts';
 import type { Condition } from '../search/condition.ts';
-import { answerResource, answerWritten } from './resource.ts';
+import { answerFound, answerWritten } from './resource.ts';
 import type { RestContext, Selection } from './selection.ts';
 
 /** Answers with a Binary: as a resource, or its bytes, perhaps a range of them. */
@@ -28,15 +28,7 @@ export async function readBinary(
   const proxy = securityContext?.reference;
   if (typeof proxy === 'string' && PRINTABLE.test(proxy)) headers.push('X-Security-Context', proxy);
   if (!selection.isWhole || namesFhir(request.headers.accept, format))
-    return answerResource(
-      context,
-      exchange,
-      200,
-      [...headers, 'ETag', etagOf(stored.version)],
-      stored,
-      selection,
-    );
-
+    return answerFound(context, exchange, [...headers, 'ETag', etagOf(stored.version)], stored, selection);
   return answerBlob(context, exchange, { ...stored, contentType }, headers);
 }
 

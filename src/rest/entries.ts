@@ -1,4 +1,5 @@
 /** What an entry of a batch or transaction asks for (R4 bundle.html#bundle-unique, http.html#transaction). */
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Binary, BundleEntryRequest } from 'fhir/r4.js';
 import type { SplitEntry } from '../fhir/entries.ts';
 import { parseJson } from '../fhir/json.ts';
@@ -7,6 +8,7 @@ import { isId } from '../fhir/reference.ts';
 import { nearest } from '../fhir/validation/nearest.ts';
 import { fhirBase } from '../http/exchange.ts';
 import { type FhirPath, readPath } from '../http/path.ts';
+import { makeUnderstood } from '../http/understood.ts';
 import { readTags } from '../http/versions.ts';
 import type { Entry, Read, Target } from '../records/records.ts';
 import { parseCondition } from '../search/condition.ts';
@@ -39,18 +41,30 @@ export interface Unless {
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH'];
 
 /**
+ * Makes what reads the entries of a Bundle, one after the other.
+ *
+ * @param agent number of the access token
+ */
+export function makeEntryReader(
+  context: RestContext,
+  agent: number,
+): (entry: SplitEntry, index: number) => Promise<Asked> {
+  const understood = makeUnderstood(context);
+  return async (entry, index) => {
+    // other requests have their turn
+    if (index % 100 === 99) await turn();
+    return understood(() => readEntry(context, agent, entry, `Bundle.entry[${index}]`));
+  };
+}
+
+/**
  * Reads an entry.
  *
  * @param agent number of the access token
  * @param at    `Bundle.entry[n]`
  * @throws      Refusal 400, 404 whose expression says which element of the entry is at fault
  */
-export async function readEntry(
-  context: RestContext,
-  agent: number,
-  entry: SplitEntry,
-  at: string,
-): Promise<Asked> {
+async function readEntry(context: RestContext, agent: number, entry: SplitEntry, at: string): Promise<Asked> {
   const { request } = entry;
   if (typeof request !== 'object' || request === null)
     throw invalid('required', `${at} has no request, which says what to do with it`, `${at}.request`);

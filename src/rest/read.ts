@@ -1,10 +1,8 @@
 /** read and vread (R4 http.html#read, #vread, #cread). */
-import { answerEmpty } from '../http/answer.ts';
 import type { Exchange } from '../http/exchange.ts';
-import { notModified } from '../http/versions.ts';
 import type { Stored } from '../records/records.ts';
 import { readBinary } from './binary.ts';
-import { answerResource, versionHeaders } from './resource.ts';
+import { answerFound, versionHeaders } from './resource.ts';
 import { type RestContext, readSelection } from './selection.ts';
 
 /** GET [base]/[type]/[id] */
@@ -21,8 +19,6 @@ export async function vread(context: RestContext, exchange: Exchange): Promise<v
 
 function answerRead(context: RestContext, exchange: Exchange, stored: Stored): Promise<void> | void {
   const selection = readSelection(context, stored.type, exchange.parameters);
-  const headers = versionHeaders(stored);
-  if (notModified(exchange.request.headers, stored)) return answerEmpty(exchange, 304, headers);
   if (stored.type === 'Binary') return readBinary(context, exchange, stored, selection);
-  return answerResource(context, exchange, 200, headers, stored, selection);
+  return answerFound(context, exchange, versionHeaders(stored), stored, selection);
 }

@@ -6,7 +6,7 @@ import { answerEmpty, answerJson, answerStream } from '../http/answer.ts';
 import { base64Length, base64Of, dataLength, withData } from '../http/base64.ts';
 import { type Exchange, fhirBase, type Headers } from '../http/exchange.ts';
 import { type Return, readReturn } from '../http/prefer.ts';
-import { etagOf, httpDate } from '../http/versions.ts';
+import { etagOf, httpDate, notModified } from '../http/versions.ts';
 import type { Stored, Written } from '../records/records.ts';
 import { type RestContext, type Selection, WHOLE } from './selection.ts';
 
@@ -20,7 +20,7 @@ export function versionHeaders({ version, updated }: Stored): Headers {
  *
  * @param headers beside its type and length
  */
-export async function answerResource(
+async function answerResource(
   { records }: RestContext,
   exchange: Exchange,
   status: number,
@@ -36,6 +36,18 @@ export async function answerResource(
   if (exchange.request.method === 'HEAD') bytes.stream.destroy();
   const size = Buffer.byteLength(json) + dataLength(bytes.size);
   return answerStream(exchange, status, headers, withData(json, bytes.stream), size);
+}
+
+/** Answers a read: with 304 where the client has that version (R4 http.html#cread). */
+export async function answerFound(
+  context: RestContext,
+  exchange: Exchange,
+  headers: Headers,
+  stored: Stored,
+  selection: Selection,
+): Promise<void> {
+  if (notModified(exchange.request.headers, stored)) return answerEmpty(exchange, 304, headers);
+  return answerResource(context, exchange, 200, headers, stored, selection);
 }
 
 /** Answers with a resource whose large data is kept apart: it is streamed back into its place. */

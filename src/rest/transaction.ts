@@ -1,5 +1,4 @@
 /** batch and transaction (R4 http.html#transaction): both are posted to the base. */
-import { setImmediate as turn } from 'node:timers/promises';
 import { readBundle, type SplitEntry } from '../fhir/entries.ts';
 import { parseJson } from '../fhir/json.ts';
 import { invalid, Refusal, refusal } from '../fhir/outcome.ts';
@@ -8,10 +7,9 @@ import { type Exchange, fhirBase } from '../http/exchange.ts';
 import { demandFhirJson } from '../http/negotiation.ts';
 import { once } from '../http/parameters.ts';
 import { readReturn } from '../http/prefer.ts';
-import { understood } from '../http/understood.ts';
 import { batch } from './batch.ts';
 import { answerBundle, type BundleEntry } from './bundle.ts';
-import { type Asked, readEntry } from './entries.ts';
+import { type Asked, makeEntryReader } from './entries.ts';
 import { entryOf } from './responses.ts';
 import type { RestContext } from './selection.ts';
 
@@ -55,14 +53,9 @@ async function together(
   entries: readonly SplitEntry[],
   wanted: ReturnType<typeof readReturn>,
 ): Promise<BundleEntry[]> {
+  const read = makeEntryReader(context, caller.agent);
   const asked: Asked[] = [];
-  for (const [i, entry] of entries.entries()) {
-    // other requests have their turn
-    if (i % 100 === 99) await turn();
-    asked.push(
-      await understood(context, () => readEntry(context, caller.agent, entry, `Bundle.entry[${i}]`)),
-    );
-  }
+  for (const [i, entry] of entries.entries()) asked.push(await read(entry, i));
   const outcomes = await context.records.transaction(
     caller,
     asked.map(({ entry }) => entry),

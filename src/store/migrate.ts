@@ -12,14 +12,10 @@ const table = 'migration';
  * Applies the migrations that this database does not have yet: all of them, or none.
  *
  * @param database its URL, or a connection to it that the caller closes
- * @param log      told the name of each
  * @returns        the names of those applied, in order
  * @throws         Error in one line: unreachable, of a newer schema, or the migration that fails and why
  */
-export async function migrate(
-  database: string | pg.Client,
-  { log = () => {} }: { log?: (line: string) => void } = {},
-): Promise<string[]> {
+export async function migrate(database: string | pg.Client): Promise<string[]> {
   return connected(database, async (client) => {
     const names = await pendingOf(client);
     if (names.length === 0) return [];
@@ -36,7 +32,6 @@ export async function migrate(
         // It logs whole statements; what is worth telling is in the error.
         logger: { info: () => {}, warn: () => {}, error: () => {} },
       });
-      for (const { name } of applied) log(`migrated the database to ${name}`);
       // While this one waited, a newer version may have migrated.
       if (applied.length === 0) await pendingOf(client);
       return applied.map(({ name }) => name);

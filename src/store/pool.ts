@@ -64,6 +64,11 @@ export function openPool({ databaseUrl, size = 6, plans = 'once', timeout = 60_0
   return pool;
 }
 
+const SIZES = { fixed: 6, searching: 6, transacting: 4 };
+
+/** Connections of a server process, at most. */
+export const CONNECTIONS = SIZES.fixed + SIZES.searching + SIZES.transacting;
+
 /** The pools of a server process. */
 export interface Pools {
   readonly fixed: pg.Pool;
@@ -75,9 +80,9 @@ export interface Pools {
 
 /** @param searchTimeout SEARCH_TIMEOUT */
 export function openPools(databaseUrl: string, searchTimeout?: number): Pools {
-  const fixed = openPool({ databaseUrl });
-  const searching = openPool({ databaseUrl, plans: 'each', timeout: searchTimeout });
-  const transacting = openPool({ databaseUrl, size: 4 });
+  const fixed = openPool({ databaseUrl, size: SIZES.fixed });
+  const searching = openPool({ databaseUrl, size: SIZES.searching, plans: 'each', timeout: searchTimeout });
+  const transacting = openPool({ databaseUrl, size: SIZES.transacting });
   return {
     fixed,
     searching,

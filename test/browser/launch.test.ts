@@ -2,23 +2,17 @@
  * A person, a Chromium and a small SMART app: sign in, narrow, allow; again for another patient; end it. Runs where a
  * Chromium is (CHROMIUM, or in the usual places); SCREENSHOTS=folder keeps pictures of the pages.
  */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { PASSWORD, type SmartServer, startSmart } from '../smart/server.ts';
+import { CHROMIUM } from './chromium.ts';
 
-const FOUND = [
-  process.env.CHROMIUM,
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-].find((path) => path && existsSync(path));
-const withChromium = FOUND ? test : test.skip;
+const withChromium = CHROMIUM ? test : test.skip;
 
 let server: SmartServer;
 let browser: Browser;
 beforeAll(async () => {
-  if (!FOUND) return console.warn('no Chromium here: the pages are not looked at');
+  if (!CHROMIUM) return console.warn('no Chromium here: the pages are not looked at');
   server = await startSmart();
   await server.app.smart.clients.add({
     id: 'demo-app',
@@ -27,7 +21,7 @@ beforeAll(async () => {
     redirectUris: [`${server.issuer}/demo`],
     launchUri: `${server.issuer}/demo`,
   });
-  browser = await chromium.launch({ executablePath: FOUND, args: ['--no-sandbox'] });
+  browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
 });
 afterAll(async () => {
   await browser?.close();

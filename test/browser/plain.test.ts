@@ -1,14 +1,7 @@
 /** Forms over plain http, by another name than localhost: browsers tell less of where a form comes from. */
-import { existsSync } from 'node:fs';
 import { type Browser, chromium } from 'playwright-core';
 import { freePort, PASSWORD, type SmartServer, startSmart } from '../smart/server.ts';
-
-const FOUND = [
-  process.env.CHROMIUM,
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-].find((path) => path && existsSync(path));
+import { CHROMIUM } from './chromium.ts';
 
 let server: SmartServer | undefined;
 let browser: Browser | undefined;
@@ -17,12 +10,12 @@ afterAll(async () => {
   await server?.close();
 });
 
-(FOUND ? test : test.skip)('on a network of one’s own people sign in and out, too', async () => {
+(CHROMIUM ? test : test.skip)('on a network of one’s own people sign in and out, too', async () => {
   const port = String(await freePort());
   const base = `http://clinic.example:${port}`;
   server = await startSmart({ PORT: port, BASE_URL: base });
   const args = ['--no-sandbox', '--host-resolver-rules=MAP clinic.example 127.0.0.1'];
-  browser = await chromium.launch({ executablePath: FOUND, args });
+  browser = await chromium.launch({ executablePath: CHROMIUM, args });
   const page = await browser.newPage();
   page.setDefaultTimeout(5000);
   await page.goto(`${base}/auth/account`);

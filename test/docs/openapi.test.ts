@@ -8,6 +8,7 @@ import { parseDocument } from 'yaml';
 import { readConfig } from '../../src/config.ts';
 import { type Definitions, loadDefinitions } from '../../src/fhir/definitions.ts';
 import { loadValidator, type Validator } from '../../src/fhir/validate.ts';
+import type { Interaction } from '../../src/http/exchange.ts';
 import { endpointsOf } from '../../src/http/issuer.ts';
 import { makeMeters } from '../../src/http/meters.ts';
 import { makePages } from '../../src/http/pages.ts';
@@ -62,7 +63,7 @@ function described(): string[] {
 }
 
 /** The routes under /fhir; HEAD goes with GET, OPTIONS with all. */
-function fhirRoutes(): string[] {
+function fhirRoutes(isWanted: (interaction: Interaction) => boolean = () => true): string[] {
   const log = pino({ level: 'silent' });
   const nothing = undefined as never;
   const context = {
@@ -74,13 +75,14 @@ function fhirRoutes(): string[] {
     version: '0',
   };
   return Object.entries(
-    makeRoutes(
-      context,
-      makeOperations(context, { contents: nothing, links: nothing, studies: nothing }),
-      nothing,
-    ),
+    makeRoutes(context, makeOperations(context, { contents: nothing, links: nothing, studies: nothing }), {
+      name: 'discovery',
+      open: () => {},
+    }),
   ).flatMap(([pattern, methods]) =>
-    Object.keys(methods).map((method) => `${method} ${written(`/fhir${pattern === '/' ? '' : pattern}`)}`),
+    Object.entries(methods)
+      .filter(([, interaction]) => isWanted(interaction))
+      .map(([method]) => `${method} ${written(`/fhir${pattern === '/' ? '' : pattern}`)}`),
   );
 }
 
@@ -170,6 +172,17 @@ describe('openapi.yaml', () => {
       if (path.startsWith('/fhir')) routed.add(`OPTIONS ${path}`);
     }
     expect(described().filter((route) => !routed.has(route))).toEqual([]);
+  });
+
+  test('says of all under /fhir whether it takes an access token', () => {
+    const open = described().filter((route) => {
+      const [method = '', path = ''] = route.split(' ');
+      const security = description.paths[path]?.[method.toLowerCase()]?.security;
+      return (
+        path.startsWith('/fhir') && /^(?:GET|POST|PUT|PATCH|DELETE)$/.test(method) && security?.length === 0
+      );
+    });
+    expect(open.sort()).toEqual(fhirRoutes((interaction) => 'open' in interaction).sort());
   });
 
   test('every $ref leads somewhere, and every component is referred to', () => {

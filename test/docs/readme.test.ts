@@ -3,6 +3,7 @@ import { accessSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import request from 'supertest';
 import { withSettings } from '../../scripts/settings.ts';
+import { CONNECTIONS } from '../../src/store/pool.ts';
 import { startApp, type TestApp } from '../http/app.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -10,6 +11,10 @@ const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
 
 test('its table of settings is made from config.ts: node scripts/settings.ts', () => {
   expect(readme).toBe(withSettings(readme));
+});
+
+test('it says how many connections to PostgreSQL a process opens', () => {
+  expect(readme).toContain(`A process opens up to ${CONNECTIONS} connections.`);
 });
 
 test('every npm script that it or ARCHITECTURE.md names is one', () => {

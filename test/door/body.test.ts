@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, request, type Server } from 'node:http';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import { createServer, IncomingMessage, request, type Server } from 'node:http';
+import { type AddressInfo, connect, Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -49,6 +49,13 @@ describe('bodies', () => {
     const response = await fetch(url(), { method: 'POST', body, headers });
     return [response.status, await response.text()];
   }
+
+  test('of a client that has gone before it is looked at, nothing comes', async () => {
+    const gone = new IncomingMessage(new Socket());
+    gone.destroy();
+    await wait(10);
+    await expect(readText(gone, MAX)).rejects.toThrow(Aborted);
+  });
 
   test('as it is, and unpacked', async () => {
     const text = '{"a":"é€😀"}';

@@ -212,6 +212,20 @@ describe('R4 binary.html#rest: as a resource', () => {
   });
 });
 
+test('RFC 9110 15.4.5: 304 has the entity tag that 200 has, of the bytes and of the resource', async () => {
+  const id = await store('video/mp4', bytes);
+  for (const [path, accept] of [
+    [`/Binary/${id}`, '*/*'],
+    [`/Binary/${id}`, FHIR],
+    [`/Binary/${id}/$content`, '*/*'],
+  ] as const) {
+    const { headers } = await app.send('head', path).set('Accept', accept).expect(200);
+    const again = app.send('get', path).set({ Accept: accept, 'If-None-Match': headers.etag! });
+    const { headers: unchanged } = await again.expect(304);
+    expect(unchanged.etag).toBe(headers.etag);
+  }
+});
+
 describe('RFC 9110 14: ranges', () => {
   test.each([
     ['bytes=0-9', 0, 10],
@@ -241,6 +255,15 @@ describe('RFC 9110 14: ranges', () => {
     await asBytes(app.send('get', `/Binary/${id}`).set({ Range: 'bytes=0-9', 'If-Range': 'W/"1"' })).expect(
       200,
     );
+  });
+
+  test('14.2: ranges are for GET; HEAD tells of the whole', async () => {
+    const id = await store('video/mp4', bytes);
+    for (const range of ['bytes=0-9', 'bytes=100001-']) {
+      const { headers } = await app.send('head', `/Binary/${id}`).set('Range', range).expect(200);
+      expect(headers['content-length']).toBe('100001');
+      expect(headers['content-range']).toBeUndefined();
+    }
   });
 
   test('RFC 9110 14.6: several, as multipart/byteranges', async () => {

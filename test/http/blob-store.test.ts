@@ -55,3 +55,21 @@ test('a bucket that is not there: the server does not start, and says why', asyn
   const BLOBS_URL = `s3://nowhere?endpoint=http://127.0.0.1:1`;
   await expect(startApp({ BLOBS_URL })).rejects.toThrow(/bucket nowhere cannot be used.*BLOBS_URL/);
 });
+
+test('bytes that are lost break off an answer that has begun, and the log says why', async () => {
+  const DATA_DIR = mkdtempSync(join(tmpdir(), 'consilium-lost-'));
+  const own = await startApp({ DATA_DIR });
+  try {
+    await own.send('post', '/Binary').set('Content-Type', 'text/plain').send('lost').expect(201);
+    rmSync(join(DATA_DIR, 'blobs'), { recursive: true });
+    await expect(own.send('get', '/Binary').set('X-Request-Id', 'broken')).rejects.toThrow();
+    const told = own.log.map((line) => JSON.parse(line)).filter(({ id }) => id === 'broken');
+    expect(told).toMatchObject([
+      { msg: 'failed', fault: { message: expect.stringMatching(/no bytes named/) } },
+      { msg: 'answered', status: 404 },
+    ]);
+  } finally {
+    await own.close();
+    rmSync(DATA_DIR, { recursive: true, force: true });
+  }
+});

@@ -1,3 +1,4 @@
+import { get, type IncomingMessage } from 'node:http';
 import request from 'supertest';
 import { startApp, type TestApp } from './app.ts';
 
@@ -115,12 +116,26 @@ describe('Fetch standard: browser apps', () => {
     expect(preflight.headers['access-control-allow-credentials']).toBeUndefined();
   });
 
+  test('may send all headers that are read', async () => {
+    const { headers } = await request(app.url)
+      .options('/fhir/Binary')
+      .set({ Origin: 'https://app.example.org', 'Access-Control-Request-Method': 'POST' })
+      .expect(204);
+    const allowed = headers['access-control-allow-headers']!.split(', ');
+    for (const name of ['Content-Encoding', 'If-Range', 'X-Keep-Original', 'X-Security-Context'])
+      expect(allowed).toContain(name);
+  });
+
   test('see the headers they need, on faults too', async () => {
     for (const path of [`/Patient/${id}`, '/Patient/nobody', '/Nonsense']) {
       const { headers } = await app.send('get', path).set('Origin', 'https://app.example.org');
       expect(headers['access-control-allow-origin']).toBe('*');
-      for (const name of ['ETag', 'Location', 'Last-Modified', 'Content-Location'])
-        expect(headers['access-control-expose-headers']).toContain(name);
+      const exposed = headers['access-control-expose-headers']!.split(', ');
+      for (const name of [
+        ...['Accept-Patch', 'Accept-Ranges', 'Allow', 'Content-Location', 'ETag', 'Expires'],
+        ...['Link', 'Location', 'Preference-Applied', 'Retry-After', 'X-Progress'],
+      ])
+        expect(exposed).toContain(name);
     }
   });
 });
@@ -155,6 +170,18 @@ describe('the log', () => {
 test('a URL that is too long is 431 and says what to do', async () => {
   const { body } = await app.send('get', `/Patient?name=${'x'.repeat(20_000)}`).expect(431);
   expect(body.issue[0]).toMatchObject({ code: 'too-long', diagnostics: expect.stringContaining('_search') });
+});
+
+test('RFC 9112 3.2.2: a request may name the whole URL, as to a proxy', async () => {
+  const status = (path: string) =>
+    new Promise((resolve, reject) => {
+      const headers = { authorization: `Bearer ${app.token}` };
+      const answered = (response: IncomingMessage) => resolve(response.resume().statusCode);
+      get(app.url, { path, headers }, answered).on('error', reject);
+    });
+  expect(await status(`${app.base}/Patient/${id}?_elements=name`)).toBe(200);
+  expect(await status(`http://other.example.org/healthz`)).toBe(200);
+  expect(await status('http://other.example.org')).toBe(404);
 });
 
 test('bad percent escapes are 400', async () => {

@@ -22,6 +22,9 @@ describe('RFC 6585 §4: QUOTA, over HTTP', () => {
     const other = await app.app.issueToken({ scope: 'system/*.cruds', client: 'other', minutes: 5 });
     await as(other).expect(200);
     await request(app.url).get('/fhir/metadata').expect(200);
+    const elsewhere = ['/uploads/1', '/dicomweb/studies'];
+    for (const path of elsewhere)
+      await request(app.url).get(path).set('Authorization', `Bearer ${app.token}`).expect(429);
   });
 
   test('who shows false tokens is refused by address, and clients of that address are not', async () => {
@@ -30,6 +33,24 @@ describe('RFC 6585 §4: QUOTA, over HTTP', () => {
     for (let n = 0; n < 6; n++) await as(`false-${n}`).expect(401);
     await as('false-again').expect(429);
     await as(client).expect(200);
+  });
+});
+
+describe('TRUST_PROXY: QUOTA behind a proxy', () => {
+  let app: TestApp;
+  beforeAll(async () => {
+    app = await startApp({ QUOTA: '6', TRUST_PROXY: '1' });
+  });
+  afterAll(() => app.close());
+
+  test('false tokens count for the address that the proxy tells, and not for all who come through it', async () => {
+    const from = (address: string, token: string) =>
+      request(app.url)
+        .get('/fhir/Patient?_count=1')
+        .set({ Authorization: `Bearer ${token}`, 'X-Forwarded-For': `192.0.2.99, ${address}` });
+    for (let n = 0; n < 6; n++) await from('192.0.2.1', `false-${n}`).expect(401);
+    await from('192.0.2.1', 'false-again').expect(429);
+    await from('192.0.2.2', app.token).expect(200);
   });
 });
 

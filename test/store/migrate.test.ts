@@ -28,10 +28,8 @@ afterAll(() => Promise.all(databases.map(({ drop }) => drop())));
 
 test('an empty database gets all migrations in order, and a second time none', async () => {
   const { url } = await database({ empty: true });
-  const lines: string[] = [];
   expect(await pending(url)).toEqual(all);
-  expect(await migrate(url, { log: (line) => lines.push(line) })).toEqual(all);
-  expect(lines).toEqual(all.map((name) => `migrated the database to ${name}`));
+  expect(await migrate(url)).toEqual(all);
   expect(await pending(url)).toEqual([]);
   expect(await migrate(url)).toEqual([]);
 });

@@ -7,10 +7,8 @@ import { parseCondition } from '../../search/condition.ts';
 import { oneLine } from '../fault.ts';
 import type { Refused, Resource, Unit } from './plan.ts';
 
-/** Writes resources in one transaction, each only if it was never written. */
-export type Send = (
-  resources: readonly Resource[],
-) => Promise<readonly boolean[]>; /* whether each was written */
+/** Writes resources in one transaction, each only if it was never written; says of each whether it was written now. */
+export type Send = (resources: readonly Resource[]) => Promise<readonly boolean[]>;
 
 /** What became of a unit. */
 export interface Sent {

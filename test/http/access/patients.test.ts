@@ -442,6 +442,23 @@ describe('of other patients nothing is learned (R4 security-labels.html)', () =>
     await app.send('get', '/Appointment/both').expect(200).expect(/Bob/);
   });
 
+  test.each([
+    ['slashes', (text: string) => text.replaceAll('/', '\\/')],
+    ['letters of values', (text: string) => text.replaceAll('Patient/b', '\\u0050atient/\\u0062')],
+    ['letters of names', (text: string) => text.replaceAll('"reference"', '"\\u0072eference"')],
+  ])('R4 json.html: also where their writer escapes %s', async (_, escaped) => {
+    const text = escaped(JSON.stringify({ resourceType: 'Appointment', id: 'escaped', ...appointment }));
+    await app
+      .send('put', '/Appointment/escaped')
+      .type('application/fhir+json')
+      .send(text)
+      .expect(({ status }) => expect([200, 201]).toContain(status));
+    const { body, text: shown } = await ann('get', '/Appointment/escaped').expect(200);
+    expect(shown).not.toMatch(/bob/i);
+    expect(body.participant).toHaveLength(3);
+    await ann('put', '/Appointment/escaped').type('application/fhir+json').send(body).expect(403);
+  });
+
   test('in Bundles too', async () => {
     const entry = [{ request: { method: 'GET', url: 'Appointment/both' } }];
     for (const type of ['batch', 'transaction']) {

@@ -1,4 +1,5 @@
 /** R4 http 3.1.0.11.1: batch processing rules. */
+import { jest } from '@jest/globals';
 import { startApp, type TestApp } from '../app.ts';
 import {
   deleting,
@@ -27,6 +28,14 @@ afterAll(() => app.close());
 const it = exchanging(() => app);
 
 describe('R4 http 3.1.0.11.1: 200 regardless of the success of the operations within', () => {
+  test('however many entries are not understood, definitions are looked up once for all', async () => {
+    const looked = jest.spyOn(app.app.records, 'refreshDefinitions');
+    const answers = await it.each(Array.from({ length: 20 }, () => getting('Patient?no-such=1')));
+    expect(statusesOf(answers)).toEqual(Array(20).fill('400'));
+    expect(looked).toHaveBeenCalledTimes(1);
+    looked.mockRestore();
+  });
+
   test('each entry has its own outcome, in the order of the request', async () => {
     const [value, kept, gone] = [fresh(), fresh(), fresh()];
     await it.put(`Patient/${kept}`, patient(value, { id: kept })).expect(201);
