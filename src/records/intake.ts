@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream';
 import type { Resource } from 'fhir/r4.js';
 import { refusal } from '../fhir/outcome.ts';
-import type { ByteRange } from '../store/blobs/blobs.ts';
+import type { Blob, ByteRange } from '../store/blobs/blobs.ts';
 import { addBlob, bytesSent } from '../store/bytes.ts';
 import type { Arrived, Seen } from './arrival.ts';
 import type { Caller } from './records.ts';
@@ -29,12 +29,7 @@ export async function putAway(
   { asItIs = false, keep = false } = {},
 ): Promise<Taken> {
   const { blobs, pool } = setting.store;
-  const came = await blobs.put(stream, { limit: await limitFor(setting, agent) });
-  const open = async (range?: ByteRange) => (await blobs.open(came.name, range)).stream;
-  const seen = await looked(setting, { size: came.size, asItIs, open }).catch(async (fault) => {
-    await blobs.remove(came.name);
-    throw fault;
-  });
+  const { came, seen } = await arrive(setting, { agent }, stream, asItIs);
   const { instead } = seen;
   if (!instead) {
     await addBlob(pool, came, { ...seen, agent });
@@ -48,6 +43,29 @@ export async function putAway(
   else await blobs.remove(came.name);
   const { contentType } = instead;
   return { blob: kept.name, contentType, original: keep ? came.name : undefined };
+}
+
+/**
+ * The one way in, whatever the route: bounded, put away, and looked at. No row knows the bytes yet; where they are
+ * refused nothing of them is kept.
+ *
+ * @throws Refusal 413 past MAX_BINARY, 507 past BYTES_QUOTA; what the look is refused with
+ */
+export async function arrive(
+  setting: Setting,
+  { agent }: Pick<Caller, 'agent'>,
+  stream: Readable,
+  asItIs: boolean,
+): Promise<{ readonly came: Blob; readonly seen: Seen }> {
+  const { blobs } = setting.store;
+  const came = await blobs.put(stream, { limit: await limitFor(setting, agent) });
+  const open = async (range?: ByteRange) => (await blobs.open(came.name, range)).stream;
+  try {
+    return { came, seen: await looked(setting, { size: came.size, asItIs, open }) };
+  } catch (fault) {
+    await blobs.remove(came.name);
+    throw fault;
+  }
 }
 
 /**
