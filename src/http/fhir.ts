@@ -7,7 +7,7 @@ import type { Caller } from '../records/records.ts';
 import { readParameters } from '../search/query-string.ts';
 import { addressOf } from './address.ts';
 import { answerEmpty } from './answer.ts';
-import { Aborted, drain } from './body.ts';
+import { drain, hasGone } from './body.ts';
 import { preflight } from './cors.ts';
 import type { Context, Exchange, Interaction, Method, Reply, Routes } from './exchange.ts';
 import { answerFault, faultOf, tracesOf } from './faults.ts';
@@ -68,7 +68,7 @@ export function makeFhir(options: FhirOptions): Handle {
       route = BASE + path.pattern;
       await dispatch(options, entrance, reply, path, mark < 0 ? '' : url.slice(mark + 1));
     } catch (thrown) {
-      aborted = thrown instanceof Aborted || response.destroyed || request.socket.destroyed;
+      aborted = hasGone(reply, thrown);
       if (!aborted) await refuse(log, reply, thrown);
     }
     const method = request.method as string;

@@ -1,7 +1,7 @@
 /** The bytes behind a Binary or a Media, and the smaller pictures that are made of them. */
 import { buffer } from 'node:stream/consumers';
 import type { Media } from 'fhir/r4.js';
-import { blobOf, isBlob } from '../fhir/attachments.ts';
+import { blobOf } from '../fhir/attachments.ts';
 import { invalid, refusal } from '../fhir/outcome.ts';
 import { parseReference } from '../fhir/reference.ts';
 import type { Served } from '../http/blob.ts';
@@ -47,13 +47,13 @@ export function openContents(
   async function whole(caller: Caller, { type, id, part }: Wanted): Promise<Served> {
     const stored = await records.read(caller, type, id);
     const resource = JSON.parse(stored.content);
-    if (part !== undefined) return partOf(stored, part);
+    if (part !== undefined) return partOf(caller, stored, part);
     if (type === 'Binary') return { ...stored, contentType: resource.contentType };
     if (type !== 'Media')
       throw invalid('required', `${type}/${id} has several contents: name one by part, as its url does`);
     const { content } = resource as Media;
     const apart = content.data && blobOf(content.data);
-    if (apart) return partOf(stored, apart);
+    if (apart) return partOf(caller, stored, apart);
     const target =
       content.url === undefined ? undefined : parseReference(content.url, base, definitions.isResourceType);
     if (target?.kind === 'local' && target.type === 'Binary')
@@ -63,11 +63,9 @@ export function openContents(
   }
 
   /** Large data of a resource that may be read. */
-  async function partOf(stored: Stored, part: string): Promise<Served> {
-    const { type, id } = stored;
-    const found = isBlob(part) ? await records.attachment(type, id, part) : undefined;
-    if (!found) throw refusal(404, 'not-found', `${type}/${id} has no content of that name`);
-    return { ...stored, blob: part, contentType: found.media ?? 'application/octet-stream' };
+  async function partOf(caller: Caller, stored: Stored, part: string): Promise<Served> {
+    const { version, media } = await records.attachment(caller, stored, part);
+    return { ...version, blob: part, contentType: media ?? 'application/octet-stream' };
   }
 
   async function made(blob: string, size: string): Promise<Rendition> {

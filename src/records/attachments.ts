@@ -6,16 +6,16 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { Attachment, Binary, Media, Resource } from 'fhir/r4.js';
-import { attachmentsOf, isApart, partOf, standIn } from '../fhir/attachments.ts';
+import { attachmentsOf, isApart, isBlob, partOf, standIn } from '../fhir/attachments.ts';
 import { contentOf, type Incoming } from '../fhir/content.ts';
 import { parseKeepingNumbers } from '../fhir/json.ts';
-import { invalid, Refusal } from '../fhir/outcome.ts';
+import { invalid, Refusal, refusal } from '../fhir/outcome.ts';
 import { parseReference } from '../fhir/reference.ts';
-import { addAttachment, findAttachment, sameAttachment } from '../store/attachments.ts';
+import { addAttachment, findAttachment, sameAttachment, versionsHaving } from '../store/attachments.ts';
 import { type Facts, findBlob, type KnownBlob } from '../store/bytes.ts';
 import { isRestricted, looked, putAway, streamOf } from './intake.ts';
-import { read } from './read.ts';
-import type { Caller } from './records.ts';
+import { read, vread } from './read.ts';
+import type { Caller, Stored } from './records.ts';
 import type { Setting } from './setting.ts';
 
 /** Longer data, in bytes, is kept apart. */
@@ -167,6 +167,33 @@ async function takeBack(
   delete attachment.url;
   attachment.data = standIn(blob);
   return findBlob(store.pool, blob);
+}
+
+/**
+ * Finds large data of a resource as a caller may read it: what only older versions had, who may read one of these.
+ *
+ * @param current as the caller has read it
+ * @throws        Refusal 404
+ */
+export async function readAttachment(
+  setting: Setting,
+  caller: Caller,
+  current: Stored,
+  blob: string,
+): Promise<{ readonly version: Stored; readonly media: string | null }> {
+  const { type, id, content } = current;
+  const { store } = setting;
+  const resource = { type: store.catalog.typeNumber(type), id };
+  const known = isBlob(blob) ? await findAttachment(store.pool, blob, resource) : undefined;
+  if (known && content.includes(`"${standIn(blob)}"`)) return { version: current, ...known };
+  for (const version of known ? await versionsHaving(store.pool, blob, resource) : []) {
+    const seen = await vread(setting, caller, type, id, String(version)).catch((fault) => {
+      if (fault instanceof Refusal && fault.status === 404) return undefined;
+      throw fault;
+    });
+    if (seen && known) return { version: seen, ...known };
+  }
+  throw refusal(404, 'not-found', `${type}/${id} has no content of that name`);
 }
 
 function fill(attachment: Attachment, { size, sha1, contentType }: Known): void {

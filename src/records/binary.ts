@@ -5,6 +5,7 @@ import { demand } from '../access/access.ts';
 import { contentOf, type Incoming, readIncoming } from '../fhir/content.ts';
 import { parseKeepingNumbers } from '../fhir/json.ts';
 import { invalid, refusal } from '../fhir/outcome.ts';
+import { checked } from '../store/blobs/measure.ts';
 import { addBlob, addRendition, findBlob, type KnownBlob, type Rendition } from '../store/bytes.ts';
 import { checkEpoch } from './callers.ts';
 import { checkId, judge } from './draft.ts';
@@ -140,14 +141,20 @@ function write(
   );
 }
 
-/** @throws Refusal 404 where there are none of that name, 416 where the range begins after their end */
+/**
+ * Bytes as they are kept. Read as a whole they are compared with the hash that they had when they came in: the stream of
+ * damaged ones fails before its end.
+ *
+ * @throws Refusal 404 where there are none of that name, 416 where the range begins after their end
+ */
 export async function openBlob(
   setting: Setting,
   name: string,
   range?: { readonly start: number; readonly end: number },
 ): Promise<BlobContent> {
   const known = await describeBlob(setting, name);
-  return { ...known, ...(await setting.store.blobs.open(name, range)) };
+  const { size, stream } = await setting.store.blobs.open(name, range);
+  return { ...known, size, stream: range ? stream : checked(stream, known.sha256) };
 }
 
 /** What is known of bytes, without opening them. @throws Refusal 404 */

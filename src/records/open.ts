@@ -8,9 +8,9 @@ import { compileConditions, compileRewrite } from '../fhir/rewrite.ts';
 import type { Validator } from '../fhir/validate.ts';
 import { type Jobs, openJobs } from '../jobs/jobs.ts';
 import { openReindexing, type Reindexing } from '../jobs/reindexing.ts';
-import { findAttachment } from '../store/attachments.ts';
-import { findRendition } from '../store/bytes.ts';
+import { findBlobs, findRendition } from '../store/bytes.ts';
 import type { Store } from '../store/store.ts';
+import { readAttachment } from './attachments.ts';
 import { describeBlob, keepRendition, openBlob, writeBinary, writeBinaryResource } from './binary.ts';
 import { makeCallers } from './callers.ts';
 import { note, openDeferred } from './deferred.ts';
@@ -165,9 +165,9 @@ export function openRecords(
     writeBinary: async (caller, id, bytes, { ifMatch } = {}) =>
       writeBinary(setting, await begun(caller), id, bytes, ifMatch),
     openBlob: (blob, range) => openBlob(setting, blob, range),
-    attachment: (type, id, blob) =>
-      findAttachment(store.pool, blob, { type: store.catalog.typeNumber(type), id }),
+    attachment: (caller, current, blob) => asOf(caller, (as) => readAttachment(setting, as, current, blob)),
     describeBlob: (blob) => describeBlob(setting, blob),
+    describeBlobs: (blobs) => findBlobs(store.pool, blobs),
     rendition: (blob, size) => findRendition(store.pool, blob, size),
     keepRendition: (blob, size, made) => keepRendition(setting, blob, size, made),
     reindex: (caller, wanted) => asOf(caller, (current) => reindex(setting, current, wanted)),

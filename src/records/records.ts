@@ -310,10 +310,21 @@ export interface Records {
    * @param range first and last byte, inclusive
    */
   openBlob(blob: string, range?: { readonly start: number; readonly end: number }): Promise<BlobContent>;
-  /** Whether a resource has, or had, large data of that name in an attachment, and its contentType. */
-  attachment(type: string, id: string, blob: string): Promise<{ readonly media: string | null } | undefined>;
+  /**
+   * Large data of that name in an attachment of a resource: in which version, and its contentType.
+   *
+   * @param current as the caller has read it: what older versions had is for whoever may read these
+   * @throws        Refusal 404 where no version that the caller may read has it
+   */
+  attachment(
+    caller: Caller,
+    current: Stored,
+    blob: string,
+  ): Promise<{ readonly version: Stored; readonly media: string | null }>;
   /** What is known of such bytes. @throws Refusal 404 */
   describeBlob(blob: string): Promise<KnownBlob>;
+  /** The same of several, by their names; those that are not here are left out. */
+  describeBlobs(blobs: readonly string[]): Promise<ReadonlyMap<string, KnownBlob>>;
   /** The picture that was made of such bytes, of that size, where there is one. */
   rendition(blob: string, size: string): Promise<Rendition | undefined>;
   /** Keeps one, as long as there are the bytes that it was made of. */

@@ -11,6 +11,9 @@ import { own } from '../embedded/files.ts';
 import { type Blob, type Blobs, isName, type PutOptions, timeOf } from './blobs.ts';
 import { beyond, measure, missing } from './measure.ts';
 
+/** Bytes read at once. */
+const READ_AT_ONCE = 256 * 1024;
+
 /** Names asked about at once while sweeping. */
 const BATCH = 1000;
 
@@ -62,7 +65,7 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
       try {
         const { size } = await handle.stat();
         if (range && range.start >= size) throw beyond(range.start, size);
-        return { size, stream: handle.createReadStream(range) };
+        return { size, stream: handle.createReadStream({ ...range, highWaterMark: READ_AT_ONCE }) };
       } catch (fault) {
         await handle.close();
         throw fault;

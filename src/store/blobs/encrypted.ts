@@ -8,7 +8,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { Refusal } from '../../fhir/outcome.ts';
 import type { Blobs } from './blobs.ts';
-import { beyond, measure, part, pieces } from './measure.ts';
+import { beyond, derived, measure, part, pieces } from './measure.ts';
 
 const CIPHER = 'aes-256-gcm';
 /** Bytes of a segment, but of the last one, and what the cipher adds. */
@@ -54,7 +54,7 @@ export function encrypted(inner: Blobs, keys: readonly Buffer[]): Blobs {
         start: start - first * SEGMENT,
         end: end - first * SEGMENT,
       });
-      return { size, stream: Readable.from(plain, { objectMode: false }) };
+      return { size, stream: derived(stream, plain) };
     },
   };
 }

@@ -3,7 +3,7 @@
  * larger than a part goes up in parts, which are given up where one fails.
  */
 
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -22,7 +22,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { v7 as uuid } from 'uuid';
 import { type Blobs, isName } from './blobs.ts';
-import { beyond, measure, missing, part, pieces } from './measure.ts';
+import { beyond, derived, measure, missing, part, pieces } from './measure.ts';
 
 /** Where the bucket is, as `s3://bucket/prefix?endpoint=https://…&region=…`; the keys are AWS's own variables. */
 export interface Bucket {
@@ -111,7 +111,7 @@ export async function openS3Blobs({ bucket, prefix, client: config }: Bucket): P
         if (range.start >= size) throw beyond(range.start, size);
         // Stores may pass over a range, or over a part of it (RFC 9110 §14.2).
         const cut = part(body, { start: range.start - from, end: range.end - from });
-        return { size, stream: Readable.from(cut, { objectMode: false }) };
+        return { size, stream: derived(body, cut) };
       } catch (fault) {
         if (isNamed(fault, 'NoSuchKey') || isNamed(fault, 'NotFound')) throw missing(name);
         if (range && isNamed(fault, 'InvalidRange')) throw beyond(range.start, await sizeNamed(name));
