@@ -17,12 +17,14 @@ import { sending } from './imaging/send.ts';
 import { openJobs } from './jobs/jobs.ts';
 import { openReindexing } from './jobs/reindexing.ts';
 import { makeSyslog } from './jobs/syslog.ts';
+import { openTranscodings } from './jobs/transcodings.ts';
 import { openContents } from './media/content.ts';
 import { openFilms } from './media/films.ts';
 import { makeLinks } from './media/links.ts';
 import { makeLook } from './media/look.ts';
 import { openPictures } from './media/pictures.ts';
 import { makeScan } from './media/scan.ts';
+import { makeTranscode } from './media/transcode.ts';
 import { makeUploads } from './media/uploads.ts';
 import { makeOperations } from './operations/table.ts';
 import { sendTrail } from './records/audit-output.ts';
@@ -102,6 +104,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       trail: auditLog,
     };
     const pictures = openPictures();
+    const transcodings = openTranscodings(pool);
     const films = await openFilms(config.ffmpeg);
     if (!films && config.ffmpeg !== 'none')
       log.info('there is no ffmpeg: video and audio are kept as they come, and have no pictures');
@@ -124,7 +127,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     const seal = makeSeal(store.catalog.linkKey);
     const context = { config, definitions, records, log, seal, version };
     const media = {
-      contents: openContents(context, pictures, films),
+      contents: openContents(context, pictures, films, transcodings),
       links: makeLinks(store.catalog.linkKey, base, records),
       studies: sending(context),
     };
@@ -175,6 +178,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
         if (!config.readOnly) {
           jobs.start(perform, log);
           reindexing.start(log);
+          if (films) transcodings.start(makeTranscode(records, films), log);
         }
         return { port: (server.address() as AddressInfo).port };
       },
@@ -188,7 +192,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
         clearInterval(purging);
         smart.close();
         await Promise.all([
-          ...[close(), jobs.close(), reindexing.close(), imaging.close()],
+          ...[close(), jobs.close(), reindexing.close(), transcodings.close(), imaging.close()],
           ...[stopKeeping?.(), stopSending?.()],
         ]);
         await pictures.close();

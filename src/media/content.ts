@@ -2,17 +2,23 @@
 import { buffer } from 'node:stream/consumers';
 import type { Media } from 'fhir/r4.js';
 import { blobOf } from '../fhir/attachments.ts';
-import { invalid, refusal } from '../fhir/outcome.ts';
+import { error, invalid, Refusal, refusal } from '../fhir/outcome.ts';
 import { parseReference } from '../fhir/reference.ts';
 import type { Served } from '../http/blob.ts';
 import { type Context, fhirBase } from '../http/exchange.ts';
+import type { Transcodings } from '../jobs/transcodings.ts';
+import { POSTER } from '../records/intake.ts';
 import type { Caller, KnownBlob, Rendition, Stored } from '../records/records.ts';
-import { type Films, isFilm } from './films.ts';
+import { isFilm } from './ffmpeg.ts';
+import type { Films } from './films.ts';
 import { LARGEST, LARGEST_FILM, READ } from './look.ts';
 import type { Pictures } from './pictures.ts';
 
 /** The sizes of pictures: pixels of the longer edge. */
 export const SIZES = ['256', '1024'] as const;
+
+/** Video and audio in the form that every browser plays. */
+export const PLAY = 'play';
 
 /** What the bytes of somebody's resources are asked for by. */
 export interface Wanted {
@@ -20,7 +26,7 @@ export interface Wanted {
   readonly id: string;
   /** name of large data in an attachment, as its url has it */
   readonly part?: string;
-  /** undefined: as they are */
+  /** of SIZES, or PLAY; undefined: as they are */
   readonly size?: string;
 }
 
@@ -28,7 +34,8 @@ export interface Contents {
   /**
    * Finds bytes as a caller may read them: through the Media, and the Binary that it names, each asked for by itself.
    *
-   * @throws Refusal 403; 404, 410; 422 where there is no picture in them
+   * @throws Refusal 403; 404, 410; 422 where there is no picture in them, or they do not play; 202 where they are being
+   *         made to play
    */
   find(caller: Caller, wanted: Wanted): Promise<Served>;
   /** As they are, and whether they can be shown smaller. @throws Refusal as find */
@@ -39,6 +46,7 @@ export function openContents(
   { records, config, definitions }: Pick<Context, 'records' | 'config' | 'definitions'>,
   pictures: Pictures,
   films: Films | undefined,
+  transcodings: Pick<Transcodings, 'add' | 'look'>,
 ): Contents {
   const base = fhirBase({ config });
   /** those that are being made, by blob and size: who asks meanwhile waits for the same */
@@ -96,9 +104,42 @@ export function openContents(
     }
     const open = async () => (await records.openBlob(blob)).stream;
     const kind = known.kind as string;
-    const load = async () => (films && isFilm(kind) ? films.poster(open, kind) : buffer(await open()));
+    const load = async () => (films && isFilm(kind) ? posterOf(films, blob, kind) : buffer(await open()));
     const { contentType, ...picture } = await pictures.shrink(load, Number(size));
     return records.keepRendition(blob, size, { ...picture, type: contentType });
+  }
+
+  /** Of a film the picture that was made as it came in, or is made now. */
+  async function posterOf(films: Films, blob: string, kind: string): Promise<Uint8Array> {
+    const poster = await records.rendition(blob, POSTER);
+    if (poster) return buffer((await records.openBlob(poster.made)).stream);
+    return films.poster(async () => (await records.openBlob(blob)).stream, kind);
+  }
+
+  /** The same film as every browser plays it. */
+  async function playable(served: Served, blob: string): Promise<Served> {
+    const { kind, size, facts } = await records.describeBlob(blob);
+    if (facts?.plays) return served;
+    const known = await records.rendition(blob, PLAY);
+    if (known) return { ...served, blob: known.made, contentType: known.type };
+    if (kind === null || !isFilm(kind) || size > LARGEST_FILM)
+      throw refusal(
+        422,
+        'not-supported',
+        'This is no video or audio that can be made to play: ask for size=full',
+      );
+    let doing = await transcodings.look(blob);
+    if (!doing?.failed && !films)
+      throw refusal(
+        422,
+        'not-supported',
+        'This server has no ffmpeg, by which it is made to play: ask for size=full',
+      );
+    if (!doing || doing.failed !== undefined) await transcodings.add(blob);
+    doing = await transcodings.look(blob);
+    if (doing?.failed !== undefined)
+      throw refusal(422, 'processing', `This cannot be made to play: ${doing.failed}`);
+    throw notYet(doing?.progress ?? 0);
   }
 
   return {
@@ -106,6 +147,7 @@ export function openContents(
       const served = await whole(caller, wanted);
       const { size } = wanted;
       if (size === undefined || served.blob === null) return served;
+      if (size === PLAY) return playable(served, served.blob);
       const { made: blob, type } = await made(served.blob, size);
       return { ...served, blob, contentType: type };
     },
@@ -115,4 +157,16 @@ export function openContents(
       return { ...served, isPicture: known !== undefined && isPicture(known) };
     },
   };
+}
+
+/** 202, as of what is done later (R4 async.html): nothing is wrong, but there is nothing to show yet. */
+function notYet(percent: number): Refusal {
+  const issue = error(
+    'informational',
+    `This is being made to play in browsers, ${percent} % is done: ask again`,
+  );
+  return new Refusal(202, [{ ...issue, severity: 'information' }], {
+    'X-Progress': `${percent} %`,
+    'Retry-After': '5',
+  });
 }

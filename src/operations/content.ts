@@ -7,7 +7,7 @@ import { answerEmpty } from '../http/answer.ts';
 import { answerBlob } from '../http/blob.ts';
 import type { Context, Exchange, Headers } from '../http/exchange.ts';
 import { httpDate, notModified } from '../http/versions.ts';
-import { type Contents, SIZES, type Wanted } from '../media/content.ts';
+import { type Contents, PLAY, SIZES, type Wanted } from '../media/content.ts';
 import { type Arguments, readArguments } from './arguments.ts';
 
 export async function content(context: Context, exchange: Exchange, contents: Contents): Promise<void> {
@@ -37,6 +37,6 @@ export async function answerContent(
 function readSize(given: Arguments): string | undefined {
   const size = given.text('size');
   if (size === undefined || size === 'full') return undefined;
-  if ((SIZES as readonly string[]).includes(size)) return size;
-  throw invalid('value', `size is ${SIZES.join(', ')} or full, not "${size.slice(0, 80)}"`);
+  if (size === PLAY || (SIZES as readonly string[]).includes(size)) return size;
+  throw invalid('value', `size is ${SIZES.join(', ')}, ${PLAY} or full, not "${size.slice(0, 80)}"`);
 }

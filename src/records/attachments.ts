@@ -13,9 +13,10 @@ import { invalid, Refusal, refusal } from '../fhir/outcome.ts';
 import { parseReference } from '../fhir/reference.ts';
 import { addAttachment, findAttachment, sameAttachment, versionsHaving } from '../store/attachments.ts';
 import { type Facts, findBlob, type KnownBlob } from '../store/bytes.ts';
-import { isRestricted, looked, putAway, streamOf } from './intake.ts';
+import { isRestricted, looked, putAway } from './intake.ts';
 import { read, vread } from './read.ts';
 import type { Caller, Stored } from './records.ts';
+import { streamOf } from './renditions.ts';
 import type { Setting } from './setting.ts';
 
 /** Longer data, in bytes, is kept apart. */

@@ -6,7 +6,7 @@ import { contentOf, type Incoming, readIncoming } from '../fhir/content.ts';
 import { parseKeepingNumbers } from '../fhir/json.ts';
 import { invalid, refusal } from '../fhir/outcome.ts';
 import { checked } from '../store/blobs/measure.ts';
-import { addBlob, addRendition, findBlob, type KnownBlob, type Rendition } from '../store/bytes.ts';
+import { findBlob, type KnownBlob } from '../store/bytes.ts';
 import { checkEpoch } from './callers.ts';
 import { checkId, judge } from './draft.ts';
 import { isRestricted, putAway, RESTRICTED } from './intake.ts';
@@ -162,18 +162,4 @@ export async function describeBlob({ store }: Setting, name: string): Promise<Kn
   const known = await findBlob(store.pool, name);
   if (!known) throw refusal(404, 'not-found', 'The bytes of this Binary are not here');
   return known;
-}
-
-/** Keeps a picture that was made of bytes. */
-export async function keepRendition(
-  { store }: Setting,
-  blob: string,
-  size: string,
-  { bytes, ...made }: Omit<Rendition, 'made'> & { readonly bytes: Uint8Array },
-): Promise<Rendition> {
-  const kept = await store.blobs.put(Readable.from([bytes], { objectMode: false }));
-  await addBlob(store.pool, kept, { kind: made.type });
-  const rendition = { ...made, made: kept.name };
-  await addRendition(store.pool, blob, size, rendition);
-  return rendition;
 }

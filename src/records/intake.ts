@@ -1,11 +1,13 @@
 /** Bytes on their way in: put away, looked at, and perhaps put in the place of by others, before anybody has them. */
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type { Resource } from 'fhir/r4.js';
 import { refusal } from '../fhir/outcome.ts';
+import { addTranscoding } from '../jobs/transcodings.ts';
 import type { Blob, ByteRange } from '../store/blobs/blobs.ts';
 import { addBlob, bytesSent } from '../store/bytes.ts';
 import type { Arrived, Seen } from './arrival.ts';
 import type { Caller } from './records.ts';
+import { keepRendition, streamOf } from './renditions.ts';
 import type { Setting } from './setting.ts';
 
 /** Bytes that were taken in. */
@@ -33,6 +35,7 @@ export async function putAway(
   const { instead } = seen;
   if (!instead) {
     await addBlob(pool, came, { ...seen, agent });
+    await makeMore(setting, came.name, seen, asItIs);
     return { blob: came.name };
   }
   const clean = streamOf(instead.bytes);
@@ -41,9 +44,27 @@ export async function putAway(
   await addBlob(pool, kept, { ...seen, agent });
   if (keep) await addBlob(pool, came, { ...seen, agent });
   else await blobs.remove(came.name);
+  await makeMore(setting, kept.name, seen, asItIs);
   const { contentType } = instead;
   return { blob: kept.name, contentType, original: keep ? came.name : undefined };
 }
+
+/** What is made of a film: a picture at once, and later, of what not every browser plays, a form that they do. */
+async function makeMore(
+  setting: Setting,
+  blob: string,
+  { picture, facts }: Seen,
+  asItIs: boolean,
+): Promise<void> {
+  const { width, height } = facts ?? {};
+  if (picture && width && height)
+    await keepRendition(setting, blob, POSTER, { bytes: picture, type: 'image/jpeg', width, height });
+  // What is to stay as it is was meant for few: they can ask for it.
+  if (facts?.plays === false && !asItIs) await addTranscoding(setting.store.pool, blob);
+}
+
+/** The name of the picture of a film among its renditions. */
+export const POSTER = 'poster';
 
 /**
  * The one way in, whatever the route: bounded, put away, and looked at. No row knows the bytes yet; where they are
@@ -87,9 +108,6 @@ export async function limitFor(
     `This access token has sent the ${bytesQuota} bytes that it may (BYTES_QUOTA)`,
   );
 }
-
-export const streamOf = (bytes: Uint8Array | Readable): Readable =>
-  bytes instanceof Readable ? bytes : Readable.from([bytes], { objectMode: false });
 
 /** What bytes are; where nothing looks at them, nothing is known. */
 export async function looked({ look }: Pick<Setting, 'look'>, arrived: Arrived): Promise<Seen> {

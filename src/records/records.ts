@@ -14,6 +14,7 @@ import type { KnownBlob, Rendition } from '../store/bytes.ts';
 import type { Explained } from '../store/search/explain.ts';
 import type { UploadRow } from '../store/uploads.ts';
 import type { Imaging } from './imaging/imaging.ts';
+import type { Made } from './renditions.ts';
 import type { BlobContent, Caller, Stored } from './stored.ts';
 
 export type { JobAnswer, JobRequest, Perform } from '../jobs/job.ts';
@@ -328,11 +329,7 @@ export interface Records {
   /** The picture that was made of such bytes, of that size, where there is one. */
   rendition(blob: string, size: string): Promise<Rendition | undefined>;
   /** Keeps one, as long as there are the bytes that it was made of. */
-  keepRendition(
-    blob: string,
-    size: string,
-    made: Omit<Rendition, 'made'> & { readonly bytes: Uint8Array },
-  ): Promise<Rendition>;
+  keepRendition(blob: string, size: string, made: Made): Promise<Rendition>;
 
   /**
    * Has index rows made anew: of all, of a type, or of all that a posted SearchParameter is for.

@@ -17,6 +17,8 @@ export interface Facts {
   readonly duration?: number;
   /** what took them */
   readonly device?: string;
+  /** of video and audio: whether every browser plays them as they are */
+  readonly plays?: boolean;
 }
 
 export interface KnownBlob {
@@ -28,15 +30,18 @@ export interface KnownBlob {
   /** the media type that the bytes show; null where they show none */
   readonly kind: string | null;
   readonly facts: Facts | null;
+  /** whether there is a form of it that every browser plays, or it is one */
+  readonly plays: boolean;
 }
 
-/** A picture that was made of bytes. */
+/** A picture that was made of bytes, or the same film in another form. */
 export interface Rendition {
   /** name of its bytes */
   readonly made: string;
   readonly type: string;
-  readonly width: number;
-  readonly height: number;
+  /** null of sound */
+  readonly width: number | null;
+  readonly height: number | null;
 }
 
 const ADD = {
@@ -47,7 +52,9 @@ const ADD = {
 const SENT = { name: 'bytes_sent', text: 'select coalesce(sum(size), 0)::float8 from blob where agent = $1' };
 const FIND = {
   name: 'find_blobs',
-  text: `select name::text, size, encode(sha256, 'hex'), encode(sha1, 'base64'), kind, facts
+  text: `select name::text, size, encode(sha256, 'hex'), encode(sha1, 'base64'), kind, facts,
+                coalesce((facts->>'plays')::boolean, false)
+                  or exists (select from rendition where blob = name and rendition.size = 'play')
          from blob where name = any ($1::uuid[])`,
 };
 const KNOWN = { name: 'known_blobs', text: 'select name::text from blob where name = any ($1::uuid[])' };
@@ -117,9 +124,9 @@ export async function findBlobs(
   if (names.length === 0) return new Map();
   const rows = await run(executor, FIND, [names]);
   return new Map(
-    rows.map(([name, size, sha256, sha1, kind, facts]) => [
+    rows.map(([name, size, sha256, sha1, kind, facts, plays]) => [
       name as string,
-      { size, sha256, sha1, kind, facts } as KnownBlob,
+      { size, sha256, sha1, kind, facts, plays } as KnownBlob,
     ]),
   );
 }
