@@ -2,17 +2,11 @@
  * A person, a Chromium and a small SMART app: sign in, narrow, allow; again for another patient; end it. Runs where a
  * Chromium is (CHROMIUM, or in the usual places); SCREENSHOTS=folder keeps pictures of the pages.
  */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { PASSWORD, type SmartServer, startSmart } from '../smart/server.ts';
+import { FOUND } from './chromium.ts';
 
-const FOUND = [
-  process.env.CHROMIUM,
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-].find((path) => path && existsSync(path));
 const withChromium = FOUND ? test : test.skip;
 
 let server: SmartServer;

@@ -1,14 +1,7 @@
 /** Forms over plain http, by another name than localhost: browsers tell less of where a form comes from. */
-import { existsSync } from 'node:fs';
 import { type Browser, chromium } from 'playwright-core';
 import { freePort, PASSWORD, type SmartServer, startSmart } from '../smart/server.ts';
-
-const FOUND = [
-  process.env.CHROMIUM,
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-].find((path) => path && existsSync(path));
+import { FOUND } from './chromium.ts';
 
 let server: SmartServer | undefined;
 let browser: Browser | undefined;
