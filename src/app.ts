@@ -133,7 +133,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     };
     const smart = await openSmart({ config, definitions, records, pools, log });
     const routes = makeRoutes(context, makeOperations(context, media), wellKnown(smart.configuration));
-    const imaging = openImaging(context);
+    const imaging = openImaging(context, media.links);
     const ready = () => pool.query('select 1');
     const { server, perform, close } = createServer({
       ...context,
