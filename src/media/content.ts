@@ -13,6 +13,7 @@ import { isFilm } from './ffmpeg.ts';
 import type { Films } from './films.ts';
 import { LARGEST, LARGEST_FILM, READ } from './look.ts';
 import type { Pictures } from './pictures.ts';
+import { type Shown, shownIn } from './shown.ts';
 
 /** The sizes of pictures: pixels of the longer edge. */
 export const SIZES = ['256', '1024'] as const;
@@ -38,8 +39,8 @@ export interface Contents {
    *         made to play
    */
   find(caller: Caller, wanted: Wanted): Promise<Served>;
-  /** As they are, and whether they can be shown smaller. @throws Refusal as find */
-  look(caller: Caller, wanted: Wanted): Promise<Served & { readonly isPicture: boolean }>;
+  /** What there is to see and hear in resources that the caller has found, by resource. */
+  shownIn(caller: Caller, found: readonly Stored[]): Promise<readonly (readonly Shown[])[]>;
 }
 
 export function openContents(
@@ -151,11 +152,7 @@ export function openContents(
       const { made: blob, type } = await made(served.blob, size);
       return { ...served, blob, contentType: type };
     },
-    async look(caller, wanted) {
-      const served = await whole(caller, wanted);
-      const known = served.blob === null ? undefined : await records.describeBlob(served.blob);
-      return { ...served, isPicture: known !== undefined && isPicture(known) };
-    },
+    shownIn: (caller, found) => shownIn({ records, config, definitions }, caller, found, isPicture),
   };
 }
 

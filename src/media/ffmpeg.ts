@@ -119,7 +119,7 @@ export async function runBehind(
   });
   ended.catch(() => {});
   try {
-    if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW);
+    if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
   } catch {
     // it has ended already
   }

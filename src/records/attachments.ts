@@ -204,12 +204,21 @@ function fill(attachment: Attachment, { size, sha1, contentType }: Known): void 
 }
 
 const TYPES = 'http://terminology.hl7.org/CodeSystem/media-type';
+/** DICOM's controlled terms (PS3.16), of which CID 29 has the modalities. */
+const DCM = 'http://dicom.nema.org/resources/ontology/DCM';
+const MODALITIES = {
+  camera: { system: DCM, code: 'XC', display: 'External-camera Photography' },
+  audio: { system: DCM, code: 'AU', display: 'Audio' },
+} as const;
 
 /** What the uploader left out. */
 function fillMedia(media: Media, { kind, facts }: Known): void {
   const { width, height, frames, duration, device } = facts ?? ({} as Facts);
   const type = /^(image|video|audio)\//.exec(kind ?? '')?.[1];
   if (type) media.type ??= { coding: [{ system: TYPES, code: type }] };
+  // What names the camera that took it is a photograph or a film; a picture without may be anything, such as a scan.
+  const modality = type === 'audio' ? MODALITIES.audio : type && device ? MODALITIES.camera : undefined;
+  if (modality) media.modality ??= { coding: [modality] };
   if (width) media.width ??= width;
   if (height) media.height ??= height;
   if (frames) media.frames ??= frames;

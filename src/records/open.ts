@@ -24,7 +24,7 @@ import { openImaging } from './imaging/open.ts';
 import { masked } from './masked.ts';
 import { changeMeta } from './meta.ts';
 import { makePeople } from './people.ts';
-import { read, vread } from './read.ts';
+import { read, readAll, vread } from './read.ts';
 import { readOnly } from './read-only.ts';
 import type { Caller, Entry, Outcome, Records, Stored, Written } from './records.ts';
 import { reindex } from './reindex.ts';
@@ -100,6 +100,7 @@ export function openRecords(
       );
     },
     read: (caller, type, id) => asOf(caller, (current) => read(setting, current, type, id)),
+    readAll: (caller, type, ids) => asOf(caller, (current) => readAll(setting, current, type, ids)),
     vread: (caller, type, id, version) =>
       asOf(caller, (current) => vread(setting, current, type, id, version)),
     async create(caller, type, body, ifNoneExist) {

@@ -229,6 +229,8 @@ export interface Records {
 
   /** @throws Refusal 404, 410 */
   read(caller: Caller, type: string, id: string): Promise<Stored>;
+  /** Of several of a type those that he may read, by their ids, in few statements. @throws Refusal 403 */
+  readAll(caller: Caller, type: string, ids: readonly string[]): Promise<ReadonlyMap<string, Stored>>;
   /** @throws Refusal 404; 410 where that version is a deletion */
   vread(caller: Caller, type: string, id: string, version: string): Promise<Stored>;
 

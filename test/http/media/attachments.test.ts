@@ -29,9 +29,14 @@ describe('what the uploader left out', () => {
     expect(body).toMatchObject({
       content: { url: `Binary/${id}`, contentType: 'image/jpeg', size: served.length, hash: sha1(served) },
       ...{ width: 200, height: 400, deviceName: 'Apple iPhone 15', type: { coding: [{ code: 'image' }] } },
+      modality: { coding: [{ system: 'http://dicom.nema.org/resources/ontology/DCM', code: 'XC' }] },
     });
     const own = { ...{ status: 'completed', width: 7 }, content: { url: `Binary/${id}` } };
     expect((await app.create('Media', 'own', own)).body).toMatchObject({ width: 7, height: 400 });
+    // a picture that names no camera may be a scan
+    const scan = await store(app, 'image/gif', await picture('gif'));
+    const scanned = { status: 'completed', content: { url: `Binary/${scan}` } };
+    expect((await app.create('Media', 'scanned', scanned)).body).not.toHaveProperty('modality');
   });
 
   test('in a transaction, of the Binary beside it', async () => {

@@ -76,7 +76,9 @@ const tells = (bytes: Buffer): boolean => /51\.5|Maria/.test(bytes.toString('lat
     const { body } = await app.create('Media', `film-${name.replace('.', '-')}`, {
       ...{ status: 'completed', content: { url: `Binary/${id}` } },
     });
-    expect(body).toMatchObject({ type: { coding: [{ code: 'audio' }] } });
+    expect(body).toMatchObject({
+      ...{ type: { coding: [{ code: 'audio' }] }, modality: { coding: [{ code: 'AU' }] } },
+    });
     expect(body.duration).toBeCloseTo(2, 0);
     await app.send('get', `/Binary/${id}/$content?size=256`).expect(422);
   });
@@ -119,7 +121,7 @@ const tells = (bytes: Buffer): boolean => /51\.5|Maria/.test(bytes.toString('lat
     [
       'large.mp4',
       'video/mp4',
-      ['-c:v', 'libx264', '-pix_fmt', 'yuv420p', '-vf', 'scale=2560:1440'],
+      ['-c:v', 'libx264', '-pix_fmt', 'yuv420p', '-vf', 'scale=2560:1440', '-t', '0.4'],
       ['h264,1920,1080'],
     ],
     ['deep.mp4', 'video/mp4', ['-c:v', 'libx264', '-pix_fmt', 'yuv422p10le'], ['h264,320,180']],
