@@ -14,22 +14,7 @@ import type { Films } from './films.ts';
 import { LARGEST, LARGEST_FILM, READ } from './look.ts';
 import type { Pictures } from './pictures.ts';
 import { type Shown, shownIn } from './shown.ts';
-
-/** The sizes of pictures: pixels of the longer edge. */
-export const SIZES = ['256', '1024'] as const;
-
-/** Video and audio in the form that every browser plays. */
-export const PLAY = 'play';
-
-/** What the bytes of somebody's resources are asked for by. */
-export interface Wanted {
-  readonly type: string;
-  readonly id: string;
-  /** name of large data in an attachment, as its url has it */
-  readonly part?: string;
-  /** of SIZES, or PLAY; undefined: as they are */
-  readonly size?: string;
-}
+import { PLAY, type Wanted } from './wanted.ts';
 
 export interface Contents {
   /**

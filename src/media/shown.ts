@@ -4,8 +4,8 @@ import { attachmentsOf, blobOf } from '../fhir/attachments.ts';
 import { parseReference } from '../fhir/reference.ts';
 import { type Context, fhirBase } from '../http/exchange.ts';
 import type { Caller, KnownBlob, Stored } from '../records/records.ts';
-import { PLAY, type Wanted } from './content.ts';
 import { isFilm } from './ffmpeg.ts';
+import { PLAY, type Wanted } from './wanted.ts';
 
 /** A picture, a video or a sound. */
 export interface Shown {

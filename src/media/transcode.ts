@@ -2,9 +2,9 @@
 import { refusal } from '../fhir/outcome.ts';
 import type { Transcode } from '../jobs/transcodings.ts';
 import type { Records } from '../records/records.ts';
-import { PLAY } from './content.ts';
 import { isFilm } from './ffmpeg.ts';
 import type { Films } from './films.ts';
+import { PLAY } from './wanted.ts';
 
 type Bytes = Pick<Records, 'describeBlob' | 'openBlob' | 'keepRendition'>;
 

@@ -7,7 +7,8 @@ import { answerEmpty } from '../http/answer.ts';
 import { answerBlob } from '../http/blob.ts';
 import type { Context, Exchange, Headers } from '../http/exchange.ts';
 import { httpDate, notModified } from '../http/versions.ts';
-import { type Contents, PLAY, SIZES, type Wanted } from '../media/content.ts';
+import type { Contents } from '../media/content.ts';
+import { PLAY, SIZES, type Wanted } from '../media/wanted.ts';
 import { type Arguments, readArguments } from './arguments.ts';
 
 export async function content(context: Context, exchange: Exchange, contents: Contents): Promise<void> {

@@ -3,8 +3,9 @@ import { refusal } from '../fhir/outcome.ts';
 import { addressOf } from '../http/address.ts';
 import { answerJson } from '../http/answer.ts';
 import type { Context, Exchange, Visit } from '../http/exchange.ts';
-import type { Contents, Wanted } from '../media/content.ts';
+import type { Contents } from '../media/content.ts';
 import type { Links, Thing } from '../media/links.ts';
+import type { Wanted } from '../media/wanted.ts';
 import { answerContent, readWanted } from './content.ts';
 
 /** Gives a link to what the caller may read now: that is asked, so that nobody is sent to what he will not get. */

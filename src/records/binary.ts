@@ -1,11 +1,13 @@
 /** Binary (R4 binary.html): its bytes are in the blob store, the rest of it is a resource like others. */
+import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { Binary } from 'fhir/r4.js';
 import { demand } from '../access/access.ts';
 import { contentOf, type Incoming, readIncoming } from '../fhir/content.ts';
 import { parseKeepingNumbers } from '../fhir/json.ts';
 import { invalid, refusal } from '../fhir/outcome.ts';
-import { checked } from '../store/blobs/measure.ts';
+import type { ByteRange, Take } from '../store/blobs/blobs.ts';
+import { checked, Damaged } from '../store/blobs/measure.ts';
 import { findBlob, type KnownBlob } from '../store/bytes.ts';
 import { checkEpoch } from './callers.ts';
 import { checkId, judge } from './draft.ts';
@@ -155,6 +157,26 @@ export async function openBlob(
   const known = await describeBlob(setting, name);
   const { size, stream } = await setting.store.blobs.open(name, range);
   return { ...known, size, stream: range ? stream : checked(stream, known.sha256) };
+}
+
+/**
+ * The same, given to whoever takes them, piece by piece; the last is given only where all of them have their hash.
+ *
+ * @throws Refusal 404; 416; Damaged
+ */
+export async function pourBlob(setting: Setting, name: string, take: Take, range?: ByteRange): Promise<void> {
+  const { blobs } = setting.store;
+  if (range) return blobs.pour(name, take, range);
+  const { size, sha256 } = await describeBlob(setting, name);
+  const hash = createHash('sha256');
+  let given = 0;
+  await blobs.pour(name, async (piece) => {
+    hash.update(piece);
+    given += piece.length;
+    if (given > size || (given === size && hash.digest('hex') !== sha256)) throw new Damaged();
+    await take(piece);
+  });
+  if (given < size) throw new Damaged();
 }
 
 /** What is known of bytes, without opening them. @throws Refusal 404 */

@@ -11,7 +11,7 @@ import { openReindexing, type Reindexing } from '../jobs/reindexing.ts';
 import { findBlobs, findRendition } from '../store/bytes.ts';
 import type { Store } from '../store/store.ts';
 import { readAttachment } from './attachments.ts';
-import { describeBlob, openBlob, writeBinary, writeBinaryResource } from './binary.ts';
+import { describeBlob, openBlob, pourBlob, writeBinary, writeBinaryResource } from './binary.ts';
 import { makeCallers } from './callers.ts';
 import { note, openDeferred } from './deferred.ts';
 import { document } from './document.ts';
@@ -167,6 +167,7 @@ export function openRecords(
     writeBinary: async (caller, id, bytes, { ifMatch } = {}) =>
       writeBinary(setting, await begun(caller), id, bytes, ifMatch),
     openBlob: (blob, range) => openBlob(setting, blob, range),
+    pourBlob: (blob, take, range) => pourBlob(setting, blob, take, range),
     attachment: (caller, current, blob) => asOf(caller, (as) => readAttachment(setting, as, current, blob)),
     describeBlob: (blob) => describeBlob(setting, blob),
     describeBlobs: (blobs) => findBlobs(store.pool, blobs),

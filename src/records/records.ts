@@ -313,6 +313,12 @@ export interface Records {
    * @param range first and last byte, inclusive
    */
   openBlob(blob: string, range?: { readonly start: number; readonly end: number }): Promise<BlobContent>;
+  /** The same, given to whoever takes them: what is given is only there until it is taken. */
+  pourBlob(
+    blob: string,
+    take: (piece: Uint8Array) => Promise<void>,
+    range?: { readonly start: number; readonly end: number },
+  ): Promise<void>;
   /**
    * Large data of that name in an attachment of a resource: in which version, and its contentType.
    *

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { addAbortSignal, Readable } from 'node:stream';
 import { type Refusal, refusal } from '../../fhir/outcome.ts';
-import type { Blob, ByteRange, PutOptions } from './blobs.ts';
+import type { Blob, Blobs, ByteRange, PutOptions } from './blobs.ts';
 
 export interface Measuring {
   /** the stream's bytes, as they come; a stream that is past the limit is not destroyed */
@@ -37,6 +37,9 @@ export function measure(stream: Readable, { limit = Infinity, signal }: PutOptio
 /** Bytes are not what they were when they were put away. */
 export class Damaged extends Error {
   override readonly name = 'Damaged';
+  constructor() {
+    super('These bytes are not those that were put away: consilium doctor --deep tells which');
+  }
 }
 
 /**
@@ -55,7 +58,7 @@ export function checked(source: Readable, sha256: string): Readable {
       hash.update(piece);
       held = piece;
     }
-    if (hash.digest('hex') !== sha256) throw new Damaged('These bytes are not those that were put away');
+    if (hash.digest('hex') !== sha256) throw new Damaged();
     if (held) yield held;
   }
   return derived(source, bytes());
@@ -65,6 +68,13 @@ export function checked(source: Readable, sha256: string): Readable {
 export function derived(source: Readable, bytes: AsyncIterable<Buffer>): Readable {
   return Readable.from(bytes, { objectMode: false }).once('close', () => source.destroy());
 }
+
+/** Pours what is opened as a stream. */
+export const pouring =
+  (open: Blobs['open']): Blobs['pour'] =>
+  async (name, take, range) => {
+    for await (const piece of (await open(name, range)).stream) await take(piece);
+  };
 
 /** A stream in pieces of one size, the last one shorter; of an empty stream one that is empty. */
 export async function* pieces(
