@@ -247,7 +247,7 @@ async function broken(): Promise<void> {
       if (sent > size / 2) first.destroy();
     });
     body.pipe(first);
-    await once(first, 'close');
+    await new Promise((resolve) => first.once('close', resolve));
     body.destroy();
     await sleep(500);
     const offset = await offsetOf();
@@ -293,7 +293,7 @@ async function film(): Promise<void> {
   const { chromium } = await import('playwright-core');
   const [short, long] = [join(folder, 'short.mp4'), join(folder, 'long.mp4')];
   const noise = 'testsrc2=s=1280x720:r=30:d=8,noise=alls=80:allf=t';
-  const codec = '-c:v libx264 -preset ultrafast -qp 18 -pix_fmt yuv420p -g 30'.split(' ');
+  const codec = '-c:v libx264 -preset ultrafast -b:v 12M -pix_fmt yuv420p -g 60'.split(' ');
   execFileSync('ffmpeg', ['-v', 'error', '-f', 'lavfi', '-i', noise, ...codec, short]);
   const loops = Math.ceil((500 * 1e6) / statSync(short).size) - 1;
   const again = ['-stream_loop', String(loops), '-i', short, '-c', 'copy', '-movflags', '+faststart', long];

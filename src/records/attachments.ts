@@ -136,7 +136,7 @@ async function follow(
   const { store, baseUrl, definitions } = setting;
   const { url = '' } = attachment;
   const own = partOf(url, to.type, to.id);
-  if (own !== undefined) return takeBack(setting, to, attachment, own);
+  if (own !== undefined) return takeBack(setting, caller, to, attachment, own);
   const target = url === '' ? undefined : parseReference(url, baseUrl, definitions.isResourceType);
   if (target?.kind !== 'local' || target.type !== 'Binary' || target.version !== undefined) return undefined;
   const written = beside.get(`Binary/${target.id}`);
@@ -147,20 +147,25 @@ async function follow(
     return known && { ...known, contentType: (JSON.parse(content) as Binary).contentType };
   } catch (fault) {
     // Who writes a reference to what he may not read learns nothing of it.
-    if (fault instanceof Refusal && [403, 404, 410].includes(fault.status)) return undefined;
+    if (isUnreadable(fault)) return undefined;
     throw fault;
   }
 }
 
 /** A url that stood for the data of this resource, when it was read among others: it becomes that data again. */
 async function takeBack(
-  { store }: Setting,
+  setting: Setting,
+  caller: Caller,
   { type, id }: To,
   attachment: Attachment,
   blob: string,
 ): Promise<Known | undefined> {
+  const { store } = setting;
   const resource = { type: store.catalog.typeNumber(type), id };
-  if (!(await findAttachment(store.pool, blob, resource)))
+  const isTheirs = caller.access.limited
+    ? await mayRead(setting, caller, { type, id }, blob)
+    : await findAttachment(store.pool, blob, resource);
+  if (!isTheirs)
     throw invalid(
       'value',
       `${attachment.url} names no data that ${type}/${id} has, or had: send the data itself`,
@@ -196,6 +201,20 @@ export async function readAttachment(
   }
   throw refusal(404, 'not-found', `${type}/${id} has no content of that name`);
 }
+
+/** Whether a caller may read a version of a resource that has such data: who does not, does not get it by writing its url. */
+async function mayRead(setting: Setting, caller: Caller, { type, id }: To, blob: string): Promise<boolean> {
+  try {
+    await readAttachment(setting, caller, await read(setting, caller, type, id), blob);
+    return true;
+  } catch (fault) {
+    if (isUnreadable(fault)) return false;
+    throw fault;
+  }
+}
+
+const isUnreadable = (fault: unknown): boolean =>
+  fault instanceof Refusal && [403, 404, 410].includes(fault.status);
 
 function fill(attachment: Attachment, { size, sha1, contentType }: Known): void {
   attachment.size = size;

@@ -49,7 +49,13 @@ const ADD = {
   text: `insert into blob (name, size, sha256, sha1, kind, facts, agent)
          values ($1, $2, $3, $4, $5, $6, $7)`,
 };
-const SENT = { name: 'bytes_sent', text: 'select coalesce(sum(size), 0)::float8 from blob where agent = $1' };
+// Pieces of an upload that is becoming a Binary are in their whole.
+const SENT = {
+  name: 'bytes_sent',
+  text: `select coalesce(sum(b.size), 0)::float8 from blob b
+         where b.agent = $1 and not exists (
+           select from upload_part p join upload u on u.id = p.upload and u.state = 'c' where p.blob = b.name)`,
+};
 const FIND = {
   name: 'find_blobs',
   text: `select name::text, size, encode(sha256, 'hex'), encode(sha1, 'base64'), kind, facts,

@@ -211,6 +211,15 @@ describe('data in a resource', () => {
     expect((await asBytes(patient('get', `/${late}`)).expect(200)).body.equals(second)).toBe(true);
     await patient('get', `/${early}`).expect(404);
     await patient('get', `/${early!.replace('$content', '$link')}`).expect(404);
+    // nor does it come back to them by being written
+    const writer = await asking(app, 'patient/DiagnosticReport.cruds', { patient: 'new' });
+    const report = (url: string) => ({
+      ...{ resourceType: 'DiagnosticReport', id: 'moved', status: 'final', code: { text: 'x' } },
+      ...{ subject: { reference: 'Patient/new' }, presentedForm: [{ url }] },
+    });
+    const write = (url: string) => writer('put', '/DiagnosticReport/moved').type(FHIR).send(report(url));
+    await write(early!).expect(400);
+    await write(late!).expect(200);
     expect((await asBytes(app.send('get', `/${early}`)).expect(200)).body.equals(first)).toBe(true);
   });
 

@@ -93,6 +93,19 @@ describe('MAX_BINARY and BYTES_QUOTA', () => {
     const large = image({ study: '1.2.3', instance: '1.2.3.1.9', patient: 'M1', frames: 30 });
     expect(large.length).toBeGreaterThan(1000);
     expect((await stow([large])).body['00081198'].Value[0]['00081197'].Value).toEqual([0xa700]);
+    // what an upload consists of counts once, also while it becomes a Binary
+    const token3 = await app.app.issueToken({ scope: 'system/*.cruds', client: 'test', minutes: 5 });
+    for (const expected of [201, 201, 413]) {
+      const whole = await fetch(`${app.url}/uploads`, {
+        method: 'POST',
+        headers: {
+          ...{ Authorization: `Bearer ${token3}`, 'Tus-Resumable': '1.0.0', 'Upload-Length': '900' },
+          'Content-Type': 'application/offset+octet-stream',
+        },
+        body: Buffer.alloc(900, 'x'),
+      });
+      expect([whole.status, await whole.text()]).toEqual([expected, expect.anything()]);
+    }
     const upload = await fetch(`${app.url}/uploads`, {
       method: 'POST',
       headers: { Authorization: `Bearer ${other}`, 'Tus-Resumable': '1.0.0', 'Upload-Length': '1001' },
