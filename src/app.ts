@@ -20,12 +20,14 @@ import { sweepReindexes } from './jobs/reindex-queue.ts';
 import { openReindexing } from './jobs/reindexing.ts';
 import { makeSyslog } from './jobs/syslog.ts';
 import { type Chore, keepTimetable } from './jobs/timetable.ts';
+import { openTranscodings } from './jobs/transcodings.ts';
 import { openContents } from './media/content.ts';
 import { openFilms } from './media/films.ts';
 import { makeLinks } from './media/links.ts';
 import { makeLook } from './media/look.ts';
 import { openPictures } from './media/pictures.ts';
 import { makeScan } from './media/scan.ts';
+import { makeTranscode } from './media/transcode.ts';
 import { makeUploads } from './media/uploads.ts';
 import { makeOperations } from './operations/table.ts';
 import { sendTrail } from './records/audit-output.ts';
@@ -102,6 +104,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       trail: auditLog,
     };
     const pictures = openPictures();
+    const transcodings = openTranscodings(pool);
     const films = await openFilms(config.ffmpeg);
     if (!films && config.ffmpeg !== 'none')
       log.info('there is no ffmpeg: video and audio are kept as they come, and have no pictures');
@@ -120,13 +123,13 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     const seal = makeSeal(store.catalog.linkKey);
     const context = { config, definitions, records, log, seal, version };
     const media = {
-      contents: openContents(context, pictures, films),
+      contents: openContents(context, pictures, films, transcodings),
       links: makeLinks(store.catalog.linkKey, base, records),
       studies: sending(context),
     };
     const smart = await openSmart({ config, definitions, records, pools, log });
     const routes = makeRoutes(context, makeOperations(context, media), wellKnown(smart.configuration));
-    const imaging = openImaging(context);
+    const imaging = openImaging(context, media.links);
     const ready = () => pool.query('select 1');
     const { server, perform, close } = createServer({
       ...context,
@@ -176,6 +179,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
         if (!config.readOnly) {
           jobs.start(perform, log);
           reindexing.start(log);
+          if (films) transcodings.start(makeTranscode(records, films), log);
         }
         return { port: (server.address() as AddressInfo).port };
       },
@@ -186,7 +190,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       async close() {
         endTimetable?.();
         await Promise.all([
-          ...[close(), jobs.close(), reindexing.close(), imaging.close()],
+          ...[close(), jobs.close(), reindexing.close(), transcodings.close(), imaging.close()],
           ...[stopKeeping?.(), stopSending?.()],
         ]);
         await pictures.close();

@@ -6,7 +6,7 @@ import type pg from 'pg';
 import type { Config } from '../config.ts';
 import { EXTRACTOR_VERSION } from '../fhir/extract.ts';
 import { openBlobs } from '../store/blobs/open.ts';
-import { compareBlobs } from '../store/bytes.ts';
+import { compareBlobs, damagedBlobs } from '../store/bytes.ts';
 import { connect, nameOf } from '../store/connect.ts';
 import { MOST_SETS } from '../store/index/row.ts';
 import { pending } from '../store/migrate.ts';
@@ -23,7 +23,14 @@ interface Finding {
 
 const GiB = 1024 ** 3;
 
-export async function doctor({ json = false }: { json?: boolean }): Promise<void> {
+/** @param deep whether all bytes are read */
+export async function doctor({
+  json = false,
+  deep = false,
+}: {
+  json?: boolean;
+  deep?: boolean;
+}): Promise<void> {
   const findings: Finding[] = [];
   const look = async <T>(
     check: string,
@@ -46,7 +53,7 @@ export async function doctor({ json = false }: { json?: boolean }): Promise<void
     await look('data folder', () => dataFolder(config));
     await look('disk space', () => diskSpace(config));
     await look('port', () => port(config));
-    await database(config, look);
+    await database(config, look, deep);
   }
 
   if (findings.some(({ ok }) => !ok)) process.exitCode = 1;
@@ -116,8 +123,8 @@ async function answersAsConsilium({ port, host }: Config): Promise<boolean> {
   }
 }
 
-/** Bytes that are lost have to be told; those of nobody are swept away by serve. */
-async function blobsAgree(config: Config, connection: pg.Client): Promise<{ found: string }> {
+/** Bytes that are lost or damaged have to be told; those of nobody are swept away by serve. */
+async function blobsAgree(config: Config, connection: pg.Client, deep: boolean): Promise<{ found: string }> {
   const folder = join(config.dataDir, 'blobs');
   if (config.blobsUrl === undefined && !existsSync(folder)) return { found: 'none yet' };
   const store = await openBlobs({ url: config.blobsUrl, folder, keys: config.blobKeys });
@@ -127,12 +134,18 @@ async function blobsAgree(config: Config, connection: pg.Client): Promise<{ foun
       `the bytes of ${lost.length} of ${blobs} blobs are not there: bring them back from a backup, beginning with ${lost.slice(0, 3).join(', ')}`,
     );
   const left = orphans > 0 ? `; ${orphans} more that nobody has, which serve removes` : '';
-  return { found: `${blobs}, all there${left}` };
+  if (!deep) return { found: `${blobs}, all there${left}` };
+  const { read, damaged } = await damagedBlobs(connection, store);
+  if (damaged.length > 0)
+    throw new Error(
+      `the bytes of ${damaged.length} of ${read} blobs are damaged: bring them back from a backup, beginning with ${damaged.slice(0, 3).join(', ')}`,
+    );
+  return { found: `${blobs}, all there, and as they came${left}` };
 }
 
 type Look = (check: string, find: () => Promise<{ found: string }>) => Promise<unknown>;
 
-async function database(config: Config, look: Look): Promise<void> {
+async function database(config: Config, look: Look, deep: boolean): Promise<void> {
   if (!config.databaseUrl && !existsSync(join(config.dataDir, 'postgres'))) {
     await look('database', async () => ({ found: 'none yet: serve makes an embedded one under DATA_DIR' }));
     return;
@@ -168,7 +181,7 @@ async function database(config: Config, look: Look): Promise<void> {
         throw new Error(`${old} resources are indexed by an older version: serve indexes them anew`);
       return { found: `all resources are indexed by extractors of version ${EXTRACTOR_VERSION}` };
     });
-    await look('blobs', () => blobsAgree(config, connection));
+    await look('blobs', () => blobsAgree(config, connection, deep));
   } finally {
     await client?.end();
     await opened?.release();

@@ -94,6 +94,7 @@ DIMSE knows no access tokens, and a title proves nothing: let only modalities re
     .command('doctor')
     .description('check all that the server needs, and say what to do about what is wrong')
     .option('--json', 'print the result as JSON')
+    .option('--deep', 'read all bytes of Binaries and files, too, and compare them with their hashes')
     .action(async (options) => (await import('./doctor.ts')).doctor(options));
 
   return all;

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, createBrotliCompress, createGzip, gzip } from 'node:zlib';
 import { parseKeepingNumbers } from '../fhir/json.ts';
+import { Aborted } from './body.ts';
 import { cors } from './cors.ts';
 import type { Headers, Reply } from './exchange.ts';
 import { type Encoding, encodingOf } from './negotiation.ts';
@@ -145,6 +146,43 @@ export async function answerBytes(
     return;
   }
   await pipeline(bytes, response);
+}
+
+/**
+ * Answers with bytes as they are poured out; HEAD with none.
+ *
+ * @param pour gives them to whoever takes them
+ */
+export async function answerPoured(
+  reply: Reply,
+  status: number,
+  own: Headers,
+  pour: (take: (piece: Uint8Array) => Promise<void>) => Promise<void>,
+): Promise<void> {
+  const { request, response } = reply;
+  // What cannot be opened is told by another status: nothing is said before the first of it.
+  const begin = (): void => {
+    if (!response.headersSent) response.writeHead(status, headersOf(reply, own));
+  };
+  if (request.method === 'HEAD') {
+    begin();
+    response.end();
+    return;
+  }
+  const gone = new Promise<never>((_, reject) => {
+    response.once('close', () => reject(new Aborted()));
+  });
+  gone.catch(() => {});
+  const take = (piece: Uint8Array): Promise<void> => {
+    begin();
+    const taken = new Promise<void>((resolve, reject) => {
+      response.write(piece, (fault) => (fault ? reject(new Aborted()) : resolve()));
+    });
+    return Promise.race([taken, gone]);
+  };
+  await pour(take);
+  begin();
+  response.end();
 }
 
 // What can be done in passing: level 1 takes a third of the time of level 6, for texts a tenth longer.

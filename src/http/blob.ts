@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream';
 import { error, Refusal } from '../fhir/outcome.ts';
 import type { Records } from '../records/records.ts';
-import { answerBytes, answerEmpty } from './answer.ts';
+import { answerBytes, answerEmpty, answerPoured } from './answer.ts';
 import type { Headers, Visit } from './exchange.ts';
 import { byteRanges, contentRange, type Range, readRanges } from './range.ts';
 import { bytesEtagOf, etagOf, httpDate, notModified } from './versions.ts';
@@ -27,7 +27,7 @@ export interface Served {
  * @throws        Refusal 404, 416
  */
 export async function answerBlob(
-  { records }: { readonly records: Pick<Records, 'openBlob'> },
+  { records }: { readonly records: Pick<Records, 'openBlob' | 'pourBlob' | 'describeBlob'> },
   visit: Omit<Visit, 'path' | 'parameters'>,
   served: Served,
   headers: Headers,
@@ -35,39 +35,35 @@ export async function answerBlob(
   const { request } = visit;
   const { blob, id, contentType, version } = served;
   const type = PRINTABLE.test(contentType) ? contentType : 'application/octet-stream';
-  const whole = blob === null ? undefined : await records.openBlob(blob);
-  const etag = whole ? bytesEtagOf(version, whole.sha256) : etagOf(version);
+  const about = blob === null ? undefined : await records.describeBlob(blob);
+  const etag = about ? bytesEtagOf(version, about.sha256) : etagOf(version);
   headers.push('ETag', etag);
-  if (notModified(request.headers, served)) {
-    whole?.stream.destroy();
-    return answerEmpty(visit, 304, headers);
-  }
-  const disposition = isShown(contentType, whole?.kind ?? null) ? 'inline' : 'attachment';
+  if (notModified(request.headers, served)) return answerEmpty(visit, 304, headers);
+  const disposition = isShown(contentType, about?.kind ?? null) ? 'inline' : 'attachment';
   headers.push(
     ...['Content-Security-Policy', "sandbox; default-src 'none'; frame-ancestors 'none'"],
     ...['Content-Disposition', `${disposition}; filename="${id}"`, 'Accept-Ranges', 'bytes'],
   );
-  if (!whole || blob === null) return answerEmpty(visit, 200, [...headers, 'Content-Type', type]);
+  if (!about || blob === null) return answerEmpty(visit, 200, [...headers, 'Content-Type', type]);
 
-  const { size } = whole;
+  const { size } = about;
   const ranged = request.method !== 'HEAD' && isCurrent(visit, served, etag);
   const ranges = ranged ? readRanges(request.headers.range, size) : undefined;
   if (ranges === undefined) {
     headers.push('Content-Type', type, 'Content-Length', size);
-    return answerBytes(visit, 200, headers, whole.stream);
+    return answerPoured(visit, 200, headers, (take) => records.pourBlob(blob, take));
   }
-  whole.stream.destroy();
   if (ranges === 'unsatisfiable') {
     const issue = error('value', `The range is outside of the ${size} bytes that there are`);
     throw new Refusal(416, [issue], { 'Content-Range': `bytes */${size}` });
   }
-  const open = async (range: Range): Promise<Readable> => (await records.openBlob(blob, range)).stream;
   const [only, ...others] = ranges;
   if (only && others.length === 0) {
     headers.push('Content-Type', type, 'Content-Range', contentRange(only, size));
     headers.push('Content-Length', only.end - only.start + 1);
-    return answerBytes(visit, 206, headers, await open(only));
+    return answerPoured(visit, 206, headers, (take) => records.pourBlob(blob, take, only));
   }
+  const open = async (range: Range): Promise<Readable> => (await records.openBlob(blob, range)).stream;
   const { contentType: multipart, length, stream } = byteRanges(ranges, size, type, open);
   headers.push('Content-Type', multipart, 'Content-Length', length);
   return answerBytes(visit, 206, headers, stream);

@@ -1,11 +1,24 @@
 /** The body of a request, as text: bounded, unpacked, in UTF-8. */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate } from 'node:zlib';
-import { invalid, type Refusal, refusal } from '../fhir/outcome.ts';
+import { invalid, Refusal, refusal } from '../fhir/outcome.ts';
 
 /** Thrown where the client has gone: nobody waits for an answer. */
 export class Aborted extends Error {}
+
+/** What streams fail with where the other side has gone. */
+const LEAVING = /^(?:ERR_STREAM_|ECONNRESET$|EPIPE$|ABORT_ERR$)/;
+
+/** Whether a request failed because its client has gone: what failed on this side ends the connection, too. */
+export function hasGone(
+  { request, response }: { readonly request: IncomingMessage; readonly response: ServerResponse },
+  thrown: unknown,
+): boolean {
+  if (thrown instanceof Aborted) return true;
+  if (!response.destroyed && !request.socket.destroyed) return false;
+  return thrown instanceof Refusal || LEAVING.test(String((thrown as { code?: unknown } | undefined)?.code));
+}
 
 const UNPACK = {
   gzip: promisify(gunzip),

@@ -7,7 +7,7 @@ import type { Caller } from '../records/records.ts';
 import { readParameters } from '../search/query-string.ts';
 import { addressOf } from './address.ts';
 import { answerEmpty } from './answer.ts';
-import { Aborted, drain } from './body.ts';
+import { drain, hasGone } from './body.ts';
 import { preflight } from './cors.ts';
 import type { Context, Exchange, Interaction, Method, Reply, Routes } from './exchange.ts';
 import { answerFault, faultOf, tracesOf } from './faults.ts';
@@ -80,13 +80,6 @@ export function makeFhir(options: FhirOptions): Handle {
 
 /** As others write it where the client has gone without waiting. */
 const GONE = 499;
-
-/** Whether nobody waits for the answer. One that has begun is destroyed by faults of its source, too. */
-function hasGone({ request, response }: Reply, thrown: unknown): boolean {
-  if (thrown instanceof Aborted) return true;
-  if (!response.destroyed && !request.socket.destroyed) return false;
-  return !response.headersSent || /^ERR_STREAM_/.test((thrown as NodeJS.ErrnoException).code ?? '');
-}
 
 /** Answers with what was thrown, as far as that can be, and returns the status that stands for it. */
 async function refuse(log: Logger, reply: Reply, thrown: unknown): Promise<number> {

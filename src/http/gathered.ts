@@ -4,6 +4,7 @@ import type { Records, Stored } from '../records/records.ts';
 import { answerStream } from './answer.ts';
 import { withData } from './base64.ts';
 import { type Context, fhirBase, type Visit } from './exchange.ts';
+import { type Inlining, inlining } from './inline.ts';
 
 export interface Found {
   readonly resource: Stored;
@@ -20,7 +21,7 @@ export interface BundleLink {
 type Pieces = Iterable<readonly Found[]> | AsyncIterable<readonly Found[]>;
 
 /** What is needed to write them. */
-type Writing = Pick<Context, 'config'> & { readonly records: Pick<Records, 'openBlob'> };
+type Writing = Pick<Context, 'config'> & { readonly records: Pick<Records, 'openBlob' | 'describeBlobs'> };
 
 /** Answers with a searchset of all that comes. */
 export function answerSearchset(
@@ -29,18 +30,22 @@ export function answerSearchset(
   links: readonly BundleLink[],
   pieces: Pieces,
 ): Promise<void> {
-  return answerStream(visit, 200, [], bundleTexts(context, { type: 'searchset', link: links }, pieces));
+  const inline = inlining(context.records, visit);
+  const texts = bundleTexts(context, { type: 'searchset', link: links }, pieces, inline);
+  return answerStream(visit, 200, inline?.headers ?? [], texts);
 }
 
 /**
  * The pieces of a Bundle's JSON.
  *
- * @param head its members but for the entries
+ * @param head   its members but for the entries
+ * @param inline where large data of attachments is to be in its place
  */
 export async function* bundleTexts(
   context: Writing,
   head: { readonly type: string; readonly [member: string]: unknown },
   pieces: Pieces,
+  inline?: Inlining,
 ): AsyncGenerator<string> {
   const base = fhirBase(context);
   yield JSON.stringify({ resourceType: 'Bundle', ...head }).slice(0, -1);
@@ -49,12 +54,16 @@ export async function* bundleTexts(
     let text = '';
     for (const { resource, mode } of piece) {
       const { type, id, blob } = resource;
-      const json = render(resource.content, resource);
       text += `${between}{"fullUrl":"${base}/${type}/${id}","resource":`;
-      if (blob === null) text += json;
+      const whole = inline?.textOf(resource);
+      if (whole) {
+        yield text;
+        yield* whole;
+        text = '';
+      } else if (blob === null) text += render(resource.content, resource);
       else {
         yield text;
-        yield* withData(json, (await context.records.openBlob(blob)).stream);
+        yield* withData(render(resource.content, resource), (await context.records.openBlob(blob)).stream);
         text = '';
       }
       text += mode === undefined ? '}' : `,"search":{"mode":"${mode}"}}`;

@@ -1,6 +1,7 @@
 /** What all of DICOMweb leans on. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context } from '../http/exchange.ts';
+import type { Links } from '../media/links.ts';
 import type { Caller } from '../records/records.ts';
 import type { Cache } from './cache.ts';
 import type { Dictionary } from './dicom/dictionary.ts';
@@ -13,6 +14,8 @@ export interface ImagingContext extends Pick<Context, 'config' | 'definitions' |
   readonly renderer: Renderer;
   /** of pictures */
   readonly cache: Cache;
+  /** to one picture each */
+  readonly links: Links;
 }
 
 /** A request of somebody who has shown an access token. */

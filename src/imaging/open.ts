@@ -2,6 +2,7 @@
 import type { Server } from 'node:net';
 import { join } from 'node:path';
 import type { Context } from '../http/exchange.ts';
+import type { Links } from '../media/links.ts';
 import { openCache } from './cache.ts';
 import { openDictionary } from './dicom/dictionary.ts';
 import { type GatewayOptions, makeGateway } from './dimse/gateway.ts';
@@ -18,7 +19,7 @@ export interface Imaging {
   close(): Promise<void>;
 }
 
-export function openImaging({ config, definitions, records, log }: Context): Imaging {
+export function openImaging({ config, definitions, records, log }: Context, links: Links): Imaging {
   const context = {
     config,
     definitions,
@@ -28,6 +29,7 @@ export function openImaging({ config, definitions, records, log }: Context): Ima
     dictionary: openDictionary(),
     renderer: openRenderer(),
     cache: openCache(join(config.dataDir, 'pictures')),
+    links,
   };
   return {
     handle: makeHandle(context),

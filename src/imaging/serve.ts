@@ -2,12 +2,14 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { error, Refusal, refusal } from '../fhir/outcome.ts';
+import { addressOf } from '../http/address.ts';
 import { Aborted, drain } from '../http/body.ts';
 import { preflight } from '../http/cors.ts';
 import { faultOf, tracesOf } from '../http/faults.ts';
 import type { Caller } from '../records/records.ts';
 import { answerFault, begin } from './answers.ts';
 import type { ImagingContext, Visit } from './context.ts';
+import { LINK, link, placeOf } from './links.ts';
 import { search } from './qido.ts';
 import { remove } from './remove.ts';
 import { rendered, thumbnail } from './rendered.ts';
@@ -16,14 +18,18 @@ import { bulkdata, frames, metadata, retrieve } from './wado.ts';
 import { wadoUri } from './wado-uri.ts';
 
 type Method = 'GET' | 'POST' | 'DELETE';
-type Run = (context: ImagingContext, visit: Visit) => Promise<void>;
+type Run = (context: ImagingContext, visit: Visit, path: string) => Promise<void>;
 
 const STUDY = '/studies/:study';
 const SERIES = `${STUDY}/series/:series`;
 const INSTANCE = `${SERIES}/instances/:instance`;
 
+type Methods = Readonly<Partial<Record<Method, Run>>>;
+
+const FRAMES = `${INSTANCE}/frames/:frames`;
+
 /** What is routed under /dicomweb; HEAD goes with GET, OPTIONS with all. */
-export const ROUTES: Readonly<Record<string, Readonly<Partial<Record<Method, Run>>>>> = {
+export const ROUTES: Readonly<Record<string, Methods>> = {
   '/studies': { GET: search('study'), POST: store },
   [STUDY]: { GET: retrieve, POST: store, DELETE: remove },
   [`${STUDY}/metadata`]: { GET: metadata },
@@ -43,9 +49,11 @@ export const ROUTES: Readonly<Record<string, Readonly<Partial<Record<Method, Run
   [`${INSTANCE}/rendered`]: { GET: rendered },
   [`${INSTANCE}/thumbnail`]: { GET: thumbnail },
   [`${INSTANCE}/bulkdata/:path`]: { GET: bulkdata },
-  [`${INSTANCE}/frames/:frames`]: { GET: frames },
-  [`${INSTANCE}/frames/:frames/rendered`]: { GET: rendered },
-  [`${INSTANCE}/frames/:frames/thumbnail`]: { GET: thumbnail },
+  [FRAMES]: { GET: frames },
+  [`${FRAMES}/rendered`]: { GET: rendered },
+  [`${FRAMES}/rendered${LINK}`]: { GET: link },
+  [`${FRAMES}/thumbnail`]: { GET: thumbnail },
+  [`${FRAMES}/thumbnail${LINK}`]: { GET: link },
   '/wado': { GET: wadoUri },
 };
 
@@ -61,6 +69,9 @@ export type Handle = (request: IncomingMessage, response: ServerResponse, doors:
 
 export const BASE = '/dicomweb';
 
+/** Where links are followed: who has one needs no access token. */
+const FOLLOWED = /^\/_link\/([\w-]+)$/;
+
 interface Compiled {
   readonly pattern: string;
   readonly path: RegExp;
@@ -71,16 +82,19 @@ interface Compiled {
 export function makeHandle(context: ImagingContext): Handle {
   const routes = Object.entries(ROUTES).map(compile);
   const { log } = context;
+  const routed = (path: string) => routes.find((one) => one.path.test(path));
   return async (request, response, doors) => {
     const started = performance.now();
     const id = randomBytes(8).toString('base64url');
     const [path = '', query = ''] = (request.url as string).slice(BASE.length).split(/\?(.*)/s);
-    const route = routes.find((one) => one.path.test(path));
+    const [, sealed] = FOLLOWED.exec(path) ?? [];
+    const route = sealed === undefined ? routed(path) : undefined;
     const method = request.method as string;
     response.setHeader('X-Request-Id', id);
     let aborted = false;
     try {
-      await dispatch(context, doors, { request, response }, route, path, query);
+      if (sealed === undefined) await dispatch(context, doors, { request, response }, route, path, query);
+      else await follow(context, { request, response }, sealed, routed);
     } catch (thrown) {
       aborted = thrown instanceof Aborted || (request.socket.destroyed && !response.headersSent);
       if (aborted) response.destroy();
@@ -95,15 +109,32 @@ export function makeHandle(context: ImagingContext): Handle {
     }
     const status = aborted ? 499 : response.statusCode;
     const milliseconds = performance.now() - started;
-    const pattern = BASE + (route?.pattern ?? '');
+    const pattern = BASE + (sealed === undefined ? (route?.pattern ?? '') : '/_link/:link');
     doors.count(method, pattern, status, milliseconds);
     log.info({ id, method, route: pattern, status, ms: Math.round(milliseconds * 10) / 10 }, 'answered');
   };
 }
 
+/** Answers with the picture that a link leads to, as the caller whom it came from would get it. */
+async function follow(
+  context: ImagingContext,
+  reply: Pick<Visit, 'request' | 'response'>,
+  sealed: string,
+  routed: (path: string) => Compiled | undefined,
+): Promise<void> {
+  const { method } = reply.request;
+  if (method !== 'GET' && method !== 'HEAD')
+    throw new Refusal(405, [error('not-supported', 'A link is only read')], { Allow: 'GET, HEAD' });
+  const { caller, thing } = await context.links.follow(sealed);
+  const { path, query } = placeOf(thing);
+  const origin = `- ${addressOf(reply.request, context.config.trustProxy)}`;
+  const enter = async () => ({ ...caller, origin });
+  await dispatch(context, { enter }, reply, routed(path), path, query);
+}
+
 async function dispatch(
   context: ImagingContext,
-  doors: Doors,
+  doors: Pick<Doors, 'enter'>,
   reply: Pick<Visit, 'request' | 'response'>,
   route: Compiled | undefined,
   path: string,
@@ -127,7 +158,7 @@ async function dispatch(
   const caller = await doors.enter(request);
   const values = route.path.exec(path) ?? [];
   const names = Object.fromEntries(route.names.map((name, i) => [name, values[i + 1] as string]));
-  await run(context, { ...reply, caller, query: new URLSearchParams(query), names });
+  await run(context, { ...reply, caller, query: new URLSearchParams(query), names }, path);
 }
 
 function allowed(methods: Compiled['methods']): string {
@@ -138,7 +169,7 @@ function allowed(methods: Compiled['methods']): string {
 /** UIDs are digits and full stops; a path of a long value has slashes. */
 function compile([pattern, methods]: [string, Compiled['methods']]): Compiled {
   const names: string[] = [];
-  const text = pattern.replace(/:(\w+)/g, (_, name: string) => {
+  const text = pattern.replace('$', '\\$').replace(/:(\w+)/g, (_, name: string) => {
     names.push(name);
     if (name === 'path') return '([0-9A-Fa-f/]+)';
     return name === 'frames' ? '([0-9,%Cc]+)' : '([0-9.]{1,64})';

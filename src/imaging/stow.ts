@@ -36,6 +36,8 @@ export async function store(context: ImagingContext, visit: Visit): Promise<void
   const { study } = namedBy(visit);
   const results: Result[] = [];
   let taken: Promise<Instance | Result>[] = [];
+  // A quota counts what is there: with one, each waits for the one before.
+  const most = context.config.bytesQuota > 0 ? 1 : MOST_UNDER_WAY;
   const flush = async (): Promise<void> => {
     const files = await Promise.all(taken);
     taken = [];
@@ -54,7 +56,7 @@ export async function store(context: ImagingContext, visit: Visit): Promise<void
       taken.push(one.taken);
       await one.passed;
       // Files go down to the disk while the next come in; the last few of them may fail.
-      await taken.at(-MOST_UNDER_WAY);
+      await taken.at(-most);
       if (taken.length >= MOST_WAITING) await flush();
     }
     await flush();
@@ -143,9 +145,18 @@ async function takeFile(
     }
   } catch (fault) {
     if (fault instanceof Malformed) return { reason: REASONS.notUnderstood, comment: fault.message };
-    throw fault;
+    const reason = fault instanceof Refusal ? UNTAKEN[fault.status] : undefined;
+    if (reason === undefined) throw fault;
+    return { reason, comment: (fault as Refusal).issues[0]?.diagnostics ?? '' };
   }
 }
+
+/** Of one file: too large, or found to be harmful; or there is no room for it, or none left for its sender. */
+const UNTAKEN: Readonly<Record<number, number>> = {
+  413: REASONS.outOfResources,
+  422: REASONS.processing,
+  507: REASONS.outOfResources,
+};
 
 /** Stores one file that comes by another way than STOW. */
 export async function storeFile(

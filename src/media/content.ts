@@ -1,44 +1,38 @@
 /** The bytes behind a Binary or a Media, and the smaller pictures that are made of them. */
 import { buffer } from 'node:stream/consumers';
 import type { Media } from 'fhir/r4.js';
-import { blobOf, isBlob } from '../fhir/attachments.ts';
-import { invalid, refusal } from '../fhir/outcome.ts';
+import { blobOf } from '../fhir/attachments.ts';
+import { error, invalid, Refusal, refusal } from '../fhir/outcome.ts';
 import { parseReference } from '../fhir/reference.ts';
 import type { Served } from '../http/blob.ts';
 import { type Context, fhirBase } from '../http/exchange.ts';
+import type { Transcodings } from '../jobs/transcodings.ts';
+import { POSTER } from '../records/intake.ts';
 import type { Caller, KnownBlob, Rendition, Stored } from '../records/records.ts';
-import { type Films, isFilm } from './films.ts';
+import { isFilm } from './ffmpeg.ts';
+import type { Films } from './films.ts';
 import { LARGEST, LARGEST_FILM, READ } from './look.ts';
 import type { Pictures } from './pictures.ts';
-
-/** The sizes of pictures: pixels of the longer edge. */
-export const SIZES = ['256', '1024'] as const;
-
-/** What the bytes of somebody's resources are asked for by. */
-export interface Wanted {
-  readonly type: string;
-  readonly id: string;
-  /** name of large data in an attachment, as its url has it */
-  readonly part?: string;
-  /** undefined: as they are */
-  readonly size?: string;
-}
+import { type Shown, shownIn } from './shown.ts';
+import { PLAY, type Wanted } from './wanted.ts';
 
 export interface Contents {
   /**
    * Finds bytes as a caller may read them: through the Media, and the Binary that it names, each asked for by itself.
    *
-   * @throws Refusal 403; 404, 410; 422 where there is no picture in them
+   * @throws Refusal 403; 404, 410; 422 where there is no picture in them, or they do not play; 202 where they are being
+   *         made to play
    */
   find(caller: Caller, wanted: Wanted): Promise<Served>;
-  /** As they are, and whether they can be shown smaller. @throws Refusal as find */
-  look(caller: Caller, wanted: Wanted): Promise<Served & { readonly isPicture: boolean }>;
+  /** What there is to see and hear in resources that the caller has found, by resource. */
+  shownIn(caller: Caller, found: readonly Stored[]): Promise<readonly (readonly Shown[])[]>;
 }
 
 export function openContents(
   { records, config, definitions }: Pick<Context, 'records' | 'config' | 'definitions'>,
   pictures: Pictures,
   films: Films | undefined,
+  transcodings: Pick<Transcodings, 'add' | 'look'>,
 ): Contents {
   const base = fhirBase({ config });
   /** those that are being made, by blob and size: who asks meanwhile waits for the same */
@@ -47,13 +41,13 @@ export function openContents(
   async function whole(caller: Caller, { type, id, part }: Wanted): Promise<Served> {
     const stored = await records.read(caller, type, id);
     const resource = JSON.parse(stored.content);
-    if (part !== undefined) return partOf(stored, part);
+    if (part !== undefined) return partOf(caller, stored, part);
     if (type === 'Binary') return { ...stored, contentType: resource.contentType };
     if (type !== 'Media')
       throw invalid('required', `${type}/${id} has several contents: name one by part, as its url does`);
     const { content } = resource as Media;
     const apart = content.data && blobOf(content.data);
-    if (apart) return partOf(stored, apart);
+    if (apart) return partOf(caller, stored, apart);
     const target =
       content.url === undefined ? undefined : parseReference(content.url, base, definitions.isResourceType);
     if (target?.kind === 'local' && target.type === 'Binary')
@@ -63,11 +57,9 @@ export function openContents(
   }
 
   /** Large data of a resource that may be read. */
-  async function partOf(stored: Stored, part: string): Promise<Served> {
-    const { type, id } = stored;
-    const found = isBlob(part) ? await records.attachment(type, id, part) : undefined;
-    if (!found) throw refusal(404, 'not-found', `${type}/${id} has no content of that name`);
-    return { ...stored, blob: part, contentType: found.media ?? 'application/octet-stream' };
+  async function partOf(caller: Caller, stored: Stored, part: string): Promise<Served> {
+    const { version, media } = await records.attachment(caller, stored, part);
+    return { ...version, blob: part, contentType: media ?? 'application/octet-stream' };
   }
 
   async function made(blob: string, size: string): Promise<Rendition> {
@@ -98,9 +90,42 @@ export function openContents(
     }
     const open = async () => (await records.openBlob(blob)).stream;
     const kind = known.kind as string;
-    const load = async () => (films && isFilm(kind) ? films.poster(open, kind) : buffer(await open()));
+    const load = async () => (films && isFilm(kind) ? posterOf(films, blob, kind) : buffer(await open()));
     const { contentType, ...picture } = await pictures.shrink(load, Number(size));
     return records.keepRendition(blob, size, { ...picture, type: contentType });
+  }
+
+  /** Of a film the picture that was made as it came in, or is made now. */
+  async function posterOf(films: Films, blob: string, kind: string): Promise<Uint8Array> {
+    const poster = await records.rendition(blob, POSTER);
+    if (poster) return buffer((await records.openBlob(poster.made)).stream);
+    return films.poster(async () => (await records.openBlob(blob)).stream, kind);
+  }
+
+  /** The same film as every browser plays it. */
+  async function playable(served: Served, blob: string): Promise<Served> {
+    const { kind, size, facts } = await records.describeBlob(blob);
+    if (facts?.plays) return served;
+    const known = await records.rendition(blob, PLAY);
+    if (known) return { ...served, blob: known.made, contentType: known.type };
+    if (kind === null || !isFilm(kind) || size > LARGEST_FILM)
+      throw refusal(
+        422,
+        'not-supported',
+        'This is no video or audio that can be made to play: ask for size=full',
+      );
+    let doing = await transcodings.look(blob);
+    if (!doing?.failed && !films)
+      throw refusal(
+        422,
+        'not-supported',
+        'This server has no ffmpeg, by which it is made to play: ask for size=full',
+      );
+    if (!doing || doing.failed !== undefined) await transcodings.add(blob);
+    doing = await transcodings.look(blob);
+    if (doing?.failed !== undefined)
+      throw refusal(422, 'processing', `This cannot be made to play: ${doing.failed}`);
+    throw notYet(doing?.progress ?? 0);
   }
 
   return {
@@ -108,13 +133,22 @@ export function openContents(
       const served = await whole(caller, wanted);
       const { size } = wanted;
       if (size === undefined || served.blob === null) return served;
+      if (size === PLAY) return playable(served, served.blob);
       const { made: blob, type } = await made(served.blob, size);
       return { ...served, blob, contentType: type };
     },
-    async look(caller, wanted) {
-      const served = await whole(caller, wanted);
-      const known = served.blob === null ? undefined : await records.describeBlob(served.blob);
-      return { ...served, isPicture: known !== undefined && isPicture(known) };
-    },
+    shownIn: (caller, found) => shownIn({ records, config, definitions }, caller, found, isPicture),
   };
+}
+
+/** 202, as of what is done later (R4 async.html): nothing is wrong, but there is nothing to show yet. */
+function notYet(percent: number): Refusal {
+  const issue = error(
+    'informational',
+    `This is being made to play in browsers, ${percent} % is done: ask again`,
+  );
+  return new Refusal(202, [{ ...issue, severity: 'information' }], {
+    'X-Progress': `${percent} %`,
+    'Retry-After': '5',
+  });
 }

@@ -16,7 +16,7 @@ export function deviceOf(exif: Buffer): string | undefined {
     return model || make || undefined;
   } catch (fault) {
     // an offset that leads nowhere
-    if (fault instanceof RangeError) return undefined;
+    if ((fault as Error).name === 'RangeError') return undefined;
     throw fault;
   }
 }

@@ -1,48 +1,54 @@
 /**
  * Video and audio, by the ffmpeg of this machine where it has one: what it is, its place and other tags taken out without
- * touching its streams, its index put in front so that it plays while it comes, and a picture of it.
+ * touching its streams, its index put in front so that it plays while it comes, a picture of it, and the same in a form
+ * that every browser plays.
  */
-import { execFile } from 'node:child_process';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { refusal } from '../fhir/outcome.ts';
 import type { Facts } from '../records/records.ts';
+import { formOf, inputOf, isMoving, type Probed, probe, run, runBehind, type Stream } from './ffmpeg.ts';
 
 export interface Films {
   /** @throws Refusal 422 where it is damaged, or takes too long */
-  clean(open: () => Promise<Readable>, kind: string, asItIs: boolean): Promise<CleanedFilm>;
+  clean(open: Open, kind: string, asItIs: boolean): Promise<CleanedFilm>;
   /** A picture of it, as JPEG. @throws Refusal 422 where it has none */
-  poster(open: () => Promise<Readable>, kind: string): Promise<Uint8Array>;
+  poster(open: Open, kind: string): Promise<Uint8Array>;
+  /**
+   * The same as H.264 and AAC in MP4, its index first: streams that are so already are copied.
+   *
+   * @param told   how far it is, in percent
+   * @param signal ends it
+   * @throws       Refusal 422 where it is damaged, or takes too long
+   */
+  playable(
+    open: Open,
+    kind: string,
+    doing: { readonly told: (percent: number) => void; readonly signal: AbortSignal },
+  ): Promise<PlayableFilm>;
 }
+
+type Open = () => Promise<Readable>;
 
 export interface CleanedFilm {
   readonly facts: Facts;
+  /** as JPEG, where it is a video */
+  readonly picture?: Uint8Array;
   /** undefined: it stays as it came */
   readonly instead?: Readable;
 }
 
-/** The demuxer and the muxer of a kind: none is guessed, so that no playlist leads to other files. */
-const FORMS: Readonly<Record<string, readonly [from: string, to: string] | undefined>> = {
-  'video/mp4': ['mov', 'mp4'],
-  'video/quicktime': ['mov', 'mov'],
-  'audio/x-m4a': ['mov', 'ipod'],
-  'audio/mp4': ['mov', 'ipod'],
-  'video/webm': ['matroska', 'webm'],
-  'video/matroska': ['matroska', 'matroska'],
-  'video/vnd.avi': ['avi', 'avi'],
-  'audio/mpeg': ['mp3', 'mp3'],
-  'audio/wav': ['wav', 'wav'],
-  'audio/ogg': ['ogg', 'ogg'],
-  'video/ogg': ['ogg', 'ogg'],
-  'audio/flac': ['flac', 'flac'],
-};
-
-/** Whether a kind is read. */
-export const isFilm = (kind: string): boolean => Object.hasOwn(FORMS, kind);
+export interface PlayableFilm {
+  readonly bytes: Readable;
+  readonly contentType: string;
+  /** null of sound */
+  readonly width: number | null;
+  readonly height: number | null;
+}
 
 /** Tags that tell nothing of place, person and device. */
 const HARMLESS = new Set(
@@ -51,9 +57,8 @@ const HARMLESS = new Set(
   ),
 );
 
-/** One run of ffmpeg, in ms, and what it may ask for at once, in bytes. */
-const PATIENCE = 120_000;
-const MOST_MEMORY = 256 * 1024 * 1024;
+const PREFIX = 'consilium-film-';
+const DAY = 86_400_000;
 
 /** Undefined where this machine has no such program. */
 export async function openFilms(program: string): Promise<Films | undefined> {
@@ -65,104 +70,166 @@ export async function openFilms(program: string): Promise<Films | undefined> {
   } catch {
     return undefined;
   }
+  await sweepLeft();
   let last: Promise<unknown> = Promise.resolve();
 
-  /** Works on a file of its own, one after the other. */
-  function inTurn<T>(
-    open: () => Promise<Readable>,
-    work: (folder: string, file: string) => Promise<T>,
-  ): Promise<T> {
-    const turn = last.then(async () => {
-      const folder = await mkdtemp(join(tmpdir(), 'consilium-film-'));
-      try {
-        const file = join(folder, 'in');
-        await pipeline(await open(), createWriteStream(file, { mode: 0o600 }));
-        return await work(folder, file);
-      } catch (fault) {
-        await rm(folder, { recursive: true, force: true });
-        if ((fault as NodeJS.ErrnoException).code === 'ENOSPC')
-          throw refusal(507, 'no-store', 'The disk of this server is full: try again when there is room');
-        throw fault;
-      }
-    });
+  /** One after the other, of those that somebody waits for. */
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = last.then(work);
     last = turn.catch(() => {});
     return turn;
   }
 
   return {
     clean: (open, kind, asItIs) =>
-      inTurn(open, async (folder, file) => {
-        const probed = await probe(prober, file, kind);
-        const facts = factsOf(probed);
-        const rewritten = !asItIs && (tells(probed) || (await isIndexLast(file, kind)));
-        if (!rewritten) {
-          await rm(folder, { recursive: true });
-          return { facts };
-        }
-        const [from, to] = formOf(kind);
-        const out = join(folder, 'out');
-        await run(program, [
-          ...inputOf(from, file),
-          ...'-map 0:v? -map 0:a? -c copy -map_metadata -1 -map_chapters -1 -fflags +bitexact'.split(' '),
-          ...(to === 'mp4' || to === 'mov' || to === 'ipod' ? ['-movflags', '+faststart'] : []),
-          ...(to === 'mp3' ? ['-id3v2_version', '0', '-write_id3v1', '0'] : []),
-          ...['-f', to, out],
-        ]);
-        const instead = createReadStream(out);
-        instead.once('close', () => void rm(folder, { recursive: true, force: true }));
-        return { facts, instead };
-      }),
+      inTurn(() =>
+        onDisk(open, async ({ file, out, made }): Promise<CleanedFilm> => {
+          const probed = await probe(prober, file, kind);
+          const picture = await pictureOf(program, file, kind, probed);
+          const seen = { facts: factsOf(probed, kind), ...(picture && { picture }) };
+          if (asItIs || !(tells(probed) || (await isIndexLast(file, kind)))) return seen;
+          const [from, to] = formOf(kind);
+          await run(program, [
+            ...inputOf(kind, file),
+            ...'-map 0:v? -map 0:a? -c copy'.split(' '),
+            ...BARE,
+            ...(from === 'mov' ? FAST_START : []),
+            ...(to === 'mp3' ? ['-id3v2_version', '0', '-write_id3v1', '0'] : []),
+            ...['-f', to, out],
+          ]);
+          return { ...seen, instead: made() };
+        }),
+      ),
     poster: (open, kind) =>
-      inTurn(open, async (folder, file) => {
-        const { format, streams } = await probe(prober, file, kind);
-        if (!streams.some(isPicture))
-          throw refusal(422, 'not-supported', 'This has sound only: ask for size=full');
-        // the first frames are often black
-        const at = Math.min(1, Number(format.duration ?? 0) / 2);
-        const seek = ['-ss', String(at)];
-        const one = '-frames:v 1 -f image2pipe -c:v mjpeg -q:v 3 -'.split(' ');
-        const picture = await run(program, [...seek, ...inputOf(formOf(kind)[0], file), ...one]);
-        await rm(folder, { recursive: true });
-        return picture;
+      inTurn(() =>
+        onDisk(open, async ({ file }) => {
+          const picture = await pictureOf(program, file, kind, await probe(prober, file, kind));
+          if (picture) return picture;
+          throw refusal(422, 'not-supported', 'There is no picture in this: ask for size=full');
+        }),
+      ),
+    playable: (open, kind, { told, signal }) =>
+      onDisk(open, async ({ file, out, made }) => {
+        const probed = await probe(prober, file, kind);
+        const { width = null, height = null } = factsOf(probed, kind);
+        const seconds = Number(probed.format.duration);
+        const output = [...forBrowsers(probed), ...BARE, ...FAST_START, '-f', 'mp4', out];
+        await runBehind(program, [...inputOf(kind, file), ...output], {
+          signal,
+          told: (done) => told(seconds > 0 ? Math.min(99, Math.floor((100 * done) / seconds)) : 0),
+        });
+        return { bytes: made(), contentType: width === null ? 'audio/mp4' : 'video/mp4', width, height };
       }),
   };
 }
 
-/** Nothing but that file is read: no network, no other file. */
-const inputOf = (from: string, file: string): string[] => [
-  ...'-v error -nostdin -y -threads 1 -protocol_whitelist file,pipe'.split(' '),
-  ...['-max_alloc', String(MOST_MEMORY), '-f', from, '-i', file],
-];
-
-const formOf = (kind: string): readonly [from: string, to: string] => FORMS[kind] as [string, string];
-
-interface Probed {
-  readonly format: { readonly duration?: string; readonly tags?: Readonly<Record<string, string>> };
-  readonly streams: readonly Stream[];
+/** Files to work on. */
+interface Files {
+  /** the film */
+  readonly file: string;
+  /** where what is made of it is to be */
+  readonly out: string;
+  /** opens that for reading */
+  made(): Readable;
 }
 
-interface Stream {
-  readonly codec_type?: string;
-  readonly width?: number;
-  readonly height?: number;
-  readonly nb_frames?: string;
-  readonly tags?: Readonly<Record<string, string>>;
-  readonly side_data_list?: readonly { readonly rotation?: number }[];
-  readonly disposition?: { readonly attached_pic?: number };
+/** Works on a film in a folder of its own, which goes when all of what was made has been read. */
+async function onDisk<T>(open: Open, work: (files: Files) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), PREFIX));
+  const [file, out] = [join(folder, 'in'), join(folder, 'out')];
+  const forget = () => rm(folder, { recursive: true, force: true });
+  let reading: Readable | undefined;
+  const made = (): Readable => {
+    reading = createReadStream(out).once('close', () => void forget());
+    return reading;
+  };
+  try {
+    await pipeline(await open(), createWriteStream(file, { mode: 0o600 }));
+    return await work({ file, out, made });
+  } catch (fault) {
+    if ((fault as NodeJS.ErrnoException).code === 'ENOSPC')
+      throw refusal(507, 'no-store', 'The disk of this server is full: try again when there is room');
+    throw fault;
+  } finally {
+    if (!reading) await forget();
+  }
 }
 
-async function probe(program: string, file: string, kind: string): Promise<Probed> {
-  const asked = '-v error -protocol_whitelist file -print_format json -show_format -show_streams'.split(' ');
-  const text = await run(program, [...asked, '-f', formOf(kind)[0], file]);
-  const { format = {}, streams = [] } = JSON.parse(text.toString()) as Partial<Probed>;
-  return { format, streams };
+/** What a killed process left. */
+async function sweepLeft(): Promise<void> {
+  for (const name of await readdir(tmpdir()).catch(() => [])) {
+    if (!name.startsWith(PREFIX)) continue;
+    const folder = join(tmpdir(), name);
+    const made = await stat(folder).catch(() => undefined);
+    if (made && made.mtimeMs < Date.now() - DAY)
+      await rm(folder, { recursive: true, force: true }).catch(() => {});
+  }
 }
 
-const isPicture = ({ codec_type, disposition }: Stream): boolean =>
-  codec_type === 'video' && !disposition?.attached_pic;
+/** Without tags and chapters. */
+const BARE = '-map_metadata -1 -map_chapters -1 -fflags +bitexact'.split(' ');
+/** The index of an MP4 before its pictures. */
+const FAST_START = ['-movflags', '+faststart'];
 
-function factsOf({ format, streams }: Probed): Facts {
-  const { width, height, nb_frames, side_data_list } = streams.find(isPicture) ?? {};
+/** Of its beginning, but not the first frames, as these are often black; undefined where none can be read. */
+async function pictureOf(
+  program: string,
+  file: string,
+  kind: string,
+  { format, streams }: Probed,
+): Promise<Buffer | undefined> {
+  const video = streams.find(isMoving);
+  if (!video) return undefined;
+  const at = Math.min(1, Number(format.duration ?? 0) / 2);
+  const one = `-map 0:${video.index} -frames:v 1 -f image2pipe -c:v mjpeg -q:v 3 -`.split(' ');
+  const picture = await run(program, ['-ss', String(at), ...inputOf(kind, file), ...one]).catch(
+    () => undefined,
+  );
+  return picture?.length ? picture : undefined;
+}
+
+/** The longer edge of what browsers get, in pixels. */
+const EDGE = 1920;
+const SCALE = `scale=w='min(${EDGE},iw)':h='min(${EDGE},ih)':force_original_aspect_ratio=decrease:force_divisible_by=2`;
+const H264 = `-c:v libx264 -profile:v high -pix_fmt yuv420p -preset veryfast -crf 23 -vf ${SCALE}`.split(' ');
+const AAC = '-c:a aac -b:a 128k -ac 2'.split(' ');
+
+/** How a film becomes H.264 and AAC: what is so already is copied. */
+function forBrowsers({ streams }: Probed): string[] {
+  const video = streams.find(isMoving);
+  const audio = streams.find(({ codec_type }) => codec_type === 'audio');
+  return [
+    ...(video ? ['-map', `0:${video.index}`, ...(isPlain(video) ? ['-c:v', 'copy'] : H264)] : []),
+    ...(audio ? ['-map', `0:${audio.index}`, ...(audio.codec_name === 'aac' ? ['-c:a', 'copy'] : AAC)] : []),
+  ];
+}
+
+/** H.264 in eight bits, of a size that all decoders take. */
+const isPlain = ({ codec_name, pix_fmt = '', width = 0, height = 0 }: Stream): boolean =>
+  codec_name === 'h264' && /^yuvj?420p$/.test(pix_fmt) && Math.max(width, height) <= EDGE;
+
+/** What all browsers play as it is, by kind: its video and its audio codecs. */
+const PLAYED: Readonly<Record<string, readonly [video: RegExp, audio: RegExp] | undefined>> = {
+  'video/mp4': [/^h264$/, /^(?:aac|mp3)$/],
+  'video/x-m4v': [/^h264$/, /^aac$/],
+  'audio/x-m4a': [/^$/, /^aac$/],
+  'audio/mp4': [/^$/, /^aac$/],
+  'audio/mpeg': [/^$/, /^mp3$/],
+  'audio/wav': [/^$/, /^pcm_(?:s16le|u8)$/],
+};
+
+function isPlayed({ streams }: Probed, kind: string): boolean {
+  const [video, audio] = PLAYED[kind] ?? [];
+  if (!video || !audio) return false;
+  return streams.every((one) => {
+    if (isMoving(one)) return video.test(one.codec_name ?? '') && isPlain(one);
+    return one.codec_type !== 'audio' || audio.test(one.codec_name ?? '');
+  });
+}
+
+function factsOf(probed: Probed, kind: string): Facts {
+  const { format, streams } = probed;
+  const { width, height, nb_frames, side_data_list } = streams.find(isMoving) ?? {};
   const rotation = side_data_list?.find((one) => one.rotation !== undefined)?.rotation ?? 0;
   const [across, down] = rotation % 180 === 0 ? [width, height] : [height, width];
   const seconds = Number(format.duration);
@@ -175,6 +242,7 @@ function factsOf({ format, streams }: Probed): Facts {
     ...(Number(nb_frames) > 0 && { frames: Number(nb_frames) }),
     ...(seconds > 0 && { duration: Math.round(seconds * 1000) / 1000 }),
     ...(device && { device: device.slice(0, 100) }),
+    plays: isPlayed(probed, kind),
   };
 }
 
@@ -203,23 +271,3 @@ async function isIndexLast(file: string, kind: string): Promise<boolean> {
   }
   return false;
 }
-
-/** @throws Refusal 422, as it is the file that is wrong */
-function run(program: string, args: readonly string[]): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    // of the environment nothing is handed on but where programs are
-    const options = { ...LIMITS, encoding: 'buffer', env: { PATH: PATHS } } as const;
-    execFile(program, args, options, (fault, out) => {
-      if (!fault) return resolve(out);
-      if (fault.code === 'ENOENT') return reject(fault);
-      const why = fault.killed
-        ? 'it takes too long to be read'
-        : 'it is damaged, or of a form that is not read';
-      reject(refusal(422, 'processing', `This video or audio cannot be taken: ${why}`));
-    });
-  });
-}
-
-const LIMITS = { timeout: PATIENCE, killSignal: 'SIGKILL', maxBuffer: 32 * 1024 * 1024 } as const;
-
-const PATHS = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/homebrew/bin';

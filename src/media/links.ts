@@ -20,7 +20,8 @@ export interface Link {
 }
 
 export interface Links {
-  make(caller: Caller, thing: Thing): Link;
+  /** @param place under which it is followed, unless that is the FHIR base */
+  make(caller: Caller, thing: Thing, place?: string): Link;
   /**
    * @returns who may have what, with the rights that the access token has now
    * @throws  Refusal 404 for what is no link; 410 where it has expired, or its access token has
@@ -42,10 +43,10 @@ export function makeLinks(
     createHmac('sha256', key).update('links to one thing').digest(),
   );
   return {
-    make({ agent }, thing) {
+    make({ agent }, thing, place = base) {
       const expires = now() + LIFETIME;
       return {
-        url: `${base}/_link/${box.close([agent, expires, thing])}`,
+        url: `${place}/_link/${box.close([agent, expires, thing])}`,
         expires: new Date(expires).toISOString(),
       };
     },

@@ -1,7 +1,8 @@
 /** Bytes that come in: what they are, and what of a photo nobody else should see (GPS, device, hidden pictures). */
 import { buffer } from 'node:stream/consumers';
 import type { Arrived, Seen } from '../records/arrival.ts';
-import { type Films, isFilm } from './films.ts';
+import { isFilm } from './ffmpeg.ts';
+import type { Films } from './films.ts';
 import type { Pictures } from './pictures.ts';
 import type { Scan } from './scan.ts';
 import { HEAD, kindOf } from './sniff.ts';
@@ -30,8 +31,8 @@ export function makeLook({ pictures, films, scan }: Looking): (arrived: Arrived)
     const load = async (range?: { start: number; end: number }) => buffer(await open(range));
     const kind = await kindOf(await load({ start: 0, end: HEAD - 1 }));
     if (kind !== null && films && isFilm(kind) && size <= LARGEST_FILM) {
-      const { facts, instead } = await films.clean(() => open(), kind, asItIs);
-      return { kind, facts, instead: instead && { bytes: instead, contentType: undefined } };
+      const { instead, ...seen } = await films.clean(() => open(), kind, asItIs);
+      return { kind, ...seen, ...(instead && { instead: { bytes: instead } }) };
     }
     if (kind === null || !READ.test(kind) || size > LARGEST) return { kind, facts: null };
     const { bytes, contentType, facts } = await pictures.clean(load, kind, asItIs);

@@ -18,6 +18,9 @@ const TEXT = 2;
 /** Bytes of a value, by its type. */
 const SIZES = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8];
 
+/** Those of EXIF, GPS and interoperability stand in each other. */
+const MOST_NESTED = 5;
+
 /** More pages are no photo. */
 const MOST_PAGES = 10_000;
 
@@ -44,10 +47,12 @@ export function stripTiff(original: Buffer): Buffer[] | undefined {
     if (!isText) bytes.fill(0, entry + 8, entry + 12);
   }
 
-  function blankDirectory(directory: number): void {
+  function blankDirectory(directory: number, depth = 1): void {
+    // one that leads back to itself
+    if (depth > MOST_NESTED) throw new RangeError('directories are nested too deeply');
     for (const entry of entries(directory)) {
       const tag = short(entry);
-      if (DIRECTORIES.has(tag)) blankDirectory(long(entry + 8));
+      if (DIRECTORIES.has(tag)) blankDirectory(long(entry + 8), depth + 1);
       blank(entry);
     }
     const length = 2 + 12 * short(directory);
@@ -68,7 +73,7 @@ export function stripTiff(original: Buffer): Buffer[] | undefined {
     return [bytes];
   } catch (fault) {
     // an offset that leads nowhere
-    if (fault instanceof RangeError) return undefined;
+    if ((fault as Error).name === 'RangeError') return undefined;
     throw fault;
   }
 }

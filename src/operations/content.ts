@@ -6,7 +6,8 @@ import { invalid } from '../fhir/outcome.ts';
 import { answerBlob } from '../http/blob.ts';
 import type { Context, Exchange } from '../http/exchange.ts';
 import { httpDate } from '../http/versions.ts';
-import { type Contents, SIZES, type Wanted } from '../media/content.ts';
+import type { Contents } from '../media/content.ts';
+import { PLAY, SIZES, type Wanted } from '../media/wanted.ts';
 import { type Arguments, readArguments } from './arguments.ts';
 
 export async function content(context: Context, exchange: Exchange, contents: Contents): Promise<void> {
@@ -34,6 +35,6 @@ export async function answerContent(
 function readSize(given: Arguments): string | undefined {
   const size = given.text('size');
   if (size === undefined || size === 'full') return undefined;
-  if ((SIZES as readonly string[]).includes(size)) return size;
-  throw invalid('value', `size is ${SIZES.join(', ')} or full, not "${size.slice(0, 80)}"`);
+  if (size === PLAY || (SIZES as readonly string[]).includes(size)) return size;
+  throw invalid('value', `size is ${SIZES.join(', ')}, ${PLAY} or full, not "${size.slice(0, 80)}"`);
 }

@@ -1,9 +1,11 @@
 /** `$link` on what has bytes (profiles/OperationDefinition-link.json), and what such a link leads to. */
 import { refusal } from '../fhir/outcome.ts';
+import { addressOf } from '../http/address.ts';
 import { answerJson } from '../http/answer.ts';
 import type { Context, Exchange, Visit } from '../http/exchange.ts';
-import type { Contents, Wanted } from '../media/content.ts';
+import type { Contents } from '../media/content.ts';
 import type { Links, Thing } from '../media/links.ts';
+import type { Wanted } from '../media/wanted.ts';
 import { answerContent, readWanted } from './content.ts';
 
 /** Gives a link to what the caller may read now: that is asked, so that nobody is sent to what he will not get. */
@@ -31,7 +33,9 @@ export async function followLink(
   contents: Contents,
   links: Links,
 ): Promise<void> {
-  const { caller, thing } = await links.follow(visit.path.id);
+  const { caller: of, thing } = await links.follow(visit.path.id);
+  const { request, id } = visit;
+  const caller = { ...of, origin: `${id} ${addressOf(request, context.config.trustProxy)}` };
   const wanted = wantedOf(thing);
   if (!wanted) throw refusal(404, 'not-found', 'This link leads to nothing that is known: ask for a new one');
   return answerContent(context, visit, await contents.find(caller, wanted));

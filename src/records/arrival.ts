@@ -16,6 +16,8 @@ export interface Seen {
   /** the media type that they show; null where they show none */
   readonly kind: string | null;
   readonly facts: Facts | null;
+  /** of a video a picture, as JPEG */
+  readonly picture?: Uint8Array;
   /** what is kept in their place: a photo without the place where it was taken */
   readonly instead?: {
     readonly bytes: Uint8Array | Readable;

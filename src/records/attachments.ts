@@ -6,16 +6,17 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { Attachment, Binary, Media, Resource } from 'fhir/r4.js';
-import { attachmentsOf, isApart, partOf, standIn } from '../fhir/attachments.ts';
+import { attachmentsOf, isApart, isBlob, partOf, standIn } from '../fhir/attachments.ts';
 import { contentOf, type Incoming } from '../fhir/content.ts';
 import { parseKeepingNumbers } from '../fhir/json.ts';
-import { invalid, Refusal } from '../fhir/outcome.ts';
+import { invalid, Refusal, refusal } from '../fhir/outcome.ts';
 import { parseReference } from '../fhir/reference.ts';
-import { addAttachment, findAttachment, sameAttachment } from '../store/attachments.ts';
+import { addAttachment, findAttachment, sameAttachment, versionsHaving } from '../store/attachments.ts';
 import { type Facts, findBlob, type KnownBlob } from '../store/bytes.ts';
-import { isRestricted, looked, putAway, streamOf } from './intake.ts';
-import { read } from './read.ts';
-import type { Caller } from './records.ts';
+import { isRestricted, looked, putAway } from './intake.ts';
+import { read, vread } from './read.ts';
+import type { Caller, Stored } from './records.ts';
+import { streamOf } from './renditions.ts';
 import type { Setting } from './setting.ts';
 
 /** Longer data, in bytes, is kept apart. */
@@ -135,7 +136,7 @@ async function follow(
   const { store, baseUrl, definitions } = setting;
   const { url = '' } = attachment;
   const own = partOf(url, to.type, to.id);
-  if (own !== undefined) return takeBack(setting, to, attachment, own);
+  if (own !== undefined) return takeBack(setting, caller, to, attachment, own);
   const target = url === '' ? undefined : parseReference(url, baseUrl, definitions.isResourceType);
   if (target?.kind !== 'local' || target.type !== 'Binary' || target.version !== undefined) return undefined;
   const written = beside.get(`Binary/${target.id}`);
@@ -146,20 +147,25 @@ async function follow(
     return known && { ...known, contentType: (JSON.parse(content) as Binary).contentType };
   } catch (fault) {
     // Who writes a reference to what he may not read learns nothing of it.
-    if (fault instanceof Refusal && [403, 404, 410].includes(fault.status)) return undefined;
+    if (isUnreadable(fault)) return undefined;
     throw fault;
   }
 }
 
 /** A url that stood for the data of this resource, when it was read among others: it becomes that data again. */
 async function takeBack(
-  { store }: Setting,
+  setting: Setting,
+  caller: Caller,
   { type, id }: To,
   attachment: Attachment,
   blob: string,
 ): Promise<Known | undefined> {
+  const { store } = setting;
   const resource = { type: store.catalog.typeNumber(type), id };
-  if (!(await findAttachment(store.pool, blob, resource)))
+  const isTheirs = caller.access.limited
+    ? await mayRead(setting, caller, { type, id }, blob)
+    : await findAttachment(store.pool, blob, resource);
+  if (!isTheirs)
     throw invalid(
       'value',
       `${attachment.url} names no data that ${type}/${id} has, or had: send the data itself`,
@@ -169,6 +175,47 @@ async function takeBack(
   return findBlob(store.pool, blob);
 }
 
+/**
+ * Finds large data of a resource as a caller may read it: what only older versions had, who may read one of these.
+ *
+ * @param current as the caller has read it
+ * @throws        Refusal 404
+ */
+export async function readAttachment(
+  setting: Setting,
+  caller: Caller,
+  current: Stored,
+  blob: string,
+): Promise<{ readonly version: Stored; readonly media: string | null }> {
+  const { type, id, content } = current;
+  const { store } = setting;
+  const resource = { type: store.catalog.typeNumber(type), id };
+  const known = isBlob(blob) ? await findAttachment(store.pool, blob, resource) : undefined;
+  if (known && content.includes(`"${standIn(blob)}"`)) return { version: current, ...known };
+  for (const version of known ? await versionsHaving(store.pool, blob, resource) : []) {
+    const seen = await vread(setting, caller, type, id, String(version)).catch((fault) => {
+      if (fault instanceof Refusal && fault.status === 404) return undefined;
+      throw fault;
+    });
+    if (seen && known) return { version: seen, ...known };
+  }
+  throw refusal(404, 'not-found', `${type}/${id} has no content of that name`);
+}
+
+/** Whether a caller may read a version of a resource that has such data: who does not, does not get it by writing its url. */
+async function mayRead(setting: Setting, caller: Caller, { type, id }: To, blob: string): Promise<boolean> {
+  try {
+    await readAttachment(setting, caller, await read(setting, caller, type, id), blob);
+    return true;
+  } catch (fault) {
+    if (isUnreadable(fault)) return false;
+    throw fault;
+  }
+}
+
+const isUnreadable = (fault: unknown): boolean =>
+  fault instanceof Refusal && [403, 404, 410].includes(fault.status);
+
 function fill(attachment: Attachment, { size, sha1, contentType }: Known): void {
   attachment.size = size;
   if (sha1 !== null) attachment.hash = sha1;
@@ -176,12 +223,21 @@ function fill(attachment: Attachment, { size, sha1, contentType }: Known): void 
 }
 
 const TYPES = 'http://terminology.hl7.org/CodeSystem/media-type';
+/** DICOM's controlled terms (PS3.16), of which CID 29 has the modalities. */
+const DCM = 'http://dicom.nema.org/resources/ontology/DCM';
+const MODALITIES = {
+  camera: { system: DCM, code: 'XC', display: 'External-camera Photography' },
+  audio: { system: DCM, code: 'AU', display: 'Audio' },
+} as const;
 
 /** What the uploader left out. */
 function fillMedia(media: Media, { kind, facts }: Known): void {
   const { width, height, frames, duration, device } = facts ?? ({} as Facts);
   const type = /^(image|video|audio)\//.exec(kind ?? '')?.[1];
   if (type) media.type ??= { coding: [{ system: TYPES, code: type }] };
+  // What names the camera that took it is a photograph or a film; a picture without may be anything, such as a scan.
+  const modality = type === 'audio' ? MODALITIES.audio : type && device ? MODALITIES.camera : undefined;
+  if (modality) media.modality ??= { coding: [modality] };
   if (width) media.width ??= width;
   if (height) media.height ??= height;
   if (frames) media.frames ??= frames;

@@ -112,6 +112,13 @@ export function audited(
         () => records.read(caller, type, id),
         ofOne,
       ),
+    readAll: (caller, type, ids) =>
+      noting(
+        caller,
+        { action: 's', type, query: `${type}?_id=${ids.join(',')}` },
+        () => records.readAll(caller, type, ids),
+        (found) => ofPage({ entries: [...found.values()] }),
+      ),
     vread: (caller, type, id, version) =>
       noting(
         caller,

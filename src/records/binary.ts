@@ -1,11 +1,14 @@
 /** Binary (R4 binary.html): its bytes are in the blob store, the rest of it is a resource like others. */
+import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { Binary } from 'fhir/r4.js';
 import { demand } from '../access/access.ts';
 import { contentOf, type Incoming, readIncoming } from '../fhir/content.ts';
 import { parseKeepingNumbers } from '../fhir/json.ts';
 import { invalid, refusal } from '../fhir/outcome.ts';
-import { addBlob, addRendition, findBlob, type KnownBlob, type Rendition } from '../store/bytes.ts';
+import type { ByteRange, Take } from '../store/blobs/blobs.ts';
+import { checked, Damaged } from '../store/blobs/measure.ts';
+import { findBlob, type KnownBlob } from '../store/bytes.ts';
 import { checkEpoch } from './callers.ts';
 import { checkId, judge } from './draft.ts';
 import { isRestricted, putAway, RESTRICTED } from './intake.ts';
@@ -140,14 +143,40 @@ function write(
   );
 }
 
-/** @throws Refusal 404 where there are none of that name, 416 where the range begins after their end */
+/**
+ * Bytes as they are kept. Read as a whole they are compared with the hash that they had when they came in: the stream of
+ * damaged ones fails before its end.
+ *
+ * @throws Refusal 404 where there are none of that name, 416 where the range begins after their end
+ */
 export async function openBlob(
   setting: Setting,
   name: string,
   range?: { readonly start: number; readonly end: number },
 ): Promise<BlobContent> {
   const known = await describeBlob(setting, name);
-  return { ...known, ...(await setting.store.blobs.open(name, range)) };
+  const { size, stream } = await setting.store.blobs.open(name, range);
+  return { ...known, size, stream: range ? stream : checked(stream, known.sha256) };
+}
+
+/**
+ * The same, given to whoever takes them, piece by piece; the last is given only where all of them have their hash.
+ *
+ * @throws Refusal 404; 416; Damaged
+ */
+export async function pourBlob(setting: Setting, name: string, take: Take, range?: ByteRange): Promise<void> {
+  const { blobs } = setting.store;
+  if (range) return blobs.pour(name, take, range);
+  const { size, sha256 } = await describeBlob(setting, name);
+  const hash = createHash('sha256');
+  let given = 0;
+  await blobs.pour(name, async (piece) => {
+    hash.update(piece);
+    given += piece.length;
+    if (given > size || (given === size && hash.digest('hex') !== sha256)) throw new Damaged();
+    await take(piece);
+  });
+  if (given < size) throw new Damaged();
 }
 
 /** What is known of bytes, without opening them. @throws Refusal 404 */
@@ -155,18 +184,4 @@ export async function describeBlob({ store }: Setting, name: string): Promise<Kn
   const known = await findBlob(store.pool, name);
   if (!known) throw refusal(404, 'not-found', 'The bytes of this Binary are not here');
   return known;
-}
-
-/** Keeps a picture that was made of bytes. */
-export async function keepRendition(
-  { store }: Setting,
-  blob: string,
-  size: string,
-  { bytes, ...made }: Omit<Rendition, 'made'> & { readonly bytes: Uint8Array },
-): Promise<Rendition> {
-  const kept = await store.blobs.put(Readable.from([bytes], { objectMode: false }));
-  await addBlob(store.pool, kept, { kind: made.type });
-  const rendition = { ...made, made: kept.name };
-  await addRendition(store.pool, blob, size, rendition);
-  return rendition;
 }

@@ -1,11 +1,13 @@
 /** Bytes on their way in: put away, looked at, and perhaps put in the place of by others, before anybody has them. */
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type { Resource } from 'fhir/r4.js';
 import { refusal } from '../fhir/outcome.ts';
-import type { ByteRange } from '../store/blobs/blobs.ts';
+import { addTranscoding } from '../jobs/transcodings.ts';
+import type { Blob, ByteRange } from '../store/blobs/blobs.ts';
 import { addBlob, bytesSent } from '../store/bytes.ts';
 import type { Arrived, Seen } from './arrival.ts';
 import type { Caller } from './records.ts';
+import { keepRendition, streamOf } from './renditions.ts';
 import type { Setting } from './setting.ts';
 
 /** Bytes that were taken in. */
@@ -29,15 +31,11 @@ export async function putAway(
   { asItIs = false, keep = false } = {},
 ): Promise<Taken> {
   const { blobs, pool } = setting.store;
-  const came = await blobs.put(stream, { limit: await limitFor(setting, agent) });
-  const open = async (range?: ByteRange) => (await blobs.open(came.name, range)).stream;
-  const seen = await looked(setting, { size: came.size, asItIs, open }).catch(async (fault) => {
-    await blobs.remove(came.name);
-    throw fault;
-  });
+  const { came, seen } = await arrive(setting, { agent }, stream, asItIs);
   const { instead } = seen;
   if (!instead) {
     await addBlob(pool, came, { ...seen, agent });
+    await makeMore(setting, came.name, seen, asItIs);
     return { blob: came.name };
   }
   const clean = streamOf(instead.bytes);
@@ -46,8 +44,49 @@ export async function putAway(
   await addBlob(pool, kept, { ...seen, agent });
   if (keep) await addBlob(pool, came, { ...seen, agent });
   else await blobs.remove(came.name);
+  await makeMore(setting, kept.name, seen, asItIs);
   const { contentType } = instead;
   return { blob: kept.name, contentType, original: keep ? came.name : undefined };
+}
+
+/** What is made of a film: a picture at once, and later, of what not every browser plays, a form that they do. */
+async function makeMore(
+  setting: Setting,
+  blob: string,
+  { picture, facts }: Seen,
+  asItIs: boolean,
+): Promise<void> {
+  const { width, height } = facts ?? {};
+  if (picture && width && height)
+    await keepRendition(setting, blob, POSTER, { bytes: picture, type: 'image/jpeg', width, height });
+  // What is to stay as it is was meant for few: they can ask for it.
+  if (facts?.plays === false && !asItIs) await addTranscoding(setting.store.pool, blob);
+}
+
+/** The name of the picture of a film among its renditions. */
+export const POSTER = 'poster';
+
+/**
+ * The one way in, whatever the route: bounded, put away, and looked at. No row knows the bytes yet; where they are
+ * refused nothing of them is kept.
+ *
+ * @throws Refusal 413 past MAX_BINARY, 507 past BYTES_QUOTA; what the look is refused with
+ */
+export async function arrive(
+  setting: Setting,
+  { agent }: Pick<Caller, 'agent'>,
+  stream: Readable,
+  asItIs: boolean,
+): Promise<{ readonly came: Blob; readonly seen: Seen }> {
+  const { blobs } = setting.store;
+  const came = await blobs.put(stream, { limit: await limitFor(setting, agent) });
+  const open = async (range?: ByteRange) => (await blobs.open(came.name, range)).stream;
+  try {
+    return { came, seen: await looked(setting, { size: came.size, asItIs, open }) };
+  } catch (fault) {
+    await blobs.remove(came.name);
+    throw fault;
+  }
 }
 
 /**
@@ -69,9 +108,6 @@ export async function limitFor(
     `This access token has sent the ${bytesQuota} bytes that it may (BYTES_QUOTA)`,
   );
 }
-
-export const streamOf = (bytes: Uint8Array | Readable): Readable =>
-  bytes instanceof Readable ? bytes : Readable.from([bytes], { objectMode: false });
 
 /** What bytes are; where nothing looks at them, nothing is known. */
 export async function looked({ look }: Pick<Setting, 'look'>, arrived: Arrived): Promise<Seen> {

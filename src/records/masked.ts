@@ -42,6 +42,10 @@ export function masked(records: Records): Records {
   return {
     ...records,
     read: async (caller, ...of) => one(caller, await records.read(caller, ...of)),
+    readAll: async (caller, ...of) => {
+      const found = await records.readAll(caller, ...of);
+      return new Map([...found].map(([id, stored]) => [id, one(caller, stored)]));
+    },
     vread: async (caller, ...of) => one(caller, await records.vread(caller, ...of)),
     create: async (caller, ...of): Promise<Written> => one(caller, await records.create(caller, ...of)),
     update: async (caller, ...of): Promise<Written> => one(caller, await records.update(caller, ...of)),

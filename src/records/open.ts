@@ -8,10 +8,10 @@ import { compileConditions, compileRewrite } from '../fhir/rewrite.ts';
 import type { Validator } from '../fhir/validate.ts';
 import { type Jobs, openJobs } from '../jobs/jobs.ts';
 import { openReindexing, type Reindexing } from '../jobs/reindexing.ts';
-import { findAttachment } from '../store/attachments.ts';
-import { findRendition } from '../store/bytes.ts';
+import { findBlobs, findRendition } from '../store/bytes.ts';
 import type { Store } from '../store/store.ts';
-import { describeBlob, keepRendition, openBlob, writeBinary, writeBinaryResource } from './binary.ts';
+import { readAttachment } from './attachments.ts';
+import { describeBlob, openBlob, pourBlob, writeBinary, writeBinaryResource } from './binary.ts';
 import { makeCallers } from './callers.ts';
 import { note, openDeferred } from './deferred.ts';
 import { document } from './document.ts';
@@ -24,10 +24,11 @@ import { openImaging } from './imaging/open.ts';
 import { masked } from './masked.ts';
 import { changeMeta } from './meta.ts';
 import { makePeople } from './people.ts';
-import { read, vread } from './read.ts';
+import { read, readAll, vread } from './read.ts';
 import { readOnly } from './read-only.ts';
 import type { Caller, Entry, Outcome, Records, Stored, Written } from './records.ts';
 import { reindex } from './reindex.ts';
+import { keepRendition } from './renditions.ts';
 import { search } from './search.ts';
 import type { Setting } from './setting.ts';
 import { lookAt } from './transaction/look.ts';
@@ -99,6 +100,7 @@ export function openRecords(
       );
     },
     read: (caller, type, id) => asOf(caller, (current) => read(setting, current, type, id)),
+    readAll: (caller, type, ids) => asOf(caller, (current) => readAll(setting, current, type, ids)),
     vread: (caller, type, id, version) =>
       asOf(caller, (current) => vread(setting, current, type, id, version)),
     async create(caller, type, body, ifNoneExist) {
@@ -165,9 +167,10 @@ export function openRecords(
     writeBinary: async (caller, id, bytes, { ifMatch } = {}) =>
       writeBinary(setting, await begun(caller), id, bytes, ifMatch),
     openBlob: (blob, range) => openBlob(setting, blob, range),
-    attachment: (type, id, blob) =>
-      findAttachment(store.pool, blob, { type: store.catalog.typeNumber(type), id }),
+    pourBlob: (blob, take, range) => pourBlob(setting, blob, take, range),
+    attachment: (caller, current, blob) => asOf(caller, (as) => readAttachment(setting, as, current, blob)),
     describeBlob: (blob) => describeBlob(setting, blob),
+    describeBlobs: (blobs) => findBlobs(store.pool, blobs),
     rendition: (blob, size) => findRendition(store.pool, blob, size),
     keepRendition: (blob, size, made) => keepRendition(setting, blob, size, made),
     reindex: (caller, wanted) => asOf(caller, (current) => reindex(setting, current, wanted)),

@@ -28,6 +28,26 @@ export async function read(setting: ReadSetting, caller: Caller, type: string, i
   return storedOf(type, id, current);
 }
 
+/** Of resources of a type those that the caller may read, by their ids; the others are as if they were not there. */
+export async function readAll(
+  setting: ReadSetting,
+  caller: Caller,
+  type: string,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, Stored>> {
+  demand(caller.access, type, 'r');
+  const seen = await newestSeen(
+    setting,
+    caller,
+    'r',
+    ids.map((id) => ({ type, id })),
+  );
+  checkEpoch(caller, await setting.callers.epoch());
+  return new Map(
+    [...seen.values()].filter(({ deleted }) => !deleted).map((one) => [one.id, storedOf(type, one.id, one)]),
+  );
+}
+
 /** @throws Refusal 404; 410 where the version is a deletion */
 export async function vread(
   setting: ReadSetting,
@@ -78,7 +98,7 @@ export function gone(type: string, id: string, { version, updated }: Current): R
   );
 }
 
-function storedOf(type: string, id: string, current: Current): Stored {
+function storedOf(type: string, id: string, current: Omit<Current, 'epoch'>): Stored {
   const { rid, version, updated, content, blob } = current;
   return {
     type,

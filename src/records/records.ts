@@ -14,6 +14,7 @@ import type { KnownBlob, Rendition } from '../store/bytes.ts';
 import type { Explained } from '../store/search/explain.ts';
 import type { UploadRow } from '../store/uploads.ts';
 import type { Imaging } from './imaging/imaging.ts';
+import type { Made } from './renditions.ts';
 import type { BlobContent, Caller, Stored } from './stored.ts';
 
 export type { JobAnswer, JobRequest, Perform } from '../jobs/job.ts';
@@ -228,6 +229,8 @@ export interface Records {
 
   /** @throws Refusal 404, 410 */
   read(caller: Caller, type: string, id: string): Promise<Stored>;
+  /** Of several of a type those that he may read, by their ids, in few statements. @throws Refusal 403 */
+  readAll(caller: Caller, type: string, ids: readonly string[]): Promise<ReadonlyMap<string, Stored>>;
   /** @throws Refusal 404; 410 where that version is a deletion */
   vread(caller: Caller, type: string, id: string, version: string): Promise<Stored>;
 
@@ -310,18 +313,31 @@ export interface Records {
    * @param range first and last byte, inclusive
    */
   openBlob(blob: string, range?: { readonly start: number; readonly end: number }): Promise<BlobContent>;
-  /** Whether a resource has, or had, large data of that name in an attachment, and its contentType. */
-  attachment(type: string, id: string, blob: string): Promise<{ readonly media: string | null } | undefined>;
+  /** The same, given to whoever takes them: what is given is only there until it is taken. */
+  pourBlob(
+    blob: string,
+    take: (piece: Uint8Array) => Promise<void>,
+    range?: { readonly start: number; readonly end: number },
+  ): Promise<void>;
+  /**
+   * Large data of that name in an attachment of a resource: in which version, and its contentType.
+   *
+   * @param current as the caller has read it: what older versions had is for whoever may read these
+   * @throws        Refusal 404 where no version that the caller may read has it
+   */
+  attachment(
+    caller: Caller,
+    current: Stored,
+    blob: string,
+  ): Promise<{ readonly version: Stored; readonly media: string | null }>;
   /** What is known of such bytes. @throws Refusal 404 */
   describeBlob(blob: string): Promise<KnownBlob>;
+  /** The same of several, by their names; those that are not here are left out. */
+  describeBlobs(blobs: readonly string[]): Promise<ReadonlyMap<string, KnownBlob>>;
   /** The picture that was made of such bytes, of that size, where there is one. */
   rendition(blob: string, size: string): Promise<Rendition | undefined>;
   /** Keeps one, as long as there are the bytes that it was made of. */
-  keepRendition(
-    blob: string,
-    size: string,
-    made: Omit<Rendition, 'made'> & { readonly bytes: Uint8Array },
-  ): Promise<Rendition>;
+  keepRendition(blob: string, size: string, made: Made): Promise<Rendition>;
 
   /**
    * Has index rows made anew: of all, of a type, or of all that a posted SearchParameter is for.

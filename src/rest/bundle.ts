@@ -3,6 +3,7 @@ import type { OperationOutcome } from 'fhir/r4.js';
 import { answerJson, answerStream, LONG } from '../http/answer.ts';
 import { withData } from '../http/base64.ts';
 import type { Visit } from '../http/exchange.ts';
+import { type Inlining, inlining } from '../http/inline.ts';
 import type { Link } from '../http/page-links.ts';
 import { etagOf } from '../http/versions.ts';
 import type { Stored } from '../records/records.ts';
@@ -33,8 +34,14 @@ export async function answerBundle(
   bundle: Bundle,
   selection: Selection = WHOLE,
 ): Promise<void> {
-  if (hasBytes(bundle, selection))
-    return answerStream(visit, 200, [], piecesWithBytes(context, bundle, selection));
+  const inline = inlining(context.records, visit);
+  if (inline || hasBytes(bundle, selection))
+    return answerStream(
+      visit,
+      200,
+      inline?.headers ?? [],
+      piecesWithBytes(context, bundle, selection, inline),
+    );
   if (lengthOf(bundle) > LONG) return answerStream(visit, 200, [], pieces(bundle, selection));
   let text = '';
   for (const piece of pieces(bundle, selection)) text += piece;
@@ -75,6 +82,7 @@ async function* piecesWithBytes(
   context: RestContext,
   bundle: Bundle,
   selection: Selection,
+  inline: Inlining | undefined,
 ): AsyncGenerator<string> {
   yield head(bundle);
   let between = ',"entry":[';
@@ -82,11 +90,12 @@ async function* piecesWithBytes(
     yield between + opening(entry);
     const { resource, inner, selection: own = selection } = entry;
     if (resource) {
-      const json = own.show(resource);
-      if (resource.blob === null || !own.withData) yield json;
-      else yield* withData(json, (await context.records.openBlob(resource.blob)).stream);
+      const whole = own.isWhole ? inline?.textOf(resource) : undefined;
+      if (whole) yield* whole;
+      else if (resource.blob === null || !own.withData) yield own.show(resource);
+      else yield* withData(own.show(resource), (await context.records.openBlob(resource.blob)).stream);
     }
-    if (inner) yield* piecesWithBytes(context, inner.bundle, inner.selection);
+    if (inner) yield* piecesWithBytes(context, inner.bundle, inner.selection, inline);
     yield closing(entry);
     between = ',';
   }

@@ -1,10 +1,9 @@
 /** How one resource is answered, after it was read or written. */
-import { piecesOf } from '../fhir/attachments.ts';
-import { stamped } from '../fhir/content.ts';
 import { error, operationOutcome } from '../fhir/outcome.ts';
 import { answerEmpty, answerJson, answerStream } from '../http/answer.ts';
-import { base64Length, base64Of, dataLength, withData } from '../http/base64.ts';
+import { dataLength, withData } from '../http/base64.ts';
 import { type Exchange, fhirBase, type Headers } from '../http/exchange.ts';
+import { lengthWithData, partsOf, withParts } from '../http/inline.ts';
 import { type Return, readReturn } from '../http/prefer.ts';
 import { etagOf, httpDate, notModified } from '../http/versions.ts';
 import type { Stored, Written } from '../records/records.ts';
@@ -28,8 +27,11 @@ async function answerResource(
   stored: Stored,
   selection: Selection = WHOLE,
 ): Promise<void> {
-  const apart = selection.isWhole && !stored.container && piecesOf(stored.content, stored.type);
-  if (apart) return answerWithData({ records }, exchange, status, headers, stored);
+  const parts = selection.isWhole ? partsOf(stored) : undefined;
+  const length = parts && (await lengthWithData(records, parts));
+  // where some of it is lost, urls say at least which
+  if (parts && length !== undefined)
+    return answerStream(exchange, status, headers, withParts(records, parts), length);
   const json = selection.show(stored);
   if (stored.blob === null || !selection.withData) return answerJson(exchange, status, headers, json);
   const bytes = await records.openBlob(stored.blob);
@@ -48,30 +50,6 @@ export async function answerFound(
 ): Promise<void> {
   if (notModified(exchange.request.headers, stored)) return answerEmpty(exchange, 304, headers);
   return answerResource(context, exchange, 200, headers, stored, selection);
-}
-
-/** Answers with a resource whose large data is kept apart: it is streamed back into its place. */
-async function answerWithData(
-  { records }: Pick<RestContext, 'records'>,
-  exchange: Exchange,
-  status: number,
-  headers: Headers,
-  stored: Stored,
-): Promise<void> {
-  const pieces = piecesOf(stamped(stored.content, stored), stored.type) ?? [];
-  let size = 0;
-  for (const piece of pieces)
-    size +=
-      'text' in piece
-        ? Buffer.byteLength(piece.text)
-        : base64Length((await records.describeBlob(piece.blob)).size);
-  async function* texts(): AsyncGenerator<string> {
-    for (const piece of pieces) {
-      if ('text' in piece) yield piece.text;
-      else yield* base64Of((await records.openBlob(piece.blob)).stream);
-    }
-  }
-  return answerStream(exchange, status, headers, texts(), size);
 }
 
 /**

@@ -9,6 +9,13 @@ const FIND = {
   name: 'find_attachment',
   text: 'select media from attachment where blob = $1 and type = $2 and id = $3',
 };
+// The current version is one of them where it has it still.
+const HAVING = {
+  name: 'versions_having_attachment',
+  text: `select v.version from resource r join version v on v.rid = r.rid
+         where r.type = $2 and r.id = $3 and strpos(v.content, '"blob:' || $1 || '"') > 0
+         order by v.version desc limit 100`,
+};
 const SAME = {
   name: 'same_attachment',
   text: `select b.name::text from blob b, blob own, attachment a
@@ -65,6 +72,15 @@ export async function findAttachment(
 ): Promise<{ readonly media: string | null } | undefined> {
   const [row] = await run(executor, FIND, [blob, type, id]);
   return row && { media: row[0] as string | null };
+}
+
+/** Past versions of a resource that have such data, the newest first; of the newest hundred. */
+export async function versionsHaving(
+  executor: Executor,
+  blob: string,
+  { type, id }: { readonly type: number; readonly id: string },
+): Promise<readonly number[]> {
+  return (await run(executor, HAVING, [blob, type, id])).map(([version]) => version as number);
 }
 
 /** Equal data that the resource has already. */

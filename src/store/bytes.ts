@@ -1,6 +1,9 @@
 /** The rows that know the bytes of Binaries, and the pictures that were made of them. */
+
+import { finished } from 'node:stream/promises';
 import { checkAttachments, uniteBlobs } from './attachments.ts';
 import { type Blob, type Blobs, timeOf } from './blobs/blobs.ts';
+import { checked } from './blobs/measure.ts';
 import { type Executor, run } from './pool.ts';
 import { sweepUploads } from './uploads.ts';
 
@@ -14,6 +17,8 @@ export interface Facts {
   readonly duration?: number;
   /** what took them */
   readonly device?: string;
+  /** of video and audio: whether every browser plays them as they are */
+  readonly plays?: boolean;
 }
 
 export interface KnownBlob {
@@ -25,15 +30,18 @@ export interface KnownBlob {
   /** the media type that the bytes show; null where they show none */
   readonly kind: string | null;
   readonly facts: Facts | null;
+  /** whether there is a form of it that every browser plays, or it is one */
+  readonly plays: boolean;
 }
 
-/** A picture that was made of bytes. */
+/** A picture that was made of bytes, or the same film in another form. */
 export interface Rendition {
   /** name of its bytes */
   readonly made: string;
   readonly type: string;
-  readonly width: number;
-  readonly height: number;
+  /** null of sound */
+  readonly width: number | null;
+  readonly height: number | null;
 }
 
 const ADD = {
@@ -41,10 +49,19 @@ const ADD = {
   text: `insert into blob (name, size, sha256, sha1, kind, facts, agent)
          values ($1, $2, $3, $4, $5, $6, $7)`,
 };
-const SENT = { name: 'bytes_sent', text: 'select coalesce(sum(size), 0)::float8 from blob where agent = $1' };
+// Pieces of an upload that is becoming a Binary are in their whole.
+const SENT = {
+  name: 'bytes_sent',
+  text: `select coalesce(sum(b.size), 0)::float8 from blob b
+         where b.agent = $1 and not exists (
+           select from upload_part p join upload u on u.id = p.upload and u.state = 'c' where p.blob = b.name)`,
+};
 const FIND = {
-  name: 'find_blob',
-  text: `select size, encode(sha256, 'hex'), encode(sha1, 'base64'), kind, facts from blob where name = $1`,
+  name: 'find_blobs',
+  text: `select name::text, size, encode(sha256, 'hex'), encode(sha1, 'base64'), kind, facts,
+                coalesce((facts->>'plays')::boolean, false)
+                  or exists (select from rendition where blob = name and rendition.size = 'play')
+         from blob where name = any ($1::uuid[])`,
 };
 const KNOWN = { name: 'known_blobs', text: 'select name::text from blob where name = any ($1::uuid[])' };
 // Bytes come before the Binary that is to have them; one that was refused, or lost in a crash, leaves them behind.
@@ -102,10 +119,22 @@ export async function bytesSent(executor: Executor, agent: number): Promise<numb
 
 /** What is known of bytes; undefined where no row knows them. */
 export async function findBlob(executor: Executor, name: string): Promise<KnownBlob | undefined> {
-  const [row] = await run(executor, FIND, [name]);
-  if (!row) return undefined;
-  const [size, sha256, sha1, kind, facts] = row;
-  return { size, sha256, sha1, kind, facts } as KnownBlob;
+  return (await findBlobs(executor, [name])).get(name);
+}
+
+/** The same of several, by their names. */
+export async function findBlobs(
+  executor: Executor,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, KnownBlob>> {
+  if (names.length === 0) return new Map();
+  const rows = await run(executor, FIND, [names]);
+  return new Map(
+    rows.map(([name, size, sha256, sha1, kind, facts, plays]) => [
+      name as string,
+      { size, sha256, sha1, kind, facts, plays } as KnownBlob,
+    ]),
+  );
 }
 
 /** The picture of bytes in a size; undefined where it was not made yet. */
@@ -165,12 +194,40 @@ export async function compareBlobs(executor: Executor, blobs: Blobs): Promise<Bl
     }
   }
   const lost: string[] = [];
+  for await (const name of usedBlobs(executor))
+    if (!there.has(name) && timeOf(name) < Date.now() - HOUR) lost.push(name);
+  return { blobs: Number(before?.[0]), orphans, lost };
+}
+
+/** Reads all bytes that something has, and compares them with the hash that they had when they came in. */
+export async function damagedBlobs(
+  executor: Executor,
+  blobs: Blobs,
+): Promise<{ readonly read: number; readonly damaged: readonly string[] }> {
+  const damaged: string[] = [];
+  let read = 0;
+  for await (const name of usedBlobs(executor)) {
+    const known = await findBlob(executor, name);
+    if (!known) continue;
+    try {
+      const stream = checked((await blobs.open(name)).stream, known.sha256).resume();
+      await finished(stream);
+    } catch (fault) {
+      // those that are not there are told as lost; whatever else cannot be read is damaged
+      if ((fault as { status?: unknown }).status !== 404) damaged.push(name);
+    }
+    read++;
+  }
+  return { read, damaged };
+}
+
+/** The names of all bytes that something has, in their order. */
+async function* usedBlobs(executor: Executor): AsyncGenerator<string> {
   for (let after = '00000000-0000-0000-0000-000000000000'; ; ) {
     const rows = await run(executor, ALL, [after]);
-    for (const [name, used] of rows as [string, boolean][])
-      if (used && !there.has(name) && timeOf(name) < Date.now() - HOUR) lost.push(name);
+    for (const [name, used] of rows as [string, boolean][]) if (used) yield name;
     const last = rows.at(-1);
-    if (!last) return { blobs: Number(before?.[0]), orphans, lost };
+    if (!last) return;
     after = last[0] as string;
   }
 }

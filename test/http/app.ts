@@ -17,6 +17,8 @@ export interface TestApp {
   readonly token: string;
   /** of its database */
   readonly databaseUrl: string;
+  /** where its bytes are */
+  readonly dataDir: string;
   /** what the server's log holds */
   readonly log: string[];
   /** the FHIR base as links are made from it */
@@ -57,6 +59,7 @@ export async function startApp(
     url,
     token,
     databaseUrl: database.url,
+    dataDir,
     log,
     base: 'https://fhir.example.org/fhir',
     send,

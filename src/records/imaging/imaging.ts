@@ -66,7 +66,8 @@ export interface Imaging {
   /**
    * Puts the bytes of a file away; without a row that knows them they are swept away later.
    *
-   * @throws Refusal 403 unless the caller may bring in studies; what the stream fails with
+   * @throws Refusal 403 unless the caller may bring in studies; 413 past MAX_BINARY, 507 past BYTES_QUOTA, 422 where the
+   *         scanner finds harm; what the stream fails with
    */
   putAway(caller: Caller, stream: Readable): Promise<Blob>;
   /**

@@ -1,11 +1,13 @@
 /** Opens imaging.ts over the store. */
 import { demand } from '../../access/access.ts';
 import { refusal } from '../../fhir/outcome.ts';
+import { addBlob } from '../../store/bytes.ts';
 import { count, find, type InstancePlace, readInstances, readSyntaxes } from '../../store/imaging/find.ts';
 import { findStudy, purge } from '../../store/imaging/rows.ts';
 import { PLAN_EACH } from '../../store/pool.ts';
 import { openBlob } from '../binary.ts';
 import { checkEpoch } from '../callers.ts';
+import { arrive } from '../intake.ts';
 import type { Caller, Records, Stored } from '../records.ts';
 import { newestSeen } from '../seen.ts';
 import type { Setting } from '../setting.ts';
@@ -60,7 +62,10 @@ export function openImaging(
   return {
     async putAway(caller, stream) {
       if (!caller.access.allows('ImagingStudy', 'c')) demand(caller.access, 'ImagingStudy', 'u');
-      return store.blobs.put(stream);
+      const { came, seen } = await arrive(setting, caller, stream, true);
+      // What is on its way to its study counts already, so that one request cannot go past the quota.
+      if (setting.bytesQuota > 0) await addBlob(store.pool, came, { ...seen, agent: caller.agent });
+      return came;
     },
     store: storeInTurn,
     find: (caller, sought) =>

@@ -43,6 +43,9 @@ export interface OpenBlob {
   readonly stream: Readable;
 }
 
+/** Takes bytes, which are only there until it resolves. */
+export type Take = (piece: Uint8Array) => Promise<void>;
+
 /** The names among these that a row knows. */
 export type KnownNames = (names: readonly string[]) => Promise<ReadonlySet<string>>;
 
@@ -62,6 +65,13 @@ export interface Blobs {
    * @throws      Refusal 404 where there are none of that name, 416 where the range begins after their end
    */
   open(name: string, range?: ByteRange): Promise<OpenBlob>;
+  /**
+   * Gives bytes to whoever takes them, piece by piece: as `open`, but the same memory is used again and again, where a
+   * stream's would have to be collected.
+   *
+   * @throws Refusal as open; what taking them fails with
+   */
+  pour(name: string, take: Take, range?: ByteRange): Promise<void>;
   /** Removes bytes; those that are not there, too. Who is reading them reads on. */
   remove(name: string): Promise<void>;
   /** The names of all bytes that were put away, in batches. */

@@ -8,8 +8,19 @@ import type { Readable } from 'node:stream';
 import { v7 as uuid } from 'uuid';
 import { type Refusal, refusal } from '../../fhir/outcome.ts';
 import { own } from '../embedded/files.ts';
-import { type Blob, type Blobs, isName, type PutOptions, timeOf } from './blobs.ts';
+import {
+  type Blob,
+  type Blobs,
+  type ByteRange,
+  isName,
+  type PutOptions,
+  type Take,
+  timeOf,
+} from './blobs.ts';
 import { beyond, measure, missing } from './measure.ts';
+
+/** Bytes read or written at once. */
+const AT_ONCE = 256 * 1024;
 
 /** Names asked about at once while sweeping. */
 const BATCH = 1000;
@@ -62,10 +73,24 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
       try {
         const { size } = await handle.stat();
         if (range && range.start >= size) throw beyond(range.start, size);
-        return { size, stream: handle.createReadStream(range) };
+        return { size, stream: handle.createReadStream({ ...range, highWaterMark: AT_ONCE }) };
       } catch (fault) {
         await handle.close();
         throw fault;
+      }
+    },
+
+    async pour(name, take, range) {
+      const handle = await openNamed(folder, name);
+      try {
+        const { size } = await handle.stat();
+        if (range && range.start >= size) throw beyond(range.start, size);
+        await pourFile(handle, take, {
+          start: range?.start ?? 0,
+          end: Math.min(range?.end ?? size, size - 1),
+        });
+      } finally {
+        await handle.close();
       }
     },
 
@@ -101,12 +126,71 @@ async function write(file: string, stream: Readable, options: PutOptions): Promi
   const handle = await open(file, 'wx', 0o600);
   try {
     own(file);
-    for await (const bytes of chunks) await handle.writeFile(bytes);
+    await writeAll(handle, chunks);
     await handle.sync();
   } finally {
     await handle.close();
   }
   return measured();
+}
+
+/** One piece is read while the one before is taken. */
+async function pourFile(handle: FileHandle, take: Take, { start, end }: ByteRange): Promise<void> {
+  const most = Math.min(AT_ONCE, end + 1 - start);
+  const memory = [Buffer.allocUnsafeSlow(most), Buffer.allocUnsafeSlow(most)] as const;
+  let taking = Promise.resolve();
+  let at = start;
+  try {
+    for (let i: 0 | 1 = 0; at <= end; i = i === 0 ? 1 : 0) {
+      const { bytesRead } = await handle.read(memory[i], 0, Math.min(most, end + 1 - at), at);
+      if (bytesRead === 0) break;
+      at += bytesRead;
+      await taking;
+      taking = take(memory[i].subarray(0, bytesRead));
+      // whoever waits for it hears of what goes wrong
+      taking.catch(() => {});
+    }
+  } finally {
+    await taking;
+  }
+}
+
+/** Writes what comes, in larger pieces: one is written while the next is hashed. */
+async function writeAll(handle: FileHandle, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  let writing = Promise.resolve();
+  let waiting: Uint8Array[] = [];
+  let length = 0;
+  const flush = async (): Promise<void> => {
+    await writing;
+    writing = writeTogether(handle, waiting);
+    // whoever waits for it hears of what goes wrong
+    writing.catch(() => {});
+    waiting = [];
+    length = 0;
+  };
+  try {
+    for await (const bytes of chunks) {
+      waiting.push(bytes);
+      length += bytes.length;
+      if (length >= AT_ONCE) await flush();
+    }
+    await flush();
+  } finally {
+    // the file is not closed under it
+    await writing;
+  }
+}
+
+async function writeTogether(handle: FileHandle, pieces: readonly Uint8Array[]): Promise<void> {
+  for (let left = pieces; left.length > 0; ) {
+    let { bytesWritten } = await handle.writev(left as Uint8Array[]);
+    const rest: Uint8Array[] = [];
+    for (const piece of left) {
+      if (bytesWritten < piece.length) rest.push(piece.subarray(bytesWritten));
+      bytesWritten = Math.max(0, bytesWritten - piece.length);
+    }
+    left = rest;
+  }
 }
 
 async function openNamed(folder: string, name: string): Promise<FileHandle> {

@@ -8,7 +8,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { Refusal } from '../../fhir/outcome.ts';
 import type { Blobs } from './blobs.ts';
-import { beyond, measure, part, pieces } from './measure.ts';
+import { beyond, derived, measure, part, pieces, pouring } from './measure.ts';
 
 const CIPHER = 'aes-256-gcm';
 /** Bytes of a segment, but of the last one, and what the cipher adds. */
@@ -31,30 +31,32 @@ export function encrypted(inner: Blobs, keys: readonly Buffer[]): Blobs {
   const [newest] = keys;
   if (!newest) return inner;
   const byName = new Map(keys.map((key) => [nameOf(key).toString('hex'), key]));
+  const open: Blobs['open'] = async (name, range) => {
+    const header = await headerOf(inner, name);
+    if (!header?.bytes.subarray(0, MAGIC.length).equals(MAGIC)) return inner.open(name, range);
+    const own = ownKey(byName, header.bytes);
+    const size = plainSize(header.size - HEADER);
+    if (range && range.start >= size) throw beyond(range.start, size);
+    const { start, end } = { start: range?.start ?? 0, end: Math.min(range?.end ?? size, size - 1) };
+    const [first, last] = [Math.floor(start / SEGMENT), Math.max(0, Math.floor(end / SEGMENT))];
+    const whole = { start: HEADER + first * SEALED, end: HEADER + (last + 1) * SEALED - 1 };
+    const { stream } = await inner.open(name, whole);
+    const segments = { key: own, first, count: Math.max(1, Math.ceil(size / SEGMENT)) };
+    const plain = part(unseal(segments, stream), {
+      start: start - first * SEGMENT,
+      end: end - first * SEGMENT,
+    });
+    return { size, stream: derived(stream, plain) };
+  };
   return {
     ...inner,
+    open,
+    pour: pouring(open),
     async put(stream, options = {}) {
       const { chunks, measured } = measure(stream, options);
       const sealed = Readable.from(seal(newest, chunks), { objectMode: false });
       const { name } = await inner.put(sealed, { signal: options.signal });
       return { name, ...measured() };
-    },
-    async open(name, range) {
-      const header = await headerOf(inner, name);
-      if (!header?.bytes.subarray(0, MAGIC.length).equals(MAGIC)) return inner.open(name, range);
-      const own = ownKey(byName, header.bytes);
-      const size = plainSize(header.size - HEADER);
-      if (range && range.start >= size) throw beyond(range.start, size);
-      const { start, end } = { start: range?.start ?? 0, end: Math.min(range?.end ?? size, size - 1) };
-      const [first, last] = [Math.floor(start / SEGMENT), Math.max(0, Math.floor(end / SEGMENT))];
-      const whole = { start: HEADER + first * SEALED, end: HEADER + (last + 1) * SEALED - 1 };
-      const { stream } = await inner.open(name, whole);
-      const segments = { key: own, first, count: Math.max(1, Math.ceil(size / SEGMENT)) };
-      const plain = part(unseal(segments, stream), {
-        start: start - first * SEGMENT,
-        end: end - first * SEGMENT,
-      });
-      return { size, stream: Readable.from(plain, { objectMode: false }) };
     },
   };
 }

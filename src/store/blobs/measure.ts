@@ -1,8 +1,8 @@
 /** Bytes on their way in: counted, hashed, and cut off at a limit. */
 import { createHash } from 'node:crypto';
-import { addAbortSignal, type Readable } from 'node:stream';
+import { addAbortSignal, Readable } from 'node:stream';
 import { type Refusal, refusal } from '../../fhir/outcome.ts';
-import type { Blob, ByteRange, PutOptions } from './blobs.ts';
+import type { Blob, Blobs, ByteRange, PutOptions } from './blobs.ts';
 
 export interface Measuring {
   /** the stream's bytes, as they come; a stream that is past the limit is not destroyed */
@@ -33,6 +33,48 @@ export function measure(stream: Readable, { limit = Infinity, signal }: PutOptio
     measured: () => ({ size, sha256: hash.digest('hex'), sha1: sha1.digest('base64') }),
   };
 }
+
+/** Bytes are not what they were when they were put away. */
+export class Damaged extends Error {
+  override readonly name = 'Damaged';
+  constructor() {
+    super('These bytes are not those that were put away: consilium doctor --deep tells which');
+  }
+}
+
+/**
+ * The same bytes, the last of them only once all are known to have the hash: what is damaged never ends as if it were
+ * whole.
+ *
+ * @param sha256 in hexadecimal digits
+ * @throws       Damaged, while they are read
+ */
+export function checked(source: Readable, sha256: string): Readable {
+  async function* bytes(): AsyncGenerator<Buffer> {
+    const hash = createHash('sha256');
+    let held: Buffer | undefined;
+    for await (const piece of source as AsyncIterable<Buffer>) {
+      if (held) yield held;
+      hash.update(piece);
+      held = piece;
+    }
+    if (hash.digest('hex') !== sha256) throw new Damaged();
+    if (held) yield held;
+  }
+  return derived(source, bytes());
+}
+
+/** A stream of what is made of another's bytes, which is closed with it, though none was read. */
+export function derived(source: Readable, bytes: AsyncIterable<Buffer>): Readable {
+  return Readable.from(bytes, { objectMode: false }).once('close', () => source.destroy());
+}
+
+/** Pours what is opened as a stream. */
+export const pouring =
+  (open: Blobs['open']): Blobs['pour'] =>
+  async (name, take, range) => {
+    for await (const piece of (await open(name, range)).stream) await take(piece);
+  };
 
 /** A stream in pieces of one size, the last one shorter; of an empty stream one that is empty. */
 export async function* pieces(

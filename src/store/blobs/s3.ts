@@ -3,7 +3,7 @@
  * larger than a part goes up in parts, which are given up where one fails.
  */
 
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -22,7 +22,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { v7 as uuid } from 'uuid';
 import { type Blobs, isName } from './blobs.ts';
-import { beyond, measure, missing, part, pieces } from './measure.ts';
+import { beyond, derived, measure, missing, part, pieces, pouring } from './measure.ts';
 
 /** Where the bucket is, as `s3://bucket/prefix?endpoint=https://…&region=…`; the keys are AWS's own variables. */
 export interface Bucket {
@@ -91,6 +91,26 @@ export async function openS3Blobs({ bucket, prefix, client: config }: Bucket): P
     }
   }
 
+  const open: Blobs['open'] = async (name, range) => {
+    if (!isName(name)) throw missing(name);
+    const Range = range && `bytes=${range.start}-${range.end}`;
+    try {
+      const found = await client.send(new GetObjectCommand({ ...placeOf(name), Range }));
+      const body = found.Body as Readable;
+      const [from, size] = readContentRange(found.ContentRange) ?? [0, found.ContentLength ?? 0];
+      if (!range) return { size, stream: body };
+      // Of an empty object a store may send the whole instead of refusing.
+      if (range.start >= size) throw beyond(range.start, size);
+      // Stores may pass over a range, or over a part of it (RFC 9110 §14.2).
+      const cut = part(body, { start: range.start - from, end: range.end - from });
+      return { size, stream: derived(body, cut) };
+    } catch (fault) {
+      if (isNamed(fault, 'NoSuchKey') || isNamed(fault, 'NotFound')) throw missing(name);
+      if (range && isNamed(fault, 'InvalidRange')) throw beyond(range.start, await sizeNamed(name));
+      throw fault;
+    }
+  };
+
   return {
     async put(stream, options = {}) {
       const { chunks, measured } = measure(stream, options);
@@ -99,25 +119,8 @@ export async function openS3Blobs({ bucket, prefix, client: config }: Bucket): P
       return { name, ...measured() };
     },
 
-    async open(name, range) {
-      if (!isName(name)) throw missing(name);
-      const Range = range && `bytes=${range.start}-${range.end}`;
-      try {
-        const found = await client.send(new GetObjectCommand({ ...placeOf(name), Range }));
-        const body = found.Body as Readable;
-        const [from, size] = readContentRange(found.ContentRange) ?? [0, found.ContentLength ?? 0];
-        if (!range) return { size, stream: body };
-        // Of an empty object a store may send the whole instead of refusing.
-        if (range.start >= size) throw beyond(range.start, size);
-        // Stores may pass over a range, or over a part of it (RFC 9110 §14.2).
-        const cut = part(body, { start: range.start - from, end: range.end - from });
-        return { size, stream: Readable.from(cut, { objectMode: false }) };
-      } catch (fault) {
-        if (isNamed(fault, 'NoSuchKey') || isNamed(fault, 'NotFound')) throw missing(name);
-        if (range && isNamed(fault, 'InvalidRange')) throw beyond(range.start, await sizeNamed(name));
-        throw fault;
-      }
-    },
+    open,
+    pour: pouring(open),
 
     async remove(name) {
       if (isName(name)) await client.send(new DeleteObjectCommand(placeOf(name)));

@@ -144,8 +144,9 @@ const ADD_SERIES = {
 };
 const ADD_BLOBS = {
   name: 'dicom_add_blobs',
-  text: `insert into blob (name, size, sha256)
-         select n, s, decode(h, 'hex') from unnest($1::uuid[], $2::bigint[], $3::text[]) b (n, s, h)
+  text: `insert into blob (name, size, sha256, sha1, kind)
+         select n, s, decode(h, 'hex'), decode(h1, 'base64'), 'application/dicom'
+         from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[]) b (n, s, h, h1)
          on conflict (name) do nothing`,
 };
 const ADD_INSTANCES = {
@@ -208,6 +209,7 @@ async function addBlobs(executor: Executor, blobs: readonly Blob[]): Promise<voi
     blobs.map(({ name }) => name),
     blobs.map(({ size }) => size),
     blobs.map(({ sha256 }) => sha256),
+    blobs.map(({ sha1 }) => sha1),
   ]);
 }
 

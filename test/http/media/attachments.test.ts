@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import request from 'supertest';
 import { sweepBlobs } from '../../../src/store/bytes.ts';
+import { asking } from '../access/tokens.ts';
 import { startApp, type TestApp } from '../app.ts';
 import { asBytes, picture, store, tells } from './support.ts';
 
@@ -28,9 +29,14 @@ describe('what the uploader left out', () => {
     expect(body).toMatchObject({
       content: { url: `Binary/${id}`, contentType: 'image/jpeg', size: served.length, hash: sha1(served) },
       ...{ width: 200, height: 400, deviceName: 'Apple iPhone 15', type: { coding: [{ code: 'image' }] } },
+      modality: { coding: [{ system: 'http://dicom.nema.org/resources/ontology/DCM', code: 'XC' }] },
     });
     const own = { ...{ status: 'completed', width: 7 }, content: { url: `Binary/${id}` } };
     expect((await app.create('Media', 'own', own)).body).toMatchObject({ width: 7, height: 400 });
+    // a picture that names no camera may be a scan
+    const scan = await store(app, 'image/gif', await picture('gif'));
+    const scanned = { status: 'completed', content: { url: `Binary/${scan}` } };
+    expect((await app.create('Media', 'scanned', scanned)).body).not.toHaveProperty('modality');
   });
 
   test('in a transaction, of the Binary beside it', async () => {
@@ -155,6 +161,66 @@ describe('data in a resource', () => {
       .send('get', `/${resource.presentedForm[0].url}`)
       .set('Authorization', `Bearer ${reader}`)
       .expect(403);
+  });
+
+  test('Prefer: attachments=inline puts data in its place in Bundles, as far as there is room', async () => {
+    const ask = (path: string) => app.send('get', path).set('Prefer', 'attachments=inline').expect(200);
+    await app.create('Patient', 'inlined', {});
+    const sent = withData(PLACES[1]![1], large);
+    await app.create('DiagnosticReport', 'inlined', { ...sent, subject: { reference: 'Patient/inlined' } });
+    for (const path of [
+      '/DiagnosticReport?_id=inlined',
+      '/DiagnosticReport/inlined/_history',
+      '/Patient/inlined/$everything?_type=DiagnosticReport',
+    ]) {
+      const answer = await ask(path);
+      expect(answer.headers['preference-applied']).toBe('attachments=inline');
+      const [resource] = answer.body.entry
+        .map((one: { resource: { resourceType: string } }) => one.resource)
+        .filter(({ resourceType }: { resourceType: string }) => resourceType === 'DiagnosticReport');
+      expect(resource).toMatchObject(sent);
+    }
+    // of what is larger than the room that a Bundle has the url is left
+    await app.app.pool.query(
+      `update blob set size = 64 * 1024 * 1024 where name::text = substring(
+         (select content from resource where id = 'inlined' and type = (select code from type where name = 'DiagnosticReport'))
+         from 'blob:([0-9a-f-]{36})')`,
+    );
+    expect((await ask('/DiagnosticReport?_id=inlined')).text).toContain('$content?part=');
+  });
+
+  test('a part that only older versions have is for whoever may read one of these', async () => {
+    for (const id of ['old', 'new']) await app.create('Patient', id, {});
+    const put = (patient: string, bytes?: Buffer) =>
+      app
+        .send('put', '/DiagnosticReport/moved')
+        .type(FHIR)
+        .send({
+          ...(bytes ? withData(PLACES[1]![1], bytes) : { status: 'final', code: { text: 'x' } }),
+          ...{ resourceType: 'DiagnosticReport', id: 'moved', subject: { reference: `Patient/${patient}` } },
+        });
+    const [first, second] = [randomBytes(70_000), randomBytes(70_000)];
+    await put('old', first).expect(201);
+    await put('new', second).expect(200);
+    await put('new').expect(200);
+    const { text } = await app.send('get', '/DiagnosticReport/moved/_history');
+    const [late, early] = [...text.matchAll(/DiagnosticReport\/moved\/\$content\?part=[0-9a-f-]{36}/g)].map(
+      String,
+    );
+    const patient = await asking(app, 'patient/DiagnosticReport.rs', { patient: 'new' });
+    expect((await asBytes(patient('get', `/${late}`)).expect(200)).body.equals(second)).toBe(true);
+    await patient('get', `/${early}`).expect(404);
+    await patient('get', `/${early!.replace('$content', '$link')}`).expect(404);
+    // nor does it come back to them by being written
+    const writer = await asking(app, 'patient/DiagnosticReport.cruds', { patient: 'new' });
+    const report = (url: string) => ({
+      ...{ resourceType: 'DiagnosticReport', id: 'moved', status: 'final', code: { text: 'x' } },
+      ...{ subject: { reference: 'Patient/new' }, presentedForm: [{ url }] },
+    });
+    const write = (url: string) => writer('put', '/DiagnosticReport/moved').type(FHIR).send(report(url));
+    await write(early!).expect(400);
+    await write(late!).expect(200);
+    expect((await asBytes(app.send('get', `/${early}`)).expect(200)).body.equals(first)).toBe(true);
   });
 
   test('_elements and _summary show the url; a stand-in cannot be forged', async () => {

@@ -1,5 +1,9 @@
 /** Links for what sends no access token, and galleries made of them. */
+import { randomBytes } from 'node:crypto';
+import { jest } from '@jest/globals';
+import { Client } from 'pg';
 import request, { type Test } from 'supertest';
+import { asking, tokenFor } from '../access/tokens.ts';
 import { startApp, type TestApp } from '../app.ts';
 import { asBytes, picture, seen, store } from './support.ts';
 
@@ -112,7 +116,7 @@ describe('$gallery', () => {
   test('newest first, each with a small picture and what it is about; page by page', async () => {
     const { body } = await app.send('get', '/Patient/p/$gallery?_count=2').expect(200);
     const pictures: Part[] = body.parameter.filter(({ name }: Part) => name === 'picture');
-    expect(pictures.map(({ part }) => valueIn(part, 'media'))).toEqual([
+    expect(pictures.map(({ part }) => valueIn(part, 'source'))).toEqual([
       { reference: 'Media/m3', display: 'picture 3' },
       { reference: 'Media/m2', display: 'picture 2' },
     ]);
@@ -126,7 +130,87 @@ describe('$gallery', () => {
     await follow(valueIn(pictures[0]!.part, 'content')).expect(200);
     const next = await app.send('get', valueIn(body.parameter, 'next').replace(app.base, '')).expect(200);
     expect(next.body.parameter).toHaveLength(1);
-    expect(valueIn(next.body.parameter[0].part, 'media')).toMatchObject({ reference: 'Media/m1' });
+    expect(valueIn(next.body.parameter[0].part, 'source')).toMatchObject({ reference: 'Media/m1' });
+  });
+
+  test('of reports and documents what is to be seen, too: in large data, in Binaries, without those of others', async () => {
+    await app.create('Patient', 'q', {});
+    const subject = { reference: 'Patient/q' };
+    const large = Buffer.concat([await picture('png', { width: 600, height: 300 }), randomBytes(70_000)]);
+    await app.create('DiagnosticReport', 'shown', {
+      ...{ status: 'final', code: { text: 'Skin' }, subject, effectiveDateTime: '2026-03-03' },
+      basedOn: [{ reference: 'ServiceRequest/s' }],
+      presentedForm: [
+        { contentType: 'image/png', data: large.toString('base64') },
+        { contentType: 'application/pdf', data: 'JVBERi0xLjQ=' },
+      ],
+    });
+    const binary = await store(app, 'image/jpeg', await picture('jpeg'), {
+      'X-Security-Context': 'Patient/q',
+    });
+    await app.create('DocumentReference', 'shown', {
+      ...{ status: 'current', type: { text: 'Letter' }, subject, date: '2026-03-02T10:00:00Z' },
+      content: [
+        { attachment: { contentType: 'image/jpeg', url: `Binary/${binary}`, title: 'scan' } },
+        { attachment: { contentType: 'image/jpeg', url: 'https://elsewhere.example/x.jpg' } },
+      ],
+      context: { related: [{ reference: 'Observation/o' }] },
+    });
+    // what has nothing to be seen is passed over
+    for (let n = 0; n < 5; n++)
+      await app.create('DiagnosticReport', `empty-${n}`, {
+        ...{ status: 'final', code: { text: 'x' }, subject, effectiveDateTime: `2026-04-0${n + 1}` },
+      });
+    const { body } = await app.send('get', '/Patient/q/$gallery?_count=2').expect(200);
+    const pictures: Part[] = body.parameter.filter(({ name }: Part) => name === 'picture');
+    expect(
+      pictures.map(({ part }) => [valueIn(part, 'source'), valueIn(part, 'type'), valueIn(part, 'about')]),
+    ).toEqual([
+      [{ reference: 'DiagnosticReport/shown' }, { text: 'Skin' }, { reference: 'ServiceRequest/s' }],
+    ]);
+    const small = await asBytes(follow(valueIn(pictures[0]!.part, 'thumbnail'))).expect(200);
+    expect(await seen(small.body)).toMatchObject({ format: 'jpeg', width: 256 });
+    const next = await app.send('get', valueIn(body.parameter, 'next').replace(app.base, '')).expect(200);
+    const [scan, elsewhere] = next.body.parameter as Part[];
+    expect(valueIn(scan!.part, 'source')).toEqual({ reference: 'DocumentReference/shown', display: 'scan' });
+    await follow(valueIn(scan!.part, 'content')).expect(200);
+    expect(elsewhere!.part!.map(({ name }) => name)).not.toContain('content');
+    const patient = await asking(app, 'patient/*.rs', { patient: 'q' });
+    const own = await patient('get', '/Patient/q/$gallery').expect(200);
+    expect(own.body.parameter).toHaveLength(3);
+    await follow(valueIn(own.body.parameter[1].part, 'thumbnail')).expect(200);
+    const stranger = await asking(app, 'patient/*.rs', { patient: 'p' });
+    await stranger('get', '/Patient/q/$gallery').expect(404);
+  });
+
+  test('takes as many statements for many pictures as for few', async () => {
+    await app.create('Patient', 'few', {});
+    await app.create('Patient', 'many', {});
+    for (const [patient, n] of [
+      ['few', 2],
+      ['many', 20],
+    ] as const)
+      for (let i = 0; i < n; i++)
+        await app.create('Media', `${patient}-${i}`, {
+          ...{ status: 'completed', subject: { reference: `Patient/${patient}` } },
+          content: { url: `Binary/${await store(app, 'text/plain', Buffer.from(`${patient} ${i}`))}` },
+        });
+    const statements = async (patient: string): Promise<number> => {
+      const token = await tokenFor(app, 'patient/*.rs', { patient });
+      const gallery = () =>
+        app.send('get', `/Patient/${patient}/$gallery`).set('Authorization', `Bearer ${token}`).expect(200);
+      await gallery();
+      const query = jest.spyOn(Client.prototype, 'query');
+      try {
+        await gallery();
+        return query.mock.calls.length;
+      } finally {
+        query.mockRestore();
+      }
+    };
+    const few = await statements('few');
+    expect(few).toBeGreaterThan(3);
+    expect(await statements('many')).toBeLessThanOrEqual(few + 2);
   });
 
   test('under the access of who asks', async () => {
@@ -139,7 +223,7 @@ describe('$gallery', () => {
     // the Media may be seen, but not their bytes and the reports
     const { body } = await gallery(await may('system/Patient.r system/Media.rs')).expect(200);
     const names = body.parameter[0].part.map(({ name }: Part) => name);
-    expect(names).toEqual(expect.arrayContaining(['media', 'about']));
+    expect(names).toEqual(expect.arrayContaining(['source', 'about']));
     expect(names).not.toEqual(expect.arrayContaining(['thumbnail']));
     expect(JSON.stringify(body)).not.toContain('DiagnosticReport');
     await app.send('get', '/Patient/unknown/$gallery').expect(404);

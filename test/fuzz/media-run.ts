@@ -1,0 +1,68 @@
+/**
+ * Broken pictures and films: each is refused or understood, in time, in bounded memory.
+ * `npm run test:fuzz-media -- --files 5000 --seed 1`; a fifth of them go over HTTP as well.
+ */
+import { parseArgs } from 'node:util';
+import { READ } from '../../src/media/look.ts';
+import { openPictures } from '../../src/media/pictures.ts';
+import { startApp } from '../http/app.ts';
+import setup from '../support/setup.ts';
+import teardown from '../support/teardown.ts';
+import { mutated, random } from './dicom.ts';
+import { films, looksAt, pictures, reads, sendsBroken } from './media.ts';
+
+const { values: options } = parseArgs({
+  options: { files: { type: 'string', default: '5000' }, seed: { type: 'string', default: '1' } },
+});
+const count = Number(options.files);
+const next = random(Number(options.seed));
+const seeds = await pictures();
+const faults: string[] = [];
+let longest = 0;
+
+async function timed(work: () => Promise<string | undefined>): Promise<void> {
+  const began = performance.now();
+  const fault = await work().catch((thrown) => String(thrown?.stack ?? thrown));
+  longest = Math.max(longest, performance.now() - began);
+  if (fault) faults.push(fault);
+}
+
+const worker = openPictures();
+let understood = 0;
+let looked = 0;
+for (let n = 0; n < count; n++)
+  await timed(async () => {
+    const file = mutated(seeds[next(seeds.length)] as Buffer, next);
+    const kind = await looksAt(file);
+    if (kind === null || !READ.test(kind)) return undefined;
+    looked++;
+    if (await reads(worker, file, kind)) understood++;
+    return undefined;
+  });
+await worker.close();
+console.log(
+  `${count} pictures, ${looked} of a known kind, ${understood} understood; longest ${Math.round(longest)} ms`,
+);
+
+const slowest = longest;
+longest = 0;
+await setup();
+const app = await startApp();
+const tally: Record<string, number> = {};
+const all = [...seeds, ...films()];
+try {
+  for (let n = 0; n < count / 5; n++)
+    await timed(async () => {
+      const statuses = await sendsBroken(app, all[next(all.length)] as Buffer, next);
+      for (const status of statuses) tally[status] = (tally[status] ?? 0) + 1;
+      return statuses.some((status) => status >= 500) ? `answered ${statuses}` : undefined;
+    });
+} finally {
+  await app.close();
+  await teardown();
+}
+console.log(`${count / 5} files over HTTP: ${JSON.stringify(tally)}; longest ${Math.round(longest)} ms`);
+console.log(`memory at most ${Math.round(process.resourceUsage().maxRSS / 1024)} MiB`);
+for (const fault of faults.slice(0, 10)) console.log(fault);
+console.log(`${faults.length} faults`);
+process.exitCode = faults.length > 0 || Math.max(slowest, longest) > 10_000 ? 1 : 0;
