@@ -13,7 +13,6 @@ import { tracesOf } from './http/faults.ts';
 import { makeSeal } from './http/sealed.ts';
 import { createServer } from './http/server.ts';
 import { type Imaging, openImaging } from './imaging/open.ts';
-import { sending } from './imaging/send.ts';
 import { openJobs } from './jobs/jobs.ts';
 import { openReindexing } from './jobs/reindexing.ts';
 import { makeSyslog } from './jobs/syslog.ts';
@@ -123,14 +122,14 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     if (!config.readOnly) await turnPartitions(pool, config.auditMonths);
     const seal = makeSeal(store.catalog.linkKey);
     const context = { config, definitions, records, log, seal, version };
+    const imaging = openImaging(context);
     const media = {
       contents: openContents(context, pictures, films),
       links: makeLinks(store.catalog.linkKey, base, records),
-      studies: sending(context),
+      imaging,
     };
     const smart = await openSmart({ config, definitions, records, pools, log });
     const routes = makeRoutes(context, makeOperations(context, media), wellKnown(smart.configuration));
-    const imaging = openImaging(context);
     const ready = () => pool.query('select 1');
     const { server, perform, close } = createServer({
       ...context,

@@ -7,10 +7,15 @@ import { openDictionary } from './dicom/dictionary.ts';
 import { type GatewayOptions, makeGateway } from './dimse/gateway.ts';
 import { purge } from './remove.ts';
 import { openRenderer } from './render/renderer.ts';
+import { openReview, type Review } from './review.ts';
+import { type Studies, sending } from './send.ts';
 import { BASE, type Handle, makeHandle } from './serve.ts';
 
 export interface Imaging {
   readonly handle: Handle;
+  /** what FHIR's operations on studies lean on */
+  readonly studies: Studies;
+  readonly review: Review;
   /** A DIMSE server for modalities, not listening yet. */
   gateway(options: GatewayOptions): Server;
   /** Takes away what belongs to studies that were deleted. */
@@ -31,6 +36,8 @@ export function openImaging({ config, definitions, records, log }: Context): Ima
   };
   return {
     handle: makeHandle(context),
+    studies: sending(context),
+    review: openReview(context),
     gateway: (options) => makeGateway(context, options),
     purge: () => purge(context),
     close: context.renderer.close,

@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream';
 import { Refusal, refusal } from '../fhir/outcome.ts';
 import { Aborted } from '../http/body.ts';
-import type { Arrived, StudyRow } from '../records/imaging/imaging.ts';
+import type { Arrival, Arrived } from '../records/imaging/imaging.ts';
 import type { Caller } from '../records/records.ts';
 import { readMediaType } from './accept.ts';
 import { answer, DICOM_JSON, demandJson } from './answers.ts';
@@ -178,7 +178,7 @@ async function storeAll(
 }
 
 /** Instances that say to be of one study, and of one patient: what an odd one is refused for must not stop the others. */
-function groups(instances: readonly Instance[]): Iterable<readonly Instance[]> {
+export function groups(instances: readonly Instance[]): Iterable<readonly Instance[]> {
   const byStudy = new Map<string, Instance[]>();
   for (const instance of instances) {
     const { uid, patientId, issuer } = instance.study;
@@ -190,28 +190,37 @@ function groups(instances: readonly Instance[]): Iterable<readonly Instance[]> {
   return byStudy.values();
 }
 
+/** Such instances, on their way in. */
+export function arrivalOf(
+  { config, base }: Pick<ImagingContext, 'config' | 'base'>,
+  group: readonly Instance[],
+): Arrival {
+  const { study } = group[0] as Instance;
+  const identifier = patientIdentifier(study, config.dicomIssuers, base);
+  return {
+    study,
+    series: [...new Map(group.map(({ series }) => [series.uid, series])).values()],
+    instances: group.map(({ instance }) => instance),
+    patient: identifier && { ...identifier, resource: patientOf(study.attributes, identifier) },
+    resourceOf: (contents) => imagingStudyOf(study, contents),
+  };
+}
+
 async function storeGroup(
-  { records, config, base }: ImagingContext,
+  context: ImagingContext,
   caller: Caller,
   group: readonly Instance[],
 ): Promise<readonly (Arrived | Refusal)[]> {
-  const { study } = group[0] as Instance;
-  const identifier = patientIdentifier(study, config.dicomIssuers, base);
   try {
-    return await records.imaging.store(caller, {
-      study,
-      series: [...new Map(group.map(({ series }) => [series.uid, series])).values()],
-      instances: group.map(({ instance }) => instance),
-      patient: identifier && { ...identifier, resource: patientOf(study.attributes, identifier) },
-      resourceOf: (contents) => imagingStudyOf(study as StudyRow, contents),
-    });
+    return await context.records.imaging.store(caller, arrivalOf(context, group));
   } catch (fault) {
     if (!(fault instanceof Refusal) || fault.status >= 500 || fault.status === 401) throw fault;
     return group.map(() => fault);
   }
 }
 
-function resultOf({ study, series, instance }: Instance, outcome: Arrived | Refusal): Result {
+/** What came of an instance, as an answer says it. */
+export function resultOf({ study, series, instance }: Instance, outcome: Arrived | Refusal): Result {
   const of = { sopClass: instance.class, uid: instance.uid, study: study.uid, series: series.uid };
   if (outcome instanceof Refusal)
     return { ...of, reason: REASONS.processing, comment: outcome.issues[0]?.diagnostics ?? '' };

@@ -140,10 +140,10 @@ export function dateOf(text: string | undefined): string | undefined {
 
 const GENDERS: Readonly<Record<string, Patient['gender']>> = { M: 'male', F: 'female', O: 'other' };
 
-/** Whom instances say to be about, as a Patient that is not known yet. */
+/** Whom instances say to be about, as a Patient that is not known yet; without an identifier where they name nobody. */
 export function patientOf(
   text: string,
-  identifier: { readonly system: string; readonly value: string },
+  identifier: { readonly system: string; readonly value: string } | undefined,
 ): Patient {
   const attributes = JSON.parse(text) as Attributes;
   const birthDate = dateOf(textIn(attributes, '00100030'));
@@ -151,7 +151,9 @@ export function patientOf(
   const name = humanName(firstOf(attributes, '00100010') as PersonName | undefined);
   return {
     resourceType: 'Patient',
-    identifier: [{ ...identifier, type: { coding: [{ system: IDENTIFIER_TYPE, code: 'MR' }] } }],
+    ...(identifier
+      ? { identifier: [{ ...identifier, type: { coding: [{ system: IDENTIFIER_TYPE, code: 'MR' }] } }] }
+      : {}),
     ...(name ? { name: [name] } : {}),
     ...(gender ? { gender } : {}),
     ...(birthDate ? { birthDate } : {}),

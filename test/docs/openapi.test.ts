@@ -76,7 +76,11 @@ function fhirRoutes(): string[] {
   return Object.entries(
     makeRoutes(
       context,
-      makeOperations(context, { contents: nothing, links: nothing, studies: nothing }),
+      makeOperations(context, {
+        contents: nothing,
+        links: nothing,
+        imaging: { studies: nothing, review: nothing },
+      }),
       nothing,
     ),
   ).flatMap(([pattern, methods]) =>
@@ -274,7 +278,7 @@ describe('the examples', () => {
     // what can be named only after it was asked for has no example
     .filter(({ path }) => !/_async|_link|^\/fhir\/(?:Comm|Diag|Docu).*\/\$(?:content|link)$/.test(path))
     // nor have those that take what came of others (test/smart/, test/imaging/), and protocols of their own (uploads.test.ts)
-    .filter(({ path }) => !/^\/(?:auth\/|dicomweb\/|uploads)|\$send$/.test(path))
+    .filter(({ path }) => !/^\/(?:auth\/|dicomweb\/|uploads)|\$(?:send|release|reject)$/.test(path))
     .sort((a, b) => Number(a.method === 'delete') - Number(b.method === 'delete'));
 
   test.each(order)('$method $path works as it stands', async ({ path, method, operations }) => {

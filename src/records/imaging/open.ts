@@ -9,7 +9,9 @@ import { checkEpoch } from '../callers.ts';
 import type { Caller, Records, Stored } from '../records.ts';
 import { newestSeen } from '../seen.ts';
 import type { Setting } from '../setting.ts';
-import { DICOM_UID, type Found, type Imaging } from './imaging.ts';
+import { openReview } from './held.ts';
+import type { Found, Imaging } from './imaging.ts';
+import { ofStudy } from './lookups.ts';
 import { storeInstances } from './store.ts';
 import { inTurns } from './turns.ts';
 
@@ -93,6 +95,9 @@ export function openImaging(
       await records.remove(caller, { type: 'ImagingStudy', id });
       return purge(store.pool, store.blobs, study);
     },
+    review: openReview(setting, records.operator, (caller, arrival, decided) =>
+      storeInstances(setting, caller, records.operator, arrival, decided),
+    ),
     purge: () => purge(store.pool, store.blobs),
   };
 }
@@ -102,7 +107,8 @@ function isOf(
   { identifier }: { readonly identifier?: readonly { readonly system?: string; readonly value?: string }[] },
   study: string,
 ): boolean {
-  return !!identifier?.some(({ system, value }) => system === DICOM_UID && value === `urn:oid:${study}`);
+  const own = ofStudy(study);
+  return !!identifier?.some(({ system, value }) => system === own.system && value === own.value);
 }
 
 /** Whoever has access to one patient alone is told alike of studies of others and of none (SMART Imaging Access). */

@@ -24,6 +24,9 @@ export interface SeriesRow {
   readonly attributes: string;
 }
 
+/** The bytes of a Part 10 file. */
+export type File = Pick<Blob, 'name' | 'size' | 'sha256'>;
+
 export interface InstanceRow {
   readonly uid: string;
   readonly series: string;
@@ -31,7 +34,7 @@ export interface InstanceRow {
   readonly number: number | null;
   readonly syntax: string;
   readonly frames: number;
-  readonly blob: Blob;
+  readonly blob: File;
   /** DICOM JSON */
   readonly attributes: string;
   readonly places: string;
@@ -77,11 +80,16 @@ const SAME = {
          where i.uid = any ($1::text[])`,
 };
 
-/** Of instances those that are there, with their study and SHA-256. */
+export interface KnownInstance {
+  readonly study: string;
+  readonly sha256: string;
+}
+
+/** Of instances those that are there. */
 export async function findInstances(
   executor: Executor,
   uids: readonly string[],
-): Promise<ReadonlyMap<string, { readonly study: string; readonly sha256: string }>> {
+): Promise<ReadonlyMap<string, KnownInstance>> {
   const rows = await run(executor, SAME, [uids]);
   return new Map(
     rows.map(([uid, study, sha256]) => [uid as string, { study: study as string, sha256: sha256 as string }]),
@@ -203,40 +211,13 @@ export async function addInstances(
   return rowCount === instances.length;
 }
 
-async function addBlobs(executor: Executor, blobs: readonly Blob[]): Promise<void> {
+/** Notes bytes that are kept. */
+export async function addBlobs(executor: Executor, blobs: readonly File[]): Promise<void> {
   await run(executor, ADD_BLOBS, [
     blobs.map(({ name }) => name),
     blobs.map(({ size }) => size),
     blobs.map(({ sha256 }) => sha256),
   ]);
-}
-
-export interface HeldRow {
-  readonly id: string;
-  readonly agent: number;
-  readonly reason: string;
-  readonly uid: string;
-  readonly study: string;
-  readonly blob: Blob;
-}
-
-const HOLD = {
-  name: 'dicom_hold',
-  text: `insert into dicom_held (id, agent, reason, uid, study, blob, sha256)
-         values ($1, $2, $3, $4, $5, $6, decode($7, 'hex')) on conflict (uid, sha256) do nothing`,
-};
-
-/** Keeps an instance apart; whether it was not kept already. */
-export async function hold(
-  executor: Executor,
-  { id, agent, reason, uid, study, blob }: HeldRow,
-): Promise<boolean> {
-  await addBlobs(executor, [blob]);
-  const { rowCount } = await executor.query({
-    ...HOLD,
-    values: [id, agent, reason, uid, study, blob.name, blob.sha256],
-  });
-  return rowCount === 1;
 }
 
 const PURGE = {
