@@ -10,8 +10,11 @@ import { type ImagingContext, namedBy, type Visit } from './context.ts';
 import { Malformed, textOf } from './dicom/parse.ts';
 import { passing } from './dicom/read.ts';
 import { type Instance, instanceOf, REASONS, Unacceptable } from './instance.ts';
+import { mediaOf } from './key-images.ts';
+import type { OpenFile } from './layout.ts';
 import { readParts } from './multipart.ts';
 import { ENDPOINT, endpointOf, imagingStudyOf, patientIdentifier, patientOf } from './study.ts';
+import { observationsOf } from './waveforms.ts';
 
 /** So many are written at once, at most: their attributes are in memory until then. */
 const MOST_WAITING = 200;
@@ -178,21 +181,14 @@ async function storeAll(
 }
 
 /** Instances that say to be of one study, and of one patient: what an odd one is refused for must not stop the others. */
-export function groups(instances: readonly Instance[]): Iterable<readonly Instance[]> {
-  const byStudy = new Map<string, Instance[]>();
-  for (const instance of instances) {
-    const { uid, patientId, issuer } = instance.study;
-    const key = [uid, patientId, issuer].join('\\');
-    const group = byStudy.get(key);
-    if (group) group.push(instance);
-    else byStudy.set(key, [instance]);
-  }
-  return byStudy.values();
-}
+export const groups = (instances: readonly Instance[]): Iterable<readonly Instance[]> =>
+  Map.groupBy(instances, ({ study: { uid, patientId, issuer } }) =>
+    [uid, patientId, issuer].join('\\'),
+  ).values();
 
 /** Such instances, on their way in. */
 export function arrivalOf(
-  { config, base }: Pick<ImagingContext, 'config' | 'base'>,
+  { config, base, records }: Pick<ImagingContext, 'config' | 'base' | 'records'>,
   group: readonly Instance[],
 ): Arrival {
   const { study } = group[0] as Instance;
@@ -203,6 +199,12 @@ export function arrivalOf(
     instances: group.map(({ instance }) => instance),
     patient: identifier && { ...identifier, resource: patientOf(study.attributes, identifier) },
     resourceOf: (contents) => imagingStudyOf(study, contents),
+    derived: group.flatMap((one) => {
+      const { uid, blob } = one.instance;
+      const open: OpenFile = (range) => records.imaging.reopen(blob, range);
+      const made = [...observationsOf(one, base, open), ...mediaOf(one, base)];
+      return made.map((derived) => ({ ...derived, instance: uid }));
+    }),
   };
 }
 

@@ -119,12 +119,25 @@ const modality = (code: string): Coding => ({ system: DCM, code: code.replace(/\
 const unsigned = (number: number | undefined): number | undefined =>
   number !== undefined && number >= 0 ? number : undefined;
 
-/** A date; with a time only where the zone is said, as FHIR wants one. */
-function startedOf(attributes: Attributes, day = '00080020', hour = '00080030'): string | undefined {
-  const date = dateOf(textIn(attributes, day));
+const startedOf = (attributes: Attributes, day = '00080020', hour = '00080030'): string | undefined =>
+  atOf(textIn(attributes, day), textIn(attributes, hour), textIn(attributes, '00080201'));
+
+/**
+ * A date; with a time only where the zone is said, as FHIR wants one.
+ *
+ * @param day  DA
+ * @param hour TM
+ * @param zone &ZZXX, as Timezone Offset From UTC has it
+ */
+export function atOf(
+  day: string | undefined,
+  hour: string | undefined,
+  zone: string | undefined,
+): string | undefined {
+  const date = dateOf(day);
   if (!date) return undefined;
-  const [, h, m, s] = /^(\d{2}):?(\d{2}):?(\d{2})/.exec(textIn(attributes, hour) ?? '') ?? [];
-  const [, sign, zh, zm] = /^([+-])(\d{2})(\d{2})$/.exec(textIn(attributes, '00080201') ?? '') ?? [];
+  const [, h, m, s] = /^(\d{2}):?(\d{2}):?(\d{2})/.exec(hour ?? '') ?? [];
+  const [, sign, zh, zm] = /^([+-])(\d{2})(\d{2})$/.exec(zone ?? '') ?? [];
   if (!sign || Number(h ?? 24) > 23 || Number(m) > 59 || Number(s) > 59 || Number(zh) > 14 || Number(zm) > 59)
     return date;
   return `${date}T${h}:${m}:${s}${sign}${zh}:${zm}`;

@@ -3,7 +3,7 @@
  * of it, and nobody else does. Instances, the ImagingStudy and whom it is about are written in one transaction.
  */
 import type { Readable } from 'node:stream';
-import type { ImagingStudy, Patient } from 'fhir/r4.js';
+import type { ImagingStudy, Media, Observation, Patient } from 'fhir/r4.js';
 import type { Blob } from '../../store/blobs/blobs.ts';
 import type { Filter, FoundRow, InstancePlace, Level } from '../../store/imaging/find.ts';
 import type { Held, HeldWanted } from '../../store/imaging/held.ts';
@@ -29,6 +29,17 @@ export interface Arrival {
     | undefined;
   /** the study's ImagingStudy, with all that is in it then */
   readonly resourceOf: (contents: StudyContents) => ImagingStudy;
+  /** what is made of its instances beside, by their UIDs */
+  readonly derived: readonly (Derived & { readonly instance: string })[];
+}
+
+/** A resource that is made of an instance, and goes with its study. */
+export interface Derived {
+  readonly type: 'Observation' | 'Media';
+  /** that nothing else has: where it is there already, it stays as it is */
+  readonly identifier: { readonly system: string; readonly value: string };
+  /** @param of references to patient and ImagingStudy */
+  readonly make: (of: { readonly subject: string; readonly study: string }) => Promise<Observation | Media>;
 }
 
 /** What the organization has decided of instances that were kept apart. */
@@ -79,8 +90,13 @@ export interface Imaging {
    * @throws Refusal 403 unless the caller may bring in studies; what the stream fails with
    */
   putAway(caller: Caller, stream: Readable): Promise<Blob>;
+  /** Bytes that were put away, also before a row knows them. */
+  reopen(
+    blob: InstanceRow['blob'],
+    range?: { readonly start: number; readonly end: number },
+  ): Promise<Pick<BlobContent, 'stream'>>;
   /**
-   * Brings instances of a study in. The same once more changes nothing.
+   * Brings instances of a study in. What is derived of them is written with them, as far as the caller may create it. The same once more changes nothing.
    *
    * @returns what became of each, in order
    */

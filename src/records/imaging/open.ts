@@ -2,7 +2,7 @@
 import { demand } from '../../access/access.ts';
 import { refusal } from '../../fhir/outcome.ts';
 import { count, find, type InstancePlace, readInstances, readSyntaxes } from '../../store/imaging/find.ts';
-import { findStudy, purge } from '../../store/imaging/rows.ts';
+import { derivedOfGone, findStudy, purge } from '../../store/imaging/rows.ts';
 import { PLAN_EACH } from '../../store/pool.ts';
 import { openBlob } from '../binary.ts';
 import { checkEpoch } from '../callers.ts';
@@ -59,11 +59,20 @@ export function openImaging(
     return { rows: rows.slice(sought.offset, sought.offset + sought.limit), total: undefined };
   }
 
+  /** What was made of a study goes before its rows, which alone know of it. */
+  async function purgeAll(study?: string): Promise<readonly string[]> {
+    const operator = await records.operator();
+    for (const { type, id } of await derivedOfGone(store.pool, study))
+      await records.remove(operator, { type: store.catalog.typeName(type), id });
+    return purge(store.pool, store.blobs, study);
+  }
+
   return {
     async putAway(caller, stream) {
       if (!caller.access.allows('ImagingStudy', 'c')) demand(caller.access, 'ImagingStudy', 'u');
       return store.blobs.put(stream);
     },
+    reopen: ({ name }, range) => store.blobs.open(name, range),
     store: storeInTurn,
     find: (caller, sought) =>
       callers.asOf(caller, async (current) => {
@@ -93,12 +102,12 @@ export function openImaging(
     async remove(caller, study) {
       const { id } = await demandStudy(caller, study);
       await records.remove(caller, { type: 'ImagingStudy', id });
-      return purge(store.pool, store.blobs, study);
+      return purgeAll(study);
     },
     review: openReview(setting, records.operator, (caller, arrival, decided) =>
       storeInstances(setting, caller, records.operator, arrival, decided),
     ),
-    purge: () => purge(store.pool, store.blobs),
+    purge: () => purgeAll(),
   };
 }
 

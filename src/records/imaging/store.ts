@@ -5,6 +5,7 @@ import { v7 as uuid } from 'uuid';
 import { Refusal, refusal } from '../../fhir/outcome.ts';
 import { letGo } from '../../store/imaging/held.ts';
 import {
+  addDerived,
   addInstances,
   findInstances,
   findStudy,
@@ -134,9 +135,11 @@ async function write(
   const { study, series, patient } = arrival;
   const before = known ? await readContents(store.pool, study.uid) : [];
   const patientUrl = `urn:uuid:${uuid()}`;
+  const studyUrl = `urn:uuid:${uuid()}`;
+  const subjectReference = subject.kind === 'known' ? subject.reference : patientUrl;
   const resource = arrival.resourceOf({
     ...(existing ? { existing: JSON.parse(existing.content) as ImagingStudy } : {}),
-    subject: subject.kind === 'known' ? subject.reference : patientUrl,
+    subject: subjectReference,
     series: together(before, arrival, fresh),
   });
   const entries: Entry[] = [];
@@ -164,9 +167,23 @@ async function write(
     entries.push({
       method: 'POST',
       type: 'ImagingStudy',
-      fullUrl: `urn:uuid:${uuid()}`,
+      fullUrl: studyUrl,
       body: JSON.stringify(resource),
     });
+  const uids = new Set(fresh.map(({ uid }) => uid));
+  const derived = arrival.derived.filter(
+    ({ instance, type }) => uids.has(instance) && caller.access.allows(type, 'c'),
+  );
+  for (const { type, identifier, make } of derived) {
+    const study = existing ? `ImagingStudy/${existing.id}` : studyUrl;
+    entries.push({
+      method: 'POST',
+      type,
+      fullUrl: `urn:uuid:${uuid()}`,
+      body: JSON.stringify(await make({ subject: subjectReference, study })),
+      ifNoneExist: identifierCondition(setting, { type, ...identifier }),
+    });
+  }
   await transaction(setting, caller, entries, true, {
     async before(executor) {
       await lockStudy(executor, study.uid);
@@ -177,6 +194,11 @@ async function write(
       const rid = known?.rid ?? (await ridOf(setting, executor, created, existing));
       const wanted = series.filter(({ uid }) => fresh.some((one) => one.series === uid));
       if (!(await addInstances(executor, { ...study, rid }, wanted, fresh))) throw new Overtaken();
+      await addDerived(
+        executor,
+        study.uid,
+        [...created].flatMap(([name, made]) => (/^(?:Observation|Media)\//.test(name) ? [made] : [])),
+      );
       if (held && !(await letGo(executor, held))) throw decidedOtherwise();
     },
   });

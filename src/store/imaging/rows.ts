@@ -220,6 +220,32 @@ export async function addBlobs(executor: Executor, blobs: readonly File[]): Prom
   ]);
 }
 
+const DERIVED = {
+  name: 'dicom_add_derived',
+  text: 'insert into dicom_derived (study, rid) select $1, unnest($2::bigint[]) on conflict do nothing',
+};
+
+/** Notes resources that go with a study. */
+export async function addDerived(executor: Executor, study: string, rids: readonly number[]): Promise<void> {
+  if (rids.length > 0) await run(executor, DERIVED, [study, rids]);
+}
+
+const DERIVED_GONE = {
+  name: 'dicom_derived_gone',
+  text: `select t.type, t.id from dicom_derived d join dicom_study s on s.uid = d.study join resource r on r.rid = s.rid
+           join resource t on t.rid = d.rid and not t.deleted
+         where r.deleted and ($1::text is null or s.uid = $1)`,
+};
+
+/** What was made of studies whose ImagingStudy was deleted, by number of its type and id. */
+export async function derivedOfGone(
+  executor: Executor,
+  study?: string,
+): Promise<readonly { readonly type: number; readonly id: string }[]> {
+  const rows = await run(executor, DERIVED_GONE, [study ?? null]);
+  return rows.map(([type, id]) => ({ type: type as number, id: id as string }));
+}
+
 const PURGE = {
   name: 'dicom_purge',
   text: `with gone as (
