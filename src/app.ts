@@ -138,6 +138,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     });
     const sweeping = setInterval(() => {
       if (config.readOnly) return;
+      imaging.sweep().catch((fault) => log.warn({ code: fault.code }, 'could not sweep the pictures'));
       sweepBlobs(pool, blobs).catch((fault) => log.warn({ code: fault.code }, 'could not sweep the blobs'));
     }, HOUR).unref();
     const purging = setInterval(() => {

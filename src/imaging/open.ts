@@ -5,7 +5,7 @@ import type { Context } from '../http/exchange.ts';
 import { openCache } from './cache.ts';
 import { openDictionary } from './dicom/dictionary.ts';
 import { type GatewayOptions, makeGateway } from './dimse/gateway.ts';
-import { purge } from './remove.ts';
+import { purge, sweepPictures } from './remove.ts';
 import { openRenderer } from './render/renderer.ts';
 import { openReview, type Review } from './review.ts';
 import { type Studies, sending } from './send.ts';
@@ -20,6 +20,8 @@ export interface Imaging {
   gateway(options: GatewayOptions): Server;
   /** Takes away what belongs to studies that were deleted. */
   purge(): Promise<void>;
+  /** Takes away pictures of files that other processes have removed. */
+  sweep(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -40,6 +42,7 @@ export function openImaging({ config, definitions, records, log }: Context): Ima
     review: openReview(context),
     gateway: (options) => makeGateway(context, options),
     purge: () => purge(context),
+    sweep: () => sweepPictures(context),
     close: context.renderer.close,
   };
 }

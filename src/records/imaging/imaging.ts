@@ -134,6 +134,8 @@ export interface Imaging {
    * @throws  Refusal as read; 403 where the caller may not delete it
    */
   remove(caller: Caller, study: string): Promise<readonly string[]>;
+  /** Which of some files instances still have. */
+  known(blobs: readonly string[]): Promise<ReadonlySet<string>>;
   /** of what is kept apart */
   readonly review: Review;
   /** Takes away what belongs to ImagingStudys that were deleted otherwise; returns names of the files that are gone. */

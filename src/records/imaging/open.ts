@@ -2,7 +2,7 @@
 import { demand } from '../../access/access.ts';
 import { refusal } from '../../fhir/outcome.ts';
 import { count, find, type InstancePlace, readInstances, readSyntaxes } from '../../store/imaging/find.ts';
-import { derivedOfGone, findStudy, purge } from '../../store/imaging/rows.ts';
+import { derivedOfGone, findStudy, knownFiles, purge } from '../../store/imaging/rows.ts';
 import { PLAN_EACH } from '../../store/pool.ts';
 import { openBlob } from '../binary.ts';
 import { checkEpoch } from '../callers.ts';
@@ -107,6 +107,7 @@ export function openImaging(
     review: openReview(setting, records.operator, (caller, arrival, decided) =>
       storeInstances(setting, caller, records.operator, arrival, decided),
     ),
+    known: (blobs) => knownFiles(store.pool, blobs),
     purge: () => purgeAll(),
   };
 }

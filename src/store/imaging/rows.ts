@@ -220,6 +220,16 @@ export async function addBlobs(executor: Executor, blobs: readonly File[]): Prom
   ]);
 }
 
+const KNOWN_FILES = {
+  name: 'dicom_known_files',
+  text: 'select blob::text from dicom_instance where blob = any ($1::uuid[])',
+};
+
+/** Which of some files instances have. */
+export async function knownFiles(executor: Executor, blobs: readonly string[]): Promise<ReadonlySet<string>> {
+  return new Set((await run(executor, KNOWN_FILES, [blobs])).map(([blob]) => blob as string));
+}
+
 const DERIVED = {
   name: 'dicom_add_derived',
   text: 'insert into dicom_derived (study, rid) select $1, unnest($2::bigint[]) on conflict do nothing',
