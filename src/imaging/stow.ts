@@ -19,7 +19,7 @@ import { observationsOf } from './waveforms.ts';
 /** So many are written at once, at most: their attributes are in memory until then. */
 const MOST_WAITING = 200;
 /** So many are on their way to the disk at once. */
-const MOST_UNDER_WAY = 8;
+const MOST_UNDER_WAY = 16;
 
 /** What became of a file. */
 export interface Result {
