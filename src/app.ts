@@ -13,7 +13,6 @@ import { tracesOf } from './http/faults.ts';
 import { makeSeal } from './http/sealed.ts';
 import { createServer } from './http/server.ts';
 import { type Imaging, openImaging } from './imaging/open.ts';
-import { sending } from './imaging/send.ts';
 import { openJobs } from './jobs/jobs.ts';
 import { sweepJobs } from './jobs/queue.ts';
 import { sweepReindexes } from './jobs/reindex-queue.ts';
@@ -122,14 +121,11 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     if (!config.readOnly) await turnPartitions(pool, config.auditMonths);
     const seal = makeSeal(store.catalog.linkKey);
     const context = { config, definitions, records, log, seal, version };
-    const media = {
-      contents: openContents(context, pictures, films, transcodings),
-      links: makeLinks(store.catalog.linkKey, base, records),
-      studies: sending(context),
-    };
+    const links = makeLinks(store.catalog.linkKey, base, records);
+    const imaging = openImaging(context, links);
+    const media = { contents: openContents(context, pictures, films, transcodings), links, imaging };
     const smart = await openSmart({ config, definitions, records, pools, log });
     const routes = makeRoutes(context, makeOperations(context, media), wellKnown(smart.configuration));
-    const imaging = openImaging(context, media.links);
     const ready = () => pool.query('select 1');
     const { server, perform, close } = createServer({
       ...context,
@@ -148,6 +144,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       { at: '* * * * *', work: imaging.purge, failed: 'could not purge deleted studies' },
       { at: '*/10 * * * *', work: () => sweepJobs(pool), failed: 'could not sweep the jobs' },
       { at: '*/10 * * * *', work: () => sweepReindexes(pool), failed: 'could not sweep the reindexing' },
+      { at: '7 * * * *', work: imaging.sweep, failed: 'could not sweep the pictures' },
       { at: '17 * * * *', work: () => sweepBlobs(pool, blobs), failed: 'could not sweep the blobs' },
       { at: '37 * * * *', work: smart.turnKeys, failed: 'could not turn the signing keys' },
       { at: '47 * * * *', work: smart.sweep, failed: 'could not sweep the authorization server' },

@@ -163,3 +163,18 @@ export function demand(access: Access, type: string, letter: Letter): void {
       `This access token does not allow to ${WORDS[letter]} ${type}: it needs the scope system/${type}.${letter}`,
     );
 }
+
+/**
+ * Lets through what is allowed of all resources of a type: for what may be anybody's.
+ *
+ * @throws Refusal 403
+ */
+export function demandWhole(access: Access, type: string, letter: Letter): void {
+  demand(access, type, letter);
+  if (access.within(type, letter).length > 0)
+    throw refusal(
+      403,
+      'forbidden',
+      `This access token does not allow to ${WORDS[letter]} every ${type}: it needs the scope system/${type}.${letter}`,
+    );
+}

@@ -1,4 +1,5 @@
 /** How answers are written to the socket: headers, one write for all that is short, a stream for what is long. */
+import type { ServerResponse } from 'node:http';
 import { Readable, type Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
@@ -96,8 +97,7 @@ export async function answerStream(
   }
   const shown = joined(format.pretty ? prettyPrinted(pieces) : pieces);
   const source = Readable.from(shown, { objectMode: false, highWaterMark: 256 * 1024 });
-  if (encoding) await pipeline(source, compressor(encoding), response);
-  else await pipeline(source, response);
+  await flow(response, source, ...(encoding ? [compressor(encoding)] : []));
 }
 
 /** So many characters go to the socket at once: each piece by itself would be a chunk of its own on the wire. */
@@ -145,7 +145,24 @@ export async function answerBytes(
     response.end();
     return;
   }
-  await pipeline(bytes, response);
+  await flow(response, bytes);
+}
+
+/**
+ * Sends what a stream gives, through others.
+ *
+ * @throws Aborted where the client has gone before: pipeline would wait for an end that is past, and keep the source open
+ */
+export async function flow(
+  response: ServerResponse,
+  source: Readable,
+  ...through: readonly Transform[]
+): Promise<void> {
+  if (response.destroyed) {
+    source.destroy();
+    throw new Aborted();
+  }
+  await pipeline([source, ...through, response]);
 }
 
 /**

@@ -1,8 +1,8 @@
 /** How DICOMweb answers are written. */
 import { STATUS_CODES } from 'node:http';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { refusal } from '../fhir/outcome.ts';
+import { flow } from '../http/answer.ts';
 import { Aborted } from '../http/body.ts';
 import { cors } from '../http/cors.ts';
 import type { Fault } from '../http/faults.ts';
@@ -40,22 +40,22 @@ export function answer(
   reply.response.writeHead(status).end(reply.request.method === 'HEAD' ? undefined : bytes);
 }
 
-/** Bytes as they are made. */
+/** Bytes as they are made; a file is opened before the answer begins, so that it can still be told that it is not there. */
 export async function answerStream(
   reply: Reply,
   status: number,
   headers: Readonly<Record<string, string | number>>,
-  body: AsyncIterable<Uint8Array>,
+  body: AsyncIterable<Uint8Array> | (() => Promise<Readable>),
 ): Promise<void> {
-  begin(reply, headers);
-  reply.response.writeHead(status);
   if (reply.request.method === 'HEAD') {
-    // an open file is closed by that
-    await body[Symbol.asyncIterator]().return?.();
-    reply.response.end();
+    begin(reply, headers);
+    reply.response.writeHead(status).end();
     return;
   }
-  await pipeline(Readable.from(body, { objectMode: false }), reply.response).catch((fault) => {
+  const bytes = typeof body === 'function' ? await body() : Readable.from(body, { objectMode: false });
+  begin(reply, headers);
+  reply.response.writeHead(status);
+  await flow(reply.response, bytes).catch((fault) => {
     // the client has gone: nobody is to be told
     if (fault?.code === 'ERR_STREAM_PREMATURE_CLOSE') throw new Aborted();
     throw fault;

@@ -12,6 +12,14 @@ export function textIn(attributes: Attributes, tag: string): string | undefined 
   return value === undefined || value === '' ? undefined : String(value);
 }
 
+/** The first value as FHIR takes a text: without control characters, and with single blanks between words. */
+export function wordsIn(attributes: Attributes, tag: string): string | undefined {
+  const words = textIn(attributes, tag)
+    ?.replaceAll(/[\s\p{Cc}]+/gu, ' ')
+    .trim();
+  return words === '' ? undefined : words;
+}
+
 /** The first value as a whole number. */
 export function wholeIn(attributes: Attributes, tag: string): number | undefined {
   const value = firstOf(attributes, tag);

@@ -1,7 +1,7 @@
 /** Pictures on disk, by the file that they are of: made once, gone with it, and the oldest go where there are too many. */
 
 import { randomUUID } from 'node:crypto';
-import { mkdir, opendir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, opendir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 export interface Cache {
@@ -13,6 +13,12 @@ export interface Cache {
   through(blob: string, key: string, make: () => Promise<Uint8Array>): Promise<Uint8Array>;
   /** Takes away all that was made of a file. */
   forget(blob: string): Promise<void>;
+  /**
+   * Takes away what was made of files that are gone: another process may have removed them, or a picture was still being made.
+   *
+   * @param known those of some names that are still there
+   */
+  sweep(known: (blobs: readonly string[]) => Promise<ReadonlySet<string>>): Promise<void>;
 }
 
 /** What is kept, in bytes; and how much is made before it is looked after. */
@@ -22,6 +28,7 @@ const SAFE = /^[0-9a-f-]{8,64}$/;
 
 /** @param folder made where it is missing, for its owner alone */
 export function openCache(folder: string): Cache {
+  const placeOf = (blob: string): string => join(folder, blob.slice(-2), blob);
   const making = new Map<string, Promise<Uint8Array>>();
   let added = 0;
 
@@ -42,7 +49,7 @@ export function openCache(folder: string): Cache {
   return {
     async through(blob, key, work) {
       if (!SAFE.test(blob) || !SAFE.test(key)) return work();
-      const place = join(folder, blob.slice(-2), blob);
+      const place = placeOf(blob);
       const path = join(place, key);
       const known = await readFile(path).catch(() => undefined);
       if (known) {
@@ -55,7 +62,16 @@ export function openCache(folder: string): Cache {
       return under;
     },
     async forget(blob) {
-      if (SAFE.test(blob)) await rm(join(folder, blob.slice(-2), blob), { recursive: true, force: true });
+      if (SAFE.test(blob)) await rm(placeOf(blob), { recursive: true, force: true });
+    },
+    async sweep(known) {
+      for (const outer of await readdir(folder).catch(() => [])) {
+        const blobs = (await readdir(join(folder, outer)).catch(() => [])).filter((name) => SAFE.test(name));
+        if (blobs.length === 0) continue;
+        const there = await known(blobs);
+        for (const blob of blobs)
+          if (!there.has(blob)) await rm(placeOf(blob), { recursive: true, force: true });
+      }
     },
   };
 }

@@ -5,6 +5,7 @@ import { answerStream } from './answers.ts';
 import type { ImagingContext, Visit } from './context.ts';
 import type { Attributes } from './dicom/json.ts';
 import { dicomdir, type Listed } from './dicomdir.ts';
+import { allOf } from './layout.ts';
 import { type File, zip } from './zip.ts';
 
 export const ZIP = 'application/zip';
@@ -49,7 +50,7 @@ export async function answerZip(
   async function* files(): AsyncGenerator<File> {
     yield { name: 'DICOMDIR', body: [dicomdir(listed, newUid())] };
     for (const { path, place } of listed)
-      yield { name: path.join('/'), body: (await records.imaging.open(place)).stream };
+      yield { name: path.join('/'), body: allOf(() => records.imaging.open(place)) };
   }
   const headers = { 'Content-Type': ZIP, 'Content-Disposition': `attachment; filename="${name}.zip"` };
   return answerStream(visit, 200, headers, zip(files()));

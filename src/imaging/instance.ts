@@ -1,6 +1,6 @@
 /** A file that has come in, as the rows of its study, its series and itself. */
 import { foldLetters } from '../fhir/fold.ts';
-import type { Blob, InstanceRow, SeriesRow, StudyRow } from '../records/imaging/imaging.ts';
+import type { InstanceRow, SeriesRow, StudyRow } from '../records/imaging/imaging.ts';
 import { textIn, wholeIn } from './attributes.ts';
 import { TAGS } from './dicom/element.ts';
 import { type Attributes, describe } from './dicom/json.ts';
@@ -57,7 +57,7 @@ const UID = /^[0-9.]{1,64}$/;
  *
  * @throws Unacceptable where it lacks what its place in a study is told by
  */
-export function instanceOf(file: Part10, blob: Blob): Instance {
+export function instanceOf(file: Part10, blob: InstanceRow['blob']): Instance {
   const described = describe(file);
   const { attributes } = described;
   const uidOf = (tag: string, name: string): string => {

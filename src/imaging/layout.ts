@@ -38,7 +38,18 @@ export function layoutOf({ start, dataset }: Part10, { bulk }: Described): Layou
 }
 
 /** Opens a range of a file; first and last byte, inclusive. */
-export type OpenFile = (range?: { readonly start: number; readonly end: number }) => Promise<BlobContent>;
+export type OpenFile = (range?: {
+  readonly start: number;
+  readonly end: number;
+}) => Promise<Pick<BlobContent, 'stream'>>;
+
+/**
+ * All bytes of a file. It is opened when somebody begins to read: whoever goes away before that leaves no file open, as what
+ * was not begun is not ended either.
+ */
+export async function* allOf(open: OpenFile): AsyncGenerator<Buffer> {
+  yield* (await open()).stream;
+}
 
 /** The bytes of a stretch, as they are stored. */
 export async function* bytesAt(

@@ -44,7 +44,7 @@ export async function* readParts(source: AsyncIterable<Uint8Array>, boundary: st
         if (body.length > 0) yield body;
         return;
       }
-      const safe = held.length - delimiter.length + 1;
+      const safe = held.length - begunAtEnd(held, delimiter);
       if (safe > 0) {
         const body = held.subarray(0, safe);
         held = held.subarray(safe);
@@ -79,6 +79,18 @@ export async function* readParts(source: AsyncIterable<Uint8Array>, boundary: st
   }
   // What follows the last boundary is no part of it (RFC 2046 §5.1.1).
   while (!(await input.next()).done);
+}
+
+const CR = 13;
+
+/** How many bytes at the end may begin a delimiter: mostly none, so that what follows needs no copy to be looked at. */
+function begunAtEnd(bytes: Buffer, delimiter: Buffer): number {
+  let at = bytes.indexOf(CR, Math.max(0, bytes.length - delimiter.length + 1));
+  for (; at >= 0; at = bytes.indexOf(CR, at + 1)) {
+    const rest = bytes.subarray(at);
+    if (rest.equals(delimiter.subarray(0, rest.length))) return rest.length;
+  }
+  return 0;
 }
 
 function readHeaders(text: string): Record<string, string> {

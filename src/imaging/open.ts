@@ -6,16 +6,23 @@ import type { Links } from '../media/links.ts';
 import { openCache } from './cache.ts';
 import { openDictionary } from './dicom/dictionary.ts';
 import { type GatewayOptions, makeGateway } from './dimse/gateway.ts';
-import { purge } from './remove.ts';
+import { purge, sweepPictures } from './remove.ts';
 import { openRenderer } from './render/renderer.ts';
+import { openReview, type Review } from './review.ts';
+import { type Studies, sending } from './send.ts';
 import { BASE, type Handle, makeHandle } from './serve.ts';
 
 export interface Imaging {
   readonly handle: Handle;
+  /** what FHIR's operations on studies lean on */
+  readonly studies: Studies;
+  readonly review: Review;
   /** A DIMSE server for modalities, not listening yet. */
   gateway(options: GatewayOptions): Server;
   /** Takes away what belongs to studies that were deleted. */
   purge(): Promise<void>;
+  /** Takes away pictures of files that other processes have removed. */
+  sweep(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -33,8 +40,11 @@ export function openImaging({ config, definitions, records, log }: Context, link
   };
   return {
     handle: makeHandle(context),
+    studies: sending(context),
+    review: openReview(context),
     gateway: (options) => makeGateway(context, options),
     purge: () => purge(context),
+    sweep: () => sweepPictures(context),
     close: context.renderer.close,
   };
 }

@@ -5,6 +5,7 @@ import type { Caller } from '../records/records.ts';
 import { itemsIn, wholeIn } from './attributes.ts';
 import type { ImagingContext } from './context.ts';
 import type { Attributes } from './dicom/json.ts';
+import { allOf, type OpenFile } from './layout.ts';
 import { newBoundary, writeParts } from './multipart.ts';
 
 /** Where to. */
@@ -47,11 +48,7 @@ export const sending = ({ records }: Pick<ImagingContext, 'records'>): Studies =
     let sent = 0;
     for await (const page of pages)
       for (const place of page) {
-        const reason = await sendFile(
-          to,
-          async () => (await records.imaging.open(place)).stream,
-          place.syntax,
-        );
+        const reason = await sendFile(to, () => records.imaging.open(place), place.syntax);
         if (reason === undefined || reason === DUPLICATE) sent++;
         else failed.push({ uid: place.uid, reason });
       }
@@ -60,11 +57,7 @@ export const sending = ({ records }: Pick<ImagingContext, 'records'>): Studies =
 });
 
 /** Sends one; the reason why it was not taken, where it was not. */
-async function sendFile(
-  to: Destination,
-  open: () => Promise<AsyncIterable<Uint8Array>>,
-  syntax: string,
-): Promise<number | undefined> {
+async function sendFile(to: Destination, open: OpenFile, syntax: string): Promise<number | undefined> {
   for (let attempt = 0; ; attempt++) {
     const answer = await post(to, open, syntax).catch(() => undefined);
     if (answer && !PASSING.has(answer.status)) return reasonOf(answer);
@@ -80,14 +73,10 @@ interface Answer {
   readonly text: string;
 }
 
-async function post(
-  { url, authorization }: Destination,
-  open: () => Promise<AsyncIterable<Uint8Array>>,
-  syntax: string,
-): Promise<Answer> {
+async function post({ url, authorization }: Destination, open: OpenFile, syntax: string): Promise<Answer> {
   const boundary = newBoundary();
   const body = writeParts(
-    [{ contentType: `application/dicom; transfer-syntax=${syntax}`, body: await open() }],
+    [{ contentType: `application/dicom; transfer-syntax=${syntax}`, body: allOf(open) }],
     boundary,
   );
   const request = {

@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream';
 import { Refusal, refusal } from '../fhir/outcome.ts';
 import { Aborted } from '../http/body.ts';
-import type { Arrived, StudyRow } from '../records/imaging/imaging.ts';
+import type { Arrival, Arrived } from '../records/imaging/imaging.ts';
 import type { Caller } from '../records/records.ts';
 import { readMediaType } from './accept.ts';
 import { answer, DICOM_JSON, demandJson } from './answers.ts';
@@ -10,13 +10,16 @@ import { type ImagingContext, namedBy, type Visit } from './context.ts';
 import { Malformed, textOf } from './dicom/parse.ts';
 import { passing } from './dicom/read.ts';
 import { type Instance, instanceOf, REASONS, Unacceptable } from './instance.ts';
+import { mediaOf } from './key-images.ts';
+import type { OpenFile } from './layout.ts';
 import { readParts } from './multipart.ts';
 import { ENDPOINT, endpointOf, imagingStudyOf, patientIdentifier, patientOf } from './study.ts';
+import { observationsOf } from './waveforms.ts';
 
 /** So many are written at once, at most: their attributes are in memory until then. */
 const MOST_WAITING = 200;
 /** So many are on their way to the disk at once. */
-const MOST_UNDER_WAY = 8;
+const MOST_UNDER_WAY = 16;
 
 /** What became of a file. */
 export interface Result {
@@ -189,40 +192,48 @@ async function storeAll(
 }
 
 /** Instances that say to be of one study, and of one patient: what an odd one is refused for must not stop the others. */
-function groups(instances: readonly Instance[]): Iterable<readonly Instance[]> {
-  const byStudy = new Map<string, Instance[]>();
-  for (const instance of instances) {
-    const { uid, patientId, issuer } = instance.study;
-    const key = [uid, patientId, issuer].join('\\');
-    const group = byStudy.get(key);
-    if (group) group.push(instance);
-    else byStudy.set(key, [instance]);
-  }
-  return byStudy.values();
+export const groups = (instances: readonly Instance[]): Iterable<readonly Instance[]> =>
+  Map.groupBy(instances, ({ study: { uid, patientId, issuer } }) =>
+    [uid, patientId, issuer].join('\\'),
+  ).values();
+
+/** Such instances, on their way in. */
+export function arrivalOf(
+  { config, base, records }: Pick<ImagingContext, 'config' | 'base' | 'records'>,
+  group: readonly Instance[],
+): Arrival {
+  const { study } = group[0] as Instance;
+  const identifier = patientIdentifier(study, config.dicomIssuers, base);
+  return {
+    study,
+    series: [...new Map(group.map(({ series }) => [series.uid, series])).values()],
+    instances: group.map(({ instance }) => instance),
+    patient: identifier && { ...identifier, resource: patientOf(study.attributes, identifier) },
+    resourceOf: (contents) => imagingStudyOf(study, contents),
+    derived: group.flatMap((one) => {
+      const { uid, blob } = one.instance;
+      const open: OpenFile = (range) => records.imaging.reopen(blob, range);
+      const made = [...observationsOf(one, base, open), ...mediaOf(one, base)];
+      return made.map((derived) => ({ ...derived, instance: uid }));
+    }),
+  };
 }
 
 async function storeGroup(
-  { records, config, base }: ImagingContext,
+  context: ImagingContext,
   caller: Caller,
   group: readonly Instance[],
 ): Promise<readonly (Arrived | Refusal)[]> {
-  const { study } = group[0] as Instance;
-  const identifier = patientIdentifier(study, config.dicomIssuers, base);
   try {
-    return await records.imaging.store(caller, {
-      study,
-      series: [...new Map(group.map(({ series }) => [series.uid, series])).values()],
-      instances: group.map(({ instance }) => instance),
-      patient: identifier && { ...identifier, resource: patientOf(study.attributes, identifier) },
-      resourceOf: (contents) => imagingStudyOf(study as StudyRow, contents),
-    });
+    return await context.records.imaging.store(caller, arrivalOf(context, group));
   } catch (fault) {
     if (!(fault instanceof Refusal) || fault.status >= 500 || fault.status === 401) throw fault;
     return group.map(() => fault);
   }
 }
 
-function resultOf({ study, series, instance }: Instance, outcome: Arrived | Refusal): Result {
+/** What came of an instance, as an answer says it. */
+export function resultOf({ study, series, instance }: Instance, outcome: Arrived | Refusal): Result {
   const of = { sopClass: instance.class, uid: instance.uid, study: study.uid, series: series.uid };
   if (outcome instanceof Refusal)
     return { ...of, reason: REASONS.processing, comment: outcome.issues[0]?.diagnostics ?? '' };

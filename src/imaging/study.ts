@@ -119,12 +119,25 @@ const modality = (code: string): Coding => ({ system: DCM, code: code.replace(/\
 const unsigned = (number: number | undefined): number | undefined =>
   number !== undefined && number >= 0 ? number : undefined;
 
-/** A date; with a time only where the zone is said, as FHIR wants one. */
-function startedOf(attributes: Attributes, day = '00080020', hour = '00080030'): string | undefined {
-  const date = dateOf(textIn(attributes, day));
+const startedOf = (attributes: Attributes, day = '00080020', hour = '00080030'): string | undefined =>
+  atOf(textIn(attributes, day), textIn(attributes, hour), textIn(attributes, '00080201'));
+
+/**
+ * A date; with a time only where the zone is said, as FHIR wants one.
+ *
+ * @param day  DA
+ * @param hour TM
+ * @param zone &ZZXX, as Timezone Offset From UTC has it
+ */
+export function atOf(
+  day: string | undefined,
+  hour: string | undefined,
+  zone: string | undefined,
+): string | undefined {
+  const date = dateOf(day);
   if (!date) return undefined;
-  const [, h, m, s] = /^(\d{2}):?(\d{2}):?(\d{2})/.exec(textIn(attributes, hour) ?? '') ?? [];
-  const [, sign, zh, zm] = /^([+-])(\d{2})(\d{2})$/.exec(textIn(attributes, '00080201') ?? '') ?? [];
+  const [, h, m, s] = /^(\d{2}):?(\d{2}):?(\d{2})/.exec(hour ?? '') ?? [];
+  const [, sign, zh, zm] = /^([+-])(\d{2})(\d{2})$/.exec(zone ?? '') ?? [];
   if (!sign || Number(h ?? 24) > 23 || Number(m) > 59 || Number(s) > 59 || Number(zh) > 14 || Number(zm) > 59)
     return date;
   return `${date}T${h}:${m}:${s}${sign}${zh}:${zm}`;
@@ -140,10 +153,10 @@ export function dateOf(text: string | undefined): string | undefined {
 
 const GENDERS: Readonly<Record<string, Patient['gender']>> = { M: 'male', F: 'female', O: 'other' };
 
-/** Whom instances say to be about, as a Patient that is not known yet. */
+/** Whom instances say to be about, as a Patient that is not known yet; without an identifier where they name nobody. */
 export function patientOf(
   text: string,
-  identifier: { readonly system: string; readonly value: string },
+  identifier: { readonly system: string; readonly value: string } | undefined,
 ): Patient {
   const attributes = JSON.parse(text) as Attributes;
   const birthDate = dateOf(textIn(attributes, '00100030'));
@@ -151,7 +164,9 @@ export function patientOf(
   const name = humanName(firstOf(attributes, '00100010') as PersonName | undefined);
   return {
     resourceType: 'Patient',
-    identifier: [{ ...identifier, type: { coding: [{ system: IDENTIFIER_TYPE, code: 'MR' }] } }],
+    ...(identifier
+      ? { identifier: [{ ...identifier, type: { coding: [{ system: IDENTIFIER_TYPE, code: 'MR' }] } }] }
+      : {}),
     ...(name ? { name: [name] } : {}),
     ...(gender ? { gender } : {}),
     ...(birthDate ? { birthDate } : {}),

@@ -17,7 +17,7 @@ import type { Attribute, Attributes } from './dicom/json.ts';
 import { EXPLICIT_LE, syntaxOf } from './dicom/syntaxes.ts';
 import { answerZip, ZIP } from './download.ts';
 import { type Opened, readFrame, readFrameNumbers } from './frames.ts';
-import { bytesAt, type Layout } from './layout.ts';
+import { allOf, bytesAt, type Layout } from './layout.ts';
 import type { Outgoing } from './multipart.ts';
 import { explicitLittleEndian, isDecodable, nativeFrame } from './transcode.ts';
 
@@ -113,7 +113,7 @@ async function fileOf(
   asStored: boolean,
 ): Promise<{ readonly syntax: string; readonly body: AsyncIterable<Uint8Array> }> {
   const { syntax } = opened.place;
-  if (asStored || syntax === EXPLICIT_LE) return { syntax, body: (await opened.open()).stream };
+  if (asStored || syntax === EXPLICIT_LE) return { syntax, body: allOf(opened.open) };
   return { syntax: EXPLICIT_LE, body: await explicitLittleEndian(context, opened) };
 }
 
@@ -135,7 +135,7 @@ export async function answerFile(
       size: place.size,
       etag: `"${place.sha256}"`,
       headers: disposition,
-      open: async (range) => (await opened.open(range)).stream,
+      open: (range) => async () => (await opened.open(range)).stream,
     });
   const body = await explicitLittleEndian(context, opened);
   return answerStream(visit, 200, { 'Content-Type': contentType, ...disposition }, body);
@@ -146,7 +146,7 @@ interface Bytes {
   readonly size: number;
   readonly etag: string;
   readonly headers?: Readonly<Record<string, string>>;
-  open(range?: Range): Promise<AsyncIterable<Uint8Array>>;
+  open(range?: Range): Parameters<typeof answerStream>[3];
 }
 
 /** Bytes whose size is known: all of them, or the one range that is asked for (RFC 9110 §14). */
@@ -170,7 +170,7 @@ async function answerBytes(visit: Visit, { contentType, size, etag, headers, ope
       visit,
       200,
       { ...common, 'Content-Type': contentType, 'Content-Length': size },
-      await open(),
+      open(),
     );
   const { start, end } = only;
   return answerStream(
@@ -182,7 +182,7 @@ async function answerBytes(visit: Visit, { contentType, size, etag, headers, ope
       'Content-Range': `bytes ${start}-${end}/${size}`,
       'Content-Length': end - start + 1,
     },
-    await open(only),
+    open(only),
   );
 }
 
@@ -340,7 +340,7 @@ export async function bulkdata(context: ImagingContext, visit: Visit): Promise<v
       contentType: OCTETS,
       size: length,
       etag: `"${place.sha256}.${path}"`,
-      open: async (range) => read(range),
+      open: read,
     });
   return answerParts(visit, OCTETS, [
     { contentType: `${OCTETS}; transfer-syntax=${EXPLICIT_LE}`, body: read() },

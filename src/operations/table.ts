@@ -1,6 +1,6 @@
 /** The operations that are routed, each by the places of its OperationDefinition (R4 operationslist.html). */
 import type { Context, Exchange, Interaction, Methods, OperationRoutes } from '../http/exchange.ts';
-import type { Studies } from '../imaging/send.ts';
+import type { Imaging } from '../imaging/open.ts';
 import type { Contents } from '../media/content.ts';
 import type { Links } from '../media/links.ts';
 import { content } from './content.ts';
@@ -8,6 +8,7 @@ import { docref } from './docref.ts';
 import { document } from './document.ts';
 import { everything } from './everything.ts';
 import { gallery } from './gallery.ts';
+import { held, reject, release } from './held.ts';
 import { lastn } from './lastn.ts';
 import { followLink, link } from './link.ts';
 import { meta, metaAdd, metaDelete } from './meta.ts';
@@ -19,7 +20,7 @@ import { stats } from './stats.ts';
 export interface Media {
   readonly contents: Contents;
   readonly links: Links;
-  readonly studies: Studies;
+  readonly imaging: Pick<Imaging, 'studies' | 'review'>;
 }
 
 /** Makes the routes of the operations. What changes something is called by POST alone (R4 operations.html#request). */
@@ -46,11 +47,9 @@ export function makeOperations(context: Context, media: Media): OperationRoutes 
     '/:type/:id/$meta-add': { POST: done('meta-add', metaAdd) },
     '/:type/:id/$meta-delete': { POST: done('meta-delete', metaDelete) },
     ...mediaOperations(context, media),
+    ...imagingOperations(context, media),
     ...linkRoutes(context, media),
     '/$reindex': { POST: { ...done('reindex', reindex), later: true } },
-    '/ImagingStudy/:id/$send': {
-      POST: done('send', (context, exchange) => send(context, exchange, media.studies)),
-    },
     '/SearchParameter/:id/$reindex': { POST: { ...done('reindex', reindex), later: true } },
   };
 }
@@ -76,6 +75,23 @@ function mediaOperations(context: Context, { contents, links }: Media): Operatio
     '/Media/:id/$link': linkOf,
     '/Patient/:id/$gallery': {
       GET: { name: 'gallery', run: (exchange) => gallery(context, exchange, contents, links) },
+    },
+  };
+}
+
+/** Studies of images; which are shown and sent is decided by the room of imaging. */
+function imagingOperations(context: Context, { imaging }: Media): OperationRoutes {
+  const { studies, review } = imaging;
+  return {
+    '/ImagingStudy/:id/$send': {
+      POST: { name: 'send', run: (exchange) => send(context, exchange, studies) },
+    },
+    '/ImagingStudy/$held': { GET: { name: 'held', run: (exchange) => held(context, exchange, review) } },
+    '/ImagingStudy/$release': {
+      POST: { name: 'release', run: (exchange) => release(context, exchange, review) },
+    },
+    '/ImagingStudy/$reject': {
+      POST: { name: 'reject', run: (exchange) => reject(context, exchange, review) },
     },
   };
 }

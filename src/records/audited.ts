@@ -206,6 +206,31 @@ export function audited(
           () => records.imaging.read(caller, of),
           ({ study }) => ofOne(study),
         ),
+      review: {
+        ...records.imaging.review,
+        // Whom they are about is not known, so that who has seen or rejected them is noted with their study.
+        find: (caller, wanted) =>
+          noting(
+            caller,
+            { action: 'O', type: 'ImagingStudy', query: `ImagingStudy/$held?study=${wanted.study ?? ''}` },
+            () => records.imaging.review.find(caller, wanted),
+            (found) => ({ found: found.length }),
+          ),
+        release: (caller, arrival, to) =>
+          noting(
+            caller,
+            { action: 'O', type: 'ImagingStudy', query: `ImagingStudy/$release?study=${arrival.study.uid}` },
+            () => records.imaging.review.release(caller, arrival, to),
+            (arrived) => ({ found: arrived.length }),
+          ),
+        reject: (caller, held) =>
+          noting(
+            caller,
+            { action: 'O', type: 'ImagingStudy', query: `ImagingStudy/$reject?held=${held.join(',')}` },
+            () => records.imaging.review.reject(caller, held),
+            (found) => ({ found }),
+          ),
+      },
     },
     async breakGlass(request) {
       const until = await records.breakGlass(request);

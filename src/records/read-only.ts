@@ -26,7 +26,11 @@ export function readOnly(records: Records): Records {
       ...records.uploads,
       ...{ begin: refuse, declare: refuse, append: refuse, close: refuse, remove: refuse },
     },
-    imaging: { ...records.imaging, putAway: refuse, store: refuse, remove: refuse, purge: async () => [] },
+    imaging: {
+      ...records.imaging,
+      ...{ putAway: refuse, store: refuse, remove: refuse, purge: async () => [] },
+      review: { ...records.imaging.review, release: refuse, reject: refuse },
+    },
     deferred: { ...records.deferred, add: refuse, forget: refuse },
   };
 }

@@ -46,6 +46,9 @@ const SCOPES = [
   'patient/*.read',
   'user/*.read',
   'system/*.read',
+  // SMART Imaging Access names these
+  'patient/ImagingStudy.rs',
+  'system/ImagingStudy.rs',
 ];
 
 const METHODS = ['client_secret_basic', 'client_secret_post', 'private_key_jwt'];

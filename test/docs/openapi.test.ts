@@ -75,10 +75,15 @@ function fhirRoutes(isWanted: (interaction: Interaction) => boolean = () => true
     version: '0',
   };
   return Object.entries(
-    makeRoutes(context, makeOperations(context, { contents: nothing, links: nothing, studies: nothing }), {
-      name: 'discovery',
-      open: () => {},
-    }),
+    makeRoutes(
+      context,
+      makeOperations(context, {
+        contents: nothing,
+        links: nothing,
+        imaging: { studies: nothing, review: nothing },
+      }),
+      { name: 'discovery', open: () => {} },
+    ),
   ).flatMap(([pattern, methods]) =>
     Object.entries(methods)
       .filter(([, interaction]) => isWanted(interaction))
@@ -287,7 +292,7 @@ describe('the examples', () => {
     // what can be named only after it was asked for has no example
     .filter(({ path }) => !/_async|_link|^\/fhir\/(?:Comm|Diag|Docu).*\/\$(?:content|link)$/.test(path))
     // nor have those that take what came of others (test/smart/, test/imaging/), and protocols of their own (uploads.test.ts)
-    .filter(({ path }) => !/^\/(?:auth\/|dicomweb\/|uploads)|\$send$/.test(path))
+    .filter(({ path }) => !/^\/(?:auth\/|dicomweb\/|uploads)|\$(?:send|release|reject)$/.test(path))
     .sort((a, b) => Number(a.method === 'delete') - Number(b.method === 'delete'));
 
   test.each(order)('$method $path works as it stands', async ({ path, method, operations }) => {

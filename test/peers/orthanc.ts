@@ -14,9 +14,21 @@ import { attributesOf, type Peers, run } from './samples.ts';
 const HOW = 'apt-get install --no-install-recommends orthanc orthanc-dicomweb';
 const PLUGINS = ['/usr/share/orthanc/plugins', '/usr/lib/orthanc/plugins'];
 
-export async function exchangesWithOrthanc({ app, samples, report }: Peers): Promise<void> {
+export interface Orthanc {
+  /** its HTTP server */
+  readonly url: string;
+  ask(path: string, body?: string | Buffer): Promise<Json>;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts one with an empty store; undefined where it is not installed.
+ *
+ * @param servers DICOMweb servers that it may ask, as its configuration has them
+ */
+export async function startOrthanc(servers: object = {}): Promise<Orthanc | undefined> {
   const plugins = PLUGINS.filter((folder) => existsSync(folder));
-  if (!(await run('Orthanc', '--version')) || plugins.length === 0) return report.skip('Orthanc', HOW);
+  if (!(await run('Orthanc', '--version')) || plugins.length === 0) return undefined;
   const folder = await mkdtemp(join(tmpdir(), 'consilium-orthanc-'));
   const [http, dimse] = [await freePort(), await freePort()];
   const file = join(folder, 'orthanc.json');
@@ -31,29 +43,39 @@ export async function exchangesWithOrthanc({ app, samples, report }: Peers): Pro
       AuthenticationEnabled: false,
       OverwriteInstances: true,
       Plugins: plugins,
-      DicomWeb: {
-        Enable: true,
-        Servers: {
-          ours: { Url: `${app.url}/dicomweb/`, HttpHeaders: { Authorization: `Bearer ${app.token}` } },
-        },
-      },
+      DicomWeb: { Enable: true, Servers: servers },
     }),
   );
   const orthanc = spawn('Orthanc', [file], { stdio: 'ignore' });
-  const ask = async (path: string, body?: string | Buffer): Promise<Json> => {
-    const answer = await fetch(
-      `http://127.0.0.1:${http}${path}`,
-      body === undefined ? {} : { method: 'POST', body: body as never },
-    );
+  const url = `http://127.0.0.1:${http}`;
+  const ask: Orthanc['ask'] = async (path, body) => {
+    const answer = await fetch(url + path, body === undefined ? {} : { method: 'POST', body: body as never });
     return answer.ok ? answer.json() : { failed: answer.status };
   };
+  for (let n = 0; n < 100 && !(await ask('/system').catch(() => undefined)); n++) await sleep(200);
+  return {
+    url,
+    ask,
+    async close() {
+      orthanc.kill();
+      await new Promise((done) => orthanc.once('exit', done));
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export async function exchangesWithOrthanc({ app, samples, report }: Peers): Promise<void> {
+  const orthanc = await startOrthanc({
+    ours: { Url: `${app.url}/dicomweb/`, HttpHeaders: { Authorization: `Bearer ${app.token}` } },
+  });
+  if (!orthanc) return report.skip('Orthanc', HOW);
+  const { url, ask } = orthanc;
   try {
-    for (let n = 0; n < 100 && !(await ask('/system').catch(() => undefined)); n++) await sleep(200);
     for (const sample of samples) {
       const attributes = await attributesOf(sample);
       if (!textIn(attributes, '0020000D') || !textIn(attributes, '00100020')) continue;
       const { ID: instance, ParentStudy: study } = await ask('/instances', sample.bytes);
-      const before = await md5(`http://127.0.0.1:${http}/instances/${instance}/file`);
+      const before = await md5(`${url}/instances/${instance}/file`);
       const pushed = await ask(
         '/dicom-web/servers/ours/stow',
         JSON.stringify({ Resources: [study], Synchronous: true }),
@@ -69,23 +91,21 @@ export async function exchangesWithOrthanc({ app, samples, report }: Peers): Pro
         found.length === 1 && found[0]['0020000D'].Value === uid,
         JSON.stringify(found).slice(0, 200),
       );
-      await fetch(`http://127.0.0.1:${http}/studies/${study}`, { method: 'DELETE' });
+      await fetch(`${url}/studies/${study}`, { method: 'DELETE' });
       const pulled = await ask(
         '/dicom-web/servers/ours/retrieve',
         JSON.stringify({ Resources: [{ Study: uid }], Synchronous: true }),
       );
-      const after = await md5(`http://127.0.0.1:${http}/instances/${instance}/file`);
+      const after = await md5(`${url}/instances/${instance}/file`);
       report.check(`${sample.name}: and pulls back the same bytes`, before === after, JSON.stringify(pulled));
-      await fetch(`http://127.0.0.1:${http}/studies/${study}`, { method: 'DELETE' });
+      await fetch(`${url}/studies/${study}`, { method: 'DELETE' });
       await fetch(`${app.url}/dicomweb/studies/${uid}`, {
         method: 'DELETE',
         headers: { Authorization: `Bearer ${app.token}` },
       });
     }
   } finally {
-    orthanc.kill();
-    await new Promise((done) => orthanc.once('exit', done));
-    await rm(folder, { recursive: true, force: true });
+    await orthanc.close();
   }
 }
 

@@ -1,6 +1,7 @@
 /**
  * `npm run test:imaging`: DICOMweb against real peers. It installs nothing: what is missing is named, with how to get it,
- * and passed over. Files are those of ../shared/data/dicom, where that folder is, or of the folder that is named.
+ * and passed over. Files are those of ../shared/data/dicom, where that folder is, or of the folder that is named; `--only` takes the
+ * name of one trial, `--ohif` the folder of that viewer.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,11 +11,16 @@ import setup from '../support/setup.ts';
 import teardown from '../support/teardown.ts';
 import { agreesWithDcmtk } from './dcmtk.ts';
 import { servesDicomwebClient } from './dicomweb-client.ts';
+import { showsInOhif } from './ohif.ts';
 import { exchangesWithOrthanc } from './orthanc.ts';
 import { type Peers, type Report, type Sample, storedAndRefused } from './samples.ts';
 
 const { values } = parseArgs({
-  options: { files: { type: 'string', default: join(import.meta.dirname, '../../../shared/data/dicom') } },
+  options: {
+    files: { type: 'string', default: join(import.meta.dirname, '../../../shared/data/dicom') },
+    ohif: { type: 'string' },
+    only: { type: 'string' },
+  },
 });
 
 const report: Report = {
@@ -37,12 +43,15 @@ const samples: Sample[] = readdirSync(values.files)
   .sort()
   .map((name) => ({ name, path: join(values.files, name), bytes: readFileSync(join(values.files, name)) }));
 
+const TRIALS = [storedAndRefused, agreesWithDcmtk, exchangesWithOrthanc, servesDicomwebClient, showsInOhif];
+
 await setup();
 try {
-  for (const trial of [storedAndRefused, agreesWithDcmtk, exchangesWithOrthanc, servesDicomwebClient]) {
+  for (const trial of TRIALS) {
+    if (values.only && trial.name !== values.only) continue;
     const app = await startApp({ BASE_URL: 'http://127.0.0.1:1' });
     console.log(`\n${trial.name}`);
-    const peers: Peers = { app, samples, report };
+    const peers: Peers = { app, samples, report, ohif: values.ohif };
     try {
       await trial(peers);
     } finally {

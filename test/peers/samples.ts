@@ -25,6 +25,8 @@ export interface Peers {
   readonly app: TestApp;
   readonly samples: readonly Sample[];
   readonly report: Report;
+  /** folder of the viewer's built files, where it is named */
+  readonly ohif?: string | undefined;
 }
 
 const execute = promisify(execFile);

@@ -57,6 +57,19 @@ describe('bytes put away', () => {
     expect(bytes.equals(await buffer(opened.stream))).toBe(true);
   });
 
+  test('many at once fill one folder after the other, each under a name of its own', async () => {
+    const put600 = Array.from({ length: 600 }, (_, n) => put(Buffer.from(`bytes ${n}`)));
+    const names = (await Promise.all(put600)).map(({ name }) => name);
+    expect(new Set(names).size).toBe(600);
+    for (const [n, name] of names.entries()) expect((await read(name)).toString()).toBe(`bytes ${n}`);
+    expect(new Set(names.map((name) => name.slice(-4))).size).toBeLessThanOrEqual(4);
+    const others = await Promise.all([
+      put(Buffer.from('a')),
+      (await openDiskBlobs(folder)).put(Readable.from(['b'])),
+    ]);
+    expect((await read(others[1].name)).toString()).toBe('b');
+  });
+
   test('may be none, or text', async () => {
     const none = await blobs.put(Readable.from([]));
     expect(none.size).toBe(0);

@@ -3,14 +3,16 @@
  * of it, and nobody else does. Instances, the ImagingStudy and whom it is about are written in one transaction.
  */
 import type { Readable } from 'node:stream';
-import type { ImagingStudy, Patient } from 'fhir/r4.js';
+import type { ImagingStudy, Media, Observation, Patient } from 'fhir/r4.js';
 import type { Blob } from '../../store/blobs/blobs.ts';
 import type { Filter, FoundRow, InstancePlace, Level } from '../../store/imaging/find.ts';
+import type { Held, HeldWanted } from '../../store/imaging/held.ts';
 import type { InstanceRow, SeriesContents, SeriesRow, StudyRow } from '../../store/imaging/rows.ts';
 import type { BlobContent, Caller, Stored } from '../stored.ts';
 
 export type { Blob } from '../../store/blobs/blobs.ts';
 export type { Filter, FoundRow, InstancePlace, Level, Test } from '../../store/imaging/find.ts';
+export type { Held, HeldWanted } from '../../store/imaging/held.ts';
 export type { InstanceRow, SeriesContents, SeriesRow, StudyRow } from '../../store/imaging/rows.ts';
 
 /** Identifier system of a study (R4 imagingstudy.html, SMART Imaging Access). */
@@ -27,6 +29,25 @@ export interface Arrival {
     | undefined;
   /** the study's ImagingStudy, with all that is in it then */
   readonly resourceOf: (contents: StudyContents) => ImagingStudy;
+  /** what is made of its instances beside, by their UIDs */
+  readonly derived: readonly (Derived & { readonly instance: string })[];
+}
+
+/** A resource that is made of an instance, and goes with its study. */
+export interface Derived {
+  readonly type: 'Observation' | 'Media';
+  /** that nothing else has: where it is there already, it stays as it is */
+  readonly identifier: { readonly system: string; readonly value: string };
+  /** @param of references to patient and ImagingStudy */
+  readonly make: (of: { readonly subject: string; readonly study: string }) => Promise<Observation | Media>;
+}
+
+/** What the organization has decided of instances that were kept apart. */
+export interface Decided {
+  /** reference to the patient whom they are of */
+  readonly subject: string;
+  /** ids by which they are kept apart, in the order of the instances */
+  readonly held: readonly string[];
 }
 
 export interface StudyContents {
@@ -70,8 +91,13 @@ export interface Imaging {
    *         scanner finds harm; what the stream fails with
    */
   putAway(caller: Caller, stream: Readable): Promise<Blob>;
+  /** Bytes that were put away, also before a row knows them. */
+  reopen(
+    blob: InstanceRow['blob'],
+    range?: { readonly start: number; readonly end: number },
+  ): Promise<Pick<BlobContent, 'stream'>>;
   /**
-   * Brings instances of a study in. The same once more changes nothing.
+   * Brings instances of a study in. What is derived of them is written with them, as far as the caller may create it. The same once more changes nothing.
    *
    * @returns what became of each, in order
    */
@@ -109,6 +135,35 @@ export interface Imaging {
    * @throws  Refusal as read; 403 where the caller may not delete it
    */
   remove(caller: Caller, study: string): Promise<readonly string[]>;
+  /** Which of some files instances still have. */
+  known(blobs: readonly string[]): Promise<ReadonlySet<string>>;
+  /** of what is kept apart */
+  readonly review: Review;
   /** Takes away what belongs to ImagingStudys that were deleted otherwise; returns names of the files that are gone. */
   purge(): Promise<readonly string[]>;
+}
+
+/** What the organization does about instances that are kept apart. All throw Refusal 403 unless that is allowed of all patients. */
+export interface Review {
+  /** Those that are kept apart, as they came. */
+  find(caller: Caller, wanted: HeldWanted): Promise<readonly Held[]>;
+  /**
+   * Brings instances of a study in, as those of a patient.
+   *
+   * @param to patient by id; ids by which the instances are kept apart, in their order
+   * @throws   Refusal 404 where there is no such patient; 422 where their study is there, about another; 410 where somebody
+   *           else has decided meanwhile
+   */
+  release(
+    caller: Caller,
+    arrival: Arrival,
+    to: { readonly patient: string; readonly held: readonly string[] },
+  ): Promise<readonly Arrived[]>;
+  /**
+   * Takes them away for good.
+   *
+   * @returns how many there were
+   * @throws  Refusal 404 where there was none
+   */
+  reject(caller: Caller, held: readonly string[]): Promise<number>;
 }

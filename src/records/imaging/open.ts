@@ -3,7 +3,7 @@ import { demand } from '../../access/access.ts';
 import { refusal } from '../../fhir/outcome.ts';
 import { addBlob } from '../../store/bytes.ts';
 import { count, find, type InstancePlace, readInstances, readSyntaxes } from '../../store/imaging/find.ts';
-import { findStudy, purge } from '../../store/imaging/rows.ts';
+import { derivedOfGone, findStudy, knownFiles, purge } from '../../store/imaging/rows.ts';
 import { PLAN_EACH } from '../../store/pool.ts';
 import { openBlob } from '../binary.ts';
 import { checkEpoch } from '../callers.ts';
@@ -11,7 +11,9 @@ import { arrive } from '../intake.ts';
 import type { Caller, Records, Stored } from '../records.ts';
 import { newestSeen } from '../seen.ts';
 import type { Setting } from '../setting.ts';
-import { DICOM_UID, type Found, type Imaging } from './imaging.ts';
+import { openReview } from './held.ts';
+import type { Found, Imaging } from './imaging.ts';
+import { ofStudy } from './lookups.ts';
 import { storeInstances } from './store.ts';
 import { inTurns } from './turns.ts';
 
@@ -59,6 +61,14 @@ export function openImaging(
     return { rows: rows.slice(sought.offset, sought.offset + sought.limit), total: undefined };
   }
 
+  /** What was made of a study goes before its rows, which alone know of it. */
+  async function purgeAll(study?: string): Promise<readonly string[]> {
+    const operator = await records.operator();
+    for (const { type, id } of await derivedOfGone(store.pool, study))
+      await records.remove(operator, { type: store.catalog.typeName(type), id });
+    return purge(store.pool, store.blobs, study);
+  }
+
   return {
     async putAway(caller, stream) {
       if (!caller.access.allows('ImagingStudy', 'c')) demand(caller.access, 'ImagingStudy', 'u');
@@ -67,6 +77,7 @@ export function openImaging(
       if (setting.bytesQuota > 0) await addBlob(store.pool, came, { ...seen, agent: caller.agent });
       return came;
     },
+    reopen: ({ name }, range) => store.blobs.open(name, range),
     store: storeInTurn,
     find: (caller, sought) =>
       callers.asOf(caller, async (current) => {
@@ -96,9 +107,13 @@ export function openImaging(
     async remove(caller, study) {
       const { id } = await demandStudy(caller, study);
       await records.remove(caller, { type: 'ImagingStudy', id });
-      return purge(store.pool, store.blobs, study);
+      return purgeAll(study);
     },
-    purge: () => purge(store.pool, store.blobs),
+    review: openReview(setting, records.operator, (caller, arrival, decided) =>
+      storeInstances(setting, caller, records.operator, arrival, decided),
+    ),
+    known: (blobs) => knownFiles(store.pool, blobs),
+    purge: () => purgeAll(),
   };
 }
 
@@ -107,7 +122,8 @@ function isOf(
   { identifier }: { readonly identifier?: readonly { readonly system?: string; readonly value?: string }[] },
   study: string,
 ): boolean {
-  return !!identifier?.some(({ system, value }) => system === DICOM_UID && value === `urn:oid:${study}`);
+  const own = ofStudy(study);
+  return !!identifier?.some(({ system, value }) => system === own.system && value === own.value);
 }
 
 /** Whoever has access to one patient alone is told alike of studies of others and of none (SMART Imaging Access). */

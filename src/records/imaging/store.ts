@@ -1,16 +1,14 @@
 /** Instances of a study come in: index, ImagingStudy and Patient in one transaction. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ImagingStudy, Task } from 'fhir/r4.js';
+import type { ImagingStudy } from 'fhir/r4.js';
 import { v7 as uuid } from 'uuid';
-import { readIncoming } from '../../fhir/content.ts';
-import { Refusal } from '../../fhir/outcome.ts';
-import { type Condition, parseCondition } from '../../search/condition.ts';
-import { parseSearch } from '../../search/parse.ts';
+import { Refusal, refusal } from '../../fhir/outcome.ts';
+import { letGo } from '../../store/imaging/held.ts';
 import {
+  addDerived,
   addInstances,
   findInstances,
   findStudy,
-  hold,
   type InstanceRow,
   type KnownStudy,
   lockStudy,
@@ -20,11 +18,11 @@ import {
 import type { Executor } from '../../store/pool.ts';
 import { read } from '../read.ts';
 import type { Caller, Entry, Stored } from '../records.ts';
-import { search } from '../search.ts';
 import type { Setting } from '../setting.ts';
 import { transaction } from '../transaction/transaction.ts';
-import { create } from '../write.ts';
-import { type Arrival, type Arrived, DICOM_UID } from './imaging.ts';
+import { holdAll } from './held.ts';
+import type { Arrival, Arrived, Decided } from './imaging.ts';
+import { findByIdentifier, identifierCondition, ofStudy } from './lookups.ts';
 
 /** Thrown where a study has changed between being looked at and being written. */
 class Overtaken extends Error {}
@@ -44,17 +42,19 @@ type Subject =
  * Brings them in.
  *
  * @param operator who may look everywhere: whether a study is another patient's is told alike, seen by the sender or not
+ * @throws         Refusal 422 where a study is not of the patient that was decided, 410 where somebody else has decided
  */
 export async function storeInstances(
   setting: Setting,
   caller: Caller,
   operator: () => Promise<Caller>,
   arrival: Arrival,
+  decided?: Decided,
 ): Promise<readonly Arrived[]> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await setting.callers.asOf(caller, async (current) =>
-        attemptOnce(setting, current, await operator(), arrival),
+        attemptOnce(setting, current, await operator(), arrival, decided),
       );
     } catch (fault) {
       if (!isOvertaken(fault) || attempt === ATTEMPTS) throw fault;
@@ -72,6 +72,7 @@ async function attemptOnce(
   caller: Caller,
   operator: Caller,
   arrival: Arrival,
+  decided: Decided | undefined,
 ): Promise<readonly Arrived[]> {
   const { store } = setting;
   const { study } = arrival;
@@ -81,8 +82,11 @@ async function attemptOnce(
   const same = await findInstances(store.pool, [...instances.keys()]);
   const existing = known
     ? await read(setting, operator, 'ImagingStudy', known.id)
-    : await findImagingStudy(setting, operator, study.uid);
-  const subject = await subjectOf(setting, caller, operator, arrival, known, existing);
+    : // Somebody may have written one before its images came.
+      (await findByIdentifier(setting, operator, { type: 'ImagingStudy', ...ofStudy(study.uid) }))[0];
+  const subject = decided
+    ? decidedSubject(decided, existing)
+    : await subjectOf(setting, caller, operator, arrival, known, existing);
   if (subject.kind === 'unclear') return holdAll(setting, caller, operator, arrival, same, subject.reason);
 
   const results = arrival.instances.map((instance): Arrived => {
@@ -99,7 +103,8 @@ async function attemptOnce(
   const fresh = arrival.instances.filter((_, i) => results[i]?.kind === 'stored');
   if (fresh.length === 0) return results;
   try {
-    await write(setting, caller, { arrival, fresh, known, existing, subject });
+    const held = decided?.held.filter((_, i) => results[i]?.kind === 'stored');
+    await write(setting, caller, { arrival, fresh, known, existing, subject, held });
   } catch (fault) {
     if (!(fault instanceof Refusal && FORBIDDEN.has(fault.status))) throw fault;
     return results.map((one) => (one.kind === 'stored' ? { kind: 'forbidden' } : one));
@@ -117,20 +122,24 @@ interface Writing {
   readonly known: KnownStudy | undefined;
   readonly existing: Stored | undefined;
   readonly subject: Exclude<Subject, { kind: 'unclear' }>;
+  /** ids by which they were kept apart until now */
+  readonly held?: readonly string[] | undefined;
 }
 
 async function write(
   setting: Setting,
   caller: Caller,
-  { arrival, fresh, known, existing, subject }: Writing,
+  { arrival, fresh, known, existing, subject, held }: Writing,
 ): Promise<void> {
   const { store } = setting;
   const { study, series, patient } = arrival;
   const before = known ? await readContents(store.pool, study.uid) : [];
   const patientUrl = `urn:uuid:${uuid()}`;
+  const studyUrl = `urn:uuid:${uuid()}`;
+  const subjectReference = subject.kind === 'known' ? subject.reference : patientUrl;
   const resource = arrival.resourceOf({
     ...(existing ? { existing: JSON.parse(existing.content) as ImagingStudy } : {}),
-    subject: subject.kind === 'known' ? subject.reference : patientUrl,
+    subject: subjectReference,
     series: together(before, arrival, fresh),
   });
   const entries: Entry[] = [];
@@ -140,7 +149,11 @@ async function write(
       type: 'Patient',
       fullUrl: patientUrl,
       body: JSON.stringify(patient.resource),
-      ifNoneExist: identifierCondition(setting, 'Patient', patient.system, patient.value),
+      ifNoneExist: identifierCondition(setting, {
+        type: 'Patient',
+        system: patient.system,
+        value: patient.value,
+      }),
     });
   if (existing)
     entries.push({
@@ -154,9 +167,23 @@ async function write(
     entries.push({
       method: 'POST',
       type: 'ImagingStudy',
-      fullUrl: `urn:uuid:${uuid()}`,
+      fullUrl: studyUrl,
       body: JSON.stringify(resource),
     });
+  const uids = new Set(fresh.map(({ uid }) => uid));
+  const derived = arrival.derived.filter(
+    ({ instance, type }) => uids.has(instance) && caller.access.allows(type, 'c'),
+  );
+  for (const { type, identifier, make } of derived) {
+    const study = existing ? `ImagingStudy/${existing.id}` : studyUrl;
+    entries.push({
+      method: 'POST',
+      type,
+      fullUrl: `urn:uuid:${uuid()}`,
+      body: JSON.stringify(await make({ subject: subjectReference, study })),
+      ifNoneExist: identifierCondition(setting, { type, ...identifier }),
+    });
+  }
   await transaction(setting, caller, entries, true, {
     async before(executor) {
       await lockStudy(executor, study.uid);
@@ -167,9 +194,33 @@ async function write(
       const rid = known?.rid ?? (await ridOf(setting, executor, created, existing));
       const wanted = series.filter(({ uid }) => fresh.some((one) => one.series === uid));
       if (!(await addInstances(executor, { ...study, rid }, wanted, fresh))) throw new Overtaken();
+      await addDerived(
+        executor,
+        study.uid,
+        [...created].flatMap(([name, made]) => (/^(?:Observation|Media)\//.test(name) ? [made] : [])),
+      );
+      if (held && !(await letGo(executor, held))) throw decidedOtherwise();
     },
   });
 }
+
+/** A study that is there is of one patient, and no decision makes it two. */
+function decidedSubject(
+  { subject }: Decided,
+  existing: Stored | undefined,
+): Exclude<Subject, { kind: 'unclear' }> {
+  const current = existing && (JSON.parse(existing.content) as ImagingStudy).subject.reference;
+  if (current !== undefined && current !== subject)
+    throw refusal(
+      422,
+      'business-rule',
+      'The study of these instances is here already, about another patient: a study is of one patient, so reject them, and have them sent again in a study of their own',
+    );
+  return { kind: 'known', reference: subject };
+}
+
+const decidedOtherwise = () =>
+  refusal(410, 'deleted', 'Somebody else has released or rejected some of these meanwhile: look again');
 
 async function ridOf(
   { store }: Setting,
@@ -240,84 +291,15 @@ async function matchPatient(
       ? { kind: 'unclear', reason: 'no Patient ID' }
       : { kind: 'known', reference: `Patient/${own}` };
   }
-  const found = await findByIdentifier(setting, operator, 'Patient', patient.system, patient.value);
+  const found = await findByIdentifier(setting, operator, {
+    type: 'Patient',
+    system: patient.system,
+    value: patient.value,
+  });
   if (found.length > 1) return { kind: 'unclear', reason: 'several patients of that ID' };
   const [one] = found;
   return one ? { kind: 'known', reference: `Patient/${one.id}` } : { kind: 'new' };
 }
 
-/** An ImagingStudy that somebody has written before its images came. */
-async function findImagingStudy(
-  setting: Setting,
-  operator: Caller,
-  uid: string,
-): Promise<Stored | undefined> {
-  const found = await findByIdentifier(setting, operator, 'ImagingStudy', DICOM_UID, `urn:oid:${uid}`);
-  return found[0];
-}
-
-async function findByIdentifier(
-  setting: Setting,
-  operator: Caller,
-  type: string,
-  system: string,
-  value: string,
-): Promise<readonly Stored[]> {
-  const parameters = [
-    ['identifier', `${escaped(system)}|${escaped(value)}`],
-    ['_count', '2'],
-    ['_total', 'none'],
-  ] as const;
-  const request = parseSearch(setting.definitions, type, parameters, setting.baseUrl);
-  return (await search(setting, operator, request)).entries;
-}
-
-const escaped = (text: string): string => text.replace(/[\\$,|]/g, '\\$&');
-
-function identifierCondition(
-  { definitions, baseUrl }: Setting,
-  type: string,
-  system: string,
-  value: string,
-): Condition {
-  const query = new URLSearchParams([['identifier', `${escaped(system)}|${escaped(value)}`]]);
-  return parseCondition(definitions, type, query.toString(), baseUrl);
-}
-
 /** Why instances are kept apart whose study is there already, about somebody else. */
 const ANOTHER = 'of another patient than their study';
-
-/** Keeps instances apart, once each, and asks for a review. */
-async function holdAll(
-  setting: Setting,
-  caller: Caller,
-  operator: Caller,
-  { study, instances }: Arrival,
-  same: Awaited<ReturnType<typeof findInstances>>,
-  reason: string,
-): Promise<readonly Arrived[]> {
-  let held = 0;
-  for (const { uid, blob } of instances) {
-    if (same.get(uid)?.sha256 === blob.sha256) continue;
-    const row = { id: uuid(), agent: caller.agent, reason, uid, study: study.uid, blob };
-    if (await hold(setting.store.pool, row)) held++;
-  }
-  if (held > 0) {
-    const body = JSON.stringify(review(study.uid, reason));
-    await create(setting, operator, 'Task', readIncoming(body));
-  }
-  return instances.map(() => ({ kind: 'held' }));
-}
-
-/** What the organization is asked to look at; it says nothing of the patient, as it is not known who that is. */
-function review(study: string, reason: string): Task {
-  return {
-    resourceType: 'Task',
-    identifier: [{ system: DICOM_UID, value: `urn:oid:${study}` }],
-    status: 'requested',
-    intent: 'order',
-    code: { text: 'Review of DICOM instances that were kept apart' },
-    description: `Instances were brought in that cannot be assigned: ${reason}`,
-    authoredOn: new Date().toISOString(),
-  };
-}

@@ -53,13 +53,16 @@ function takeAlike(waiting: Waiting[]): readonly Waiting[] {
       caller.agent === first.caller.agent &&
       patientId === first.arrival.study.patientId &&
       issuer === first.arrival.study.issuer;
-    count += arrival.instances.length;
+    count += weightOf(arrival);
     if (!goesAlong || (alike.length > 0 && count > MOST)) continue;
     alike.push(one);
     waiting.splice(waiting.indexOf(one), 1);
   }
   return alike;
 }
+
+/** What is derived is long: an ECG's samples are a text of half a megabyte. */
+const weightOf = ({ instances, derived }: Arrival): number => instances.length + 25 * derived.length;
 
 async function together(store: Store, alike: readonly Waiting[]): Promise<void> {
   const [first] = alike as [Waiting];
@@ -85,5 +88,6 @@ function merged(arrivals: readonly Arrival[]): Arrival {
     ...first,
     series: [...series.values()],
     instances: arrivals.flatMap(({ instances }) => instances),
+    derived: arrivals.flatMap(({ derived }) => derived),
   };
 }

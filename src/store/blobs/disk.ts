@@ -2,7 +2,7 @@
  * Bytes on disk: `6b/2f/0198f2a0-….-6b2f`, two levels of folders by the last digits of the name, which are
  * random where the first ones are the time. Bytes on their way in are in `incoming`, on the same file system.
  */
-import { type FileHandle, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, opendir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { v7 as uuid } from 'uuid';
@@ -17,6 +17,7 @@ import {
   type Take,
   timeOf,
 } from './blobs.ts';
+import { foldersOf, makeFolder, openPlaces, syncFolder } from './folders.ts';
 import { beyond, measure, missing } from './measure.ts';
 
 /** Bytes read or written at once. */
@@ -35,20 +36,7 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
   await makeFolder(folder);
   await makeFolder(incoming);
   await syncFolder(dirname(folder));
-  // folders whose own entry is known to be on disk: that of another process may not be yet
-  const settled = new Set<string>();
-
-  /** The folder of a name, made where it is missing. */
-  async function folderFor(name: string): Promise<string> {
-    const [outer, inner] = foldersOf(folder, name);
-    if (settled.has(inner)) return inner;
-    await makeFolder(outer);
-    await makeFolder(inner);
-    await syncFolder(outer);
-    await syncFolder(folder);
-    settled.add(inner);
-    return inner;
-  }
+  const nextPlace = openPlaces(folder);
 
   return {
     async put(stream, options = {}) {
@@ -56,11 +44,10 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
       let file = draft;
       try {
         const written = await write(draft, stream, options);
-        const name = uuid();
-        const place = await folderFor(name);
-        await rename(draft, join(place, name));
-        file = join(place, name);
-        await syncFolder(place);
+        const { name, settle } = await nextPlace();
+        await rename(draft, pathOf(folder, name));
+        file = pathOf(folder, name);
+        await settle();
         return { name, ...written };
       } catch (fault) {
         await rm(file, { force: true });
@@ -202,30 +189,8 @@ async function openNamed(folder: string, name: string): Promise<FileHandle> {
   }
 }
 
-/** Outer and inner folder of a name. */
-function foldersOf(folder: string, name: string): [outer: string, inner: string] {
-  const outer = join(folder, name.slice(-4, -2));
-  return [outer, join(outer, name.slice(-2))];
-}
-
 function pathOf(folder: string, name: string): string {
   return join(foldersOf(folder, name)[1], name);
-}
-
-/** Makes a folder for its owner alone; one that is there stays as it is. */
-async function makeFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true, mode: 0o700 });
-  if (first !== undefined) own(folder);
-}
-
-/** Brings a folder's entries to the disk: what a file's own sync does not do (fsync(2)). */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 /** Names of what a folder holds; of one that is not there, none. */

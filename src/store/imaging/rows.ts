@@ -24,6 +24,9 @@ export interface SeriesRow {
   readonly attributes: string;
 }
 
+/** The bytes of a Part 10 file. */
+export type File = Pick<Blob, 'name' | 'size' | 'sha256'> & Partial<Pick<Blob, 'sha1'>>;
+
 export interface InstanceRow {
   readonly uid: string;
   readonly series: string;
@@ -31,7 +34,7 @@ export interface InstanceRow {
   readonly number: number | null;
   readonly syntax: string;
   readonly frames: number;
-  readonly blob: Blob;
+  readonly blob: File;
   /** DICOM JSON */
   readonly attributes: string;
   readonly places: string;
@@ -77,11 +80,16 @@ const SAME = {
          where i.uid = any ($1::text[])`,
 };
 
-/** Of instances those that are there, with their study and SHA-256. */
+export interface KnownInstance {
+  readonly study: string;
+  readonly sha256: string;
+}
+
+/** Of instances those that are there. */
 export async function findInstances(
   executor: Executor,
   uids: readonly string[],
-): Promise<ReadonlyMap<string, { readonly study: string; readonly sha256: string }>> {
+): Promise<ReadonlyMap<string, KnownInstance>> {
   const rows = await run(executor, SAME, [uids]);
   return new Map(
     rows.map(([uid, study, sha256]) => [uid as string, { study: study as string, sha256: sha256 as string }]),
@@ -204,41 +212,50 @@ export async function addInstances(
   return rowCount === instances.length;
 }
 
-async function addBlobs(executor: Executor, blobs: readonly Blob[]): Promise<void> {
+/** Notes bytes that are kept. */
+export async function addBlobs(executor: Executor, blobs: readonly File[]): Promise<void> {
   await run(executor, ADD_BLOBS, [
     blobs.map(({ name }) => name),
     blobs.map(({ size }) => size),
     blobs.map(({ sha256 }) => sha256),
-    blobs.map(({ sha1 }) => sha1),
+    blobs.map(({ sha1 = null }) => sha1),
   ]);
 }
 
-export interface HeldRow {
-  readonly id: string;
-  readonly agent: number;
-  readonly reason: string;
-  readonly uid: string;
-  readonly study: string;
-  readonly blob: Blob;
-}
-
-const HOLD = {
-  name: 'dicom_hold',
-  text: `insert into dicom_held (id, agent, reason, uid, study, blob, sha256)
-         values ($1, $2, $3, $4, $5, $6, decode($7, 'hex')) on conflict (uid, sha256) do nothing`,
+const KNOWN_FILES = {
+  name: 'dicom_known_files',
+  text: 'select blob::text from dicom_instance where blob = any ($1::uuid[])',
 };
 
-/** Keeps an instance apart; whether it was not kept already. */
-export async function hold(
+/** Which of some files instances have. */
+export async function knownFiles(executor: Executor, blobs: readonly string[]): Promise<ReadonlySet<string>> {
+  return new Set((await run(executor, KNOWN_FILES, [blobs])).map(([blob]) => blob as string));
+}
+
+const DERIVED = {
+  name: 'dicom_add_derived',
+  text: 'insert into dicom_derived (study, rid) select $1, unnest($2::bigint[]) on conflict do nothing',
+};
+
+/** Notes resources that go with a study. */
+export async function addDerived(executor: Executor, study: string, rids: readonly number[]): Promise<void> {
+  if (rids.length > 0) await run(executor, DERIVED, [study, rids]);
+}
+
+const DERIVED_GONE = {
+  name: 'dicom_derived_gone',
+  text: `select t.type, t.id from dicom_derived d join dicom_study s on s.uid = d.study join resource r on r.rid = s.rid
+           join resource t on t.rid = d.rid and not t.deleted
+         where r.deleted and ($1::text is null or s.uid = $1)`,
+};
+
+/** What was made of studies whose ImagingStudy was deleted, by number of its type and id. */
+export async function derivedOfGone(
   executor: Executor,
-  { id, agent, reason, uid, study, blob }: HeldRow,
-): Promise<boolean> {
-  await addBlobs(executor, [blob]);
-  const { rowCount } = await executor.query({
-    ...HOLD,
-    values: [id, agent, reason, uid, study, blob.name, blob.sha256],
-  });
-  return rowCount === 1;
+  study?: string,
+): Promise<readonly { readonly type: number; readonly id: string }[]> {
+  const rows = await run(executor, DERIVED_GONE, [study ?? null]);
+  return rows.map(([type, id]) => ({ type: type as number, id: id as string }));
 }
 
 const PURGE = {
