@@ -186,9 +186,8 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
         clearInterval(sweeping);
         clearInterval(sealing);
         clearInterval(purging);
-        smart.close();
         await Promise.all([
-          ...[close(), jobs.close(), reindexing.close(), imaging.close()],
+          ...[close().then(smart.close), jobs.close(), reindexing.close(), imaging.close()],
           ...[stopKeeping?.(), stopSending?.()],
         ]);
         await pictures.close();

@@ -21,7 +21,7 @@ export async function enter(
   if (header === undefined) throw denied('An access token is needed: send Authorization: Bearer TOKEN');
   if (!/^bearer /i.test(header))
     throw denied('Only access tokens are taken: send Authorization: Bearer TOKEN');
-  const token = header.slice('bearer '.length).trim();
+  const token = bearerOf(request) ?? '';
   const address = request.socket.remoteAddress ?? '';
   quota?.admit(token, address);
   const caller = token === '' ? undefined : await records.authenticate(token);
@@ -29,6 +29,11 @@ export async function enter(
   else quota?.blame(address);
   if (!caller) throw denied('This access token is unknown or has expired: get a new one', 'invalid_token');
   return caller;
+}
+
+/** The access token that a request shows; undefined where it shows none. */
+export function bearerOf({ headers }: IncomingMessage): string | undefined {
+  return /^bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1];
 }
 
 /** The refusal of who is not let in. */

@@ -9,6 +9,7 @@ import type { Records } from '../records/records.ts';
 import type { Grammar } from '../search/parameters.ts';
 import type { Accounts } from './accounts.ts';
 import type { Clients } from './clients.ts';
+import type { Enrolment } from './enrolment.ts';
 import type { Keys } from './keys.ts';
 import type { Passkeys } from './passkeys.ts';
 import type { Patients } from './patients.ts';
@@ -26,6 +27,9 @@ export interface SmartContext {
   readonly clients: Clients;
   readonly passkeys: Passkeys;
   readonly patients: Patients;
+  readonly enrolment: Enrolment;
+  /** Goes on with something after the answer; what goes wrong with it is logged. */
+  readonly later: (what: string, work: Promise<unknown>) => void;
   readonly log: Logger;
   /** as of the keys in force: never kept */
   readonly provider: () => Provider;

@@ -5,16 +5,18 @@ import type { Config } from '../config.ts';
 import type { Definitions } from '../fhir/definitions.ts';
 import { tracesOf } from '../http/faults.ts';
 import { endpointsOf } from '../http/issuer.ts';
+import { makeMailer } from '../jobs/mailer.ts';
 import type { Records } from '../records/records.ts';
 import type { Pools } from '../store/pool.ts';
 import { type Accounts, makeAccounts } from './accounts.ts';
 import { type Clients, isLoopback, makeClients } from './clients.ts';
 import { discovery } from './discovery.ts';
+import { type Enrolment, makeEnrolment } from './enrolment.ts';
 import { invite } from './invitations.ts';
 import { makeKeySets } from './jwks.ts';
 import { type Keys, loadKeys } from './keys.ts';
 import type { SmartServer } from './make.ts';
-import { makePasskeys } from './passkeys.ts';
+import { makePasskeys, type Passkeys } from './passkeys.ts';
 import { makePatients, type Patients } from './patients.ts';
 import { sweep } from './sweep.ts';
 
@@ -26,11 +28,13 @@ export interface Smart {
   readonly accounts: Accounts;
   readonly clients: Clients;
   readonly patients: Patients;
+  readonly passkeys: Passkeys;
+  readonly enrolment: Enrolment;
   /** a token with which an app may register itself */
   invite(): Promise<string>;
   /** Reads the signing keys again, having made those that are due. */
   turnKeys(now?: number): Promise<void>;
-  close(): void;
+  close(): Promise<void>;
 }
 
 export interface SmartOptions {
@@ -69,10 +73,23 @@ export async function openSmart({ config, definitions, records, pools, log }: Sm
   let keys: Keys = await loadKeys(transacting, config.secretKey);
   const accounts = makeAccounts(pool, transacting);
   const { hostname, origin } = new URL(endpoints.issuer);
-  const passkeys = makePasskeys(pool, accounts, { id: hostname, origin }, () => keys.stamps);
+  const party = { id: hostname, origin };
+  const passkeys = makePasskeys({ pool, transacting, accounts, party, stamps: () => keys.stamps });
   const patients = makePatients(records, grammar);
+  const mailer =
+    config.smtpUrl &&
+    makeMailer(config.smtpUrl, config.mailFrom ?? `consilium@${new URL(config.baseUrl).hostname}`);
+  const enrolment = makeEnrolment({ accounts, passkeys, patients, mailer, issuer: endpoints.issuer });
+  const underWay = new Set<Promise<unknown>>();
+  const later = (what: string, work: Promise<unknown>): void => {
+    const done = work
+      .catch((fault) => log.warn({ fault: tracesOf(fault) }, what))
+      .finally(() => underWay.delete(done));
+    underWay.add(done);
+  };
   const context = {
     ...{ config, endpoints, pool, transacting, records, grammar, accounts, clients, passkeys, patients, log },
+    ...{ enrolment, later },
     root: new URL(endpoints.issuer).pathname,
     keys: () => keys,
   };
@@ -102,8 +119,13 @@ export async function openSmart({ config, definitions, records, pools, log }: Sm
     accounts,
     clients,
     patients,
+    passkeys,
+    enrolment,
     invite: () => invite(pool),
     turnKeys,
-    close: () => clearInterval(hourly),
+    async close() {
+      clearInterval(hourly);
+      await Promise.all(underWay);
+    },
   };
 }

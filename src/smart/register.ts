@@ -1,5 +1,6 @@
 /** Apps that register themselves (RFC 7591), as far as REGISTRATION allows. */
 import { errors } from 'oidc-provider';
+import { bearerOf } from '../http/door.ts';
 import { countApp } from './attempts.ts';
 import type { ClientType, NewClient } from './clients.ts';
 import type { SmartContext, Visit } from './context.ts';
@@ -45,7 +46,7 @@ export async function register(context: SmartContext, { request, response, addre
   const client = clientOf(asked);
   let invitation: string | undefined;
   if (config.registration === 'token') {
-    const shown = /^bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+    const shown = bearerOf(request);
     invitation = shown !== undefined && (await useInvitation(pool, shown)) ? shown : undefined;
     if (invitation === undefined)
       throw new errors.InvalidToken('to register needs an initial access token, of who runs this server');

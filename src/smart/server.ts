@@ -11,6 +11,7 @@ import { brands } from './brands.ts';
 import type { SmartContext, Visit } from './context.ts';
 import { discovery } from './discovery.ts';
 import { STYLE, sendCss, sendDemo, sendPasskeyScript } from './files.ts';
+import * as forgotten from './forgotten.ts';
 import { readForm, redirect, sendJson, sendPage, unkeepable, withForm } from './forms.ts';
 import * as interaction from './interaction.ts';
 import { errorPage } from './pages/error.ts';
@@ -202,11 +203,12 @@ export function routesOf(context: SmartContext): readonly Route[] {
     get(/^\/pages\.css$/, '/pages.css', (visit) => sendCss(visit), open),
     get(/^\/passkey\.js$/, '/passkey.js', (visit) => sendPasskeyScript(visit), open),
     post(
-      /^\/passkey$/,
-      '/passkey',
-      ({ response }) => sendJson(response, 200, { challenge: context.passkeys.challenge() }),
+      /^\/passkey\/use$/,
+      '/passkey/use',
+      async ({ response }) => sendJson(response, 200, await context.passkeys.toUse()),
       open,
     ),
+    post(/^\/passkey\/make$/, '/passkey/make', (visit) => people.askForPasskey(context, visit), open),
     get(/^\/demo$/, '/demo', (visit) => sendDemo(context, visit, false), { reads: true }),
     get(/^\/demo\.js$/, '/demo.js', (visit) => sendDemo(context, visit, true), { reads: true }),
 
@@ -246,10 +248,12 @@ export function routesOf(context: SmartContext): readonly Route[] {
     get(/^\/$/, '/', ({ response }) => redirect(response, `${root}/account`), { reads: true }),
     get(/^\/account$/, '/account', (visit) => people.showAccount(context, visit)),
     post(
-      /^\/account\/(revoke|sign-out|passkey|remove-passkey|only-passkeys)$/,
+      /^\/account\/(revoke|sign-out|passkey|remove-passkey|way)$/,
       '/account/:action',
       (visit, _query, action) => people.change(context, visit, action),
     ),
+    get(/^\/forgotten$/, '/forgotten', (visit) => forgotten.show(context, visit)),
+    post(/^\/forgotten$/, '/forgotten', (visit) => forgotten.submit(context, visit)),
     get(/^\/password$/, '/password', (visit, query) =>
       people.showPassword(context, visit, query.get('link') ?? ''),
     ),
@@ -268,9 +272,12 @@ export function routesOf(context: SmartContext): readonly Route[] {
       (visit, _query, part) => admin(context, visit, part),
       open,
     ),
-    post(/^\/admin\/(clients|users)$/, '/admin/:what', (visit, _query, part) => admin(context, visit, part), {
-      api: true,
-    }),
+    post(
+      /^\/admin\/(clients|users|invitations)$/,
+      '/admin/:what',
+      (visit, _query, part) => admin(context, visit, part),
+      { api: true },
+    ),
     post(
       /^\/admin\/((?:clients|users)\/[^/]+\/[a-z]+)$/,
       '/admin/:what/:id/:action',

@@ -2,8 +2,9 @@
 import type { IncomingMessage } from 'node:http';
 import { errors } from 'oidc-provider';
 import { type Access, demand } from '../access/access.ts';
-import { type Letter, readScope } from '../access/scopes.ts';
+import { type Letter, readScope, type Scope } from '../access/scopes.ts';
 import { Refusal } from '../fhir/outcome.ts';
+import { bearerOf } from '../http/door.ts';
 import { readPath } from '../http/path.ts';
 import { lookUpToken, type TokenRow } from '../store/tokens.ts';
 import type { SmartContext, Visit } from './context.ts';
@@ -19,14 +20,11 @@ const CORS = {
 
 /** @throws InvalidToken */
 export async function tokenOf({ pool }: SmartContext, request: IncomingMessage): Promise<TokenRow> {
-  const shown = shownIn(request);
+  const shown = bearerOf(request);
   const token = shown === undefined ? undefined : await lookUpToken(pool, shown);
   if (!token) throw new errors.InvalidToken('no valid access token: send Authorization: Bearer TOKEN');
   return token;
 }
-
-const shownIn = ({ headers }: IncomingMessage): string | undefined =>
-  /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
 
 /** OpenID Connect Core §5.3: claims of who has signed in. */
 export async function userinfo(context: SmartContext, { request, response }: Visit): Promise<void> {
@@ -104,13 +102,8 @@ export async function breakGlass(context: SmartContext, { request, response }: V
   const token = await tokenOf(context, request);
   const { patient, reason } = await readJson(request);
   const account = token.payload?.accountId ? await context.accounts.find(token.payload.accountId) : undefined;
-  const isType = context.grammar.definitions.isResourceType;
-  const reads = token.scope.split(' ').some((text) => {
-    const one = readScope(text, isType);
-    return one?.level === 'user' && (one.type === '*' || one.type === 'Patient') && one.letters.has('r');
-  });
   const [type, practitioner = ''] = account?.fhirUser.split('/') ?? [];
-  if (!account || account.disabled || type !== 'Practitioner' || !reads)
+  if (!account || account.disabled || type !== 'Practitioner' || !readsPatients(context, token, 'user'))
     throw new errors.InsufficientScope(
       'only a practitioner breaks the glass, by an app with the scope user/Patient.r',
       'user/Patient.r',
@@ -141,28 +134,28 @@ export async function breakGlass(context: SmartContext, { request, response }: V
 }
 
 /** @throws InsufficientScope where the token could not read the patient itself */
-async function mayLaunch(
-  { grammar, patients, accounts }: SmartContext,
-  { scope, payload }: TokenRow,
-  { patient }: LaunchContext,
-): Promise<void> {
-  const isType = grammar.definitions.isResourceType;
-  const reads = (level: string) =>
-    scope.split(' ').some((text) => {
-      const one = readScope(text, isType);
-      return one?.level === level && (one.type === '*' || one.type === 'Patient') && one.letters.has('r');
-    });
+async function mayLaunch(context: SmartContext, token: TokenRow, { patient }: LaunchContext): Promise<void> {
+  const { patients, accounts } = context;
   const fault = new errors.InsufficientScope(
     'a launch needs the scope system/Patient.r, or user/Patient.r and a patient whose record the person may open',
     'system/Patient.r',
   );
+  const { payload } = token;
   const account = payload?.accountId ? await accounts.find(payload.accountId) : undefined;
   if (!account) {
-    if (!reads('system')) throw fault;
+    if (!readsPatients(context, token, 'system')) throw fault;
     return;
   }
-  if (!reads('user') || account.disabled) throw fault;
+  if (!readsPatients(context, token, 'user') || account.disabled) throw fault;
   if (patient !== undefined && !(await patients.find(account.fhirUser, patient))) throw fault;
+}
+
+/** Whether a token has a scope of this level that reads Patients. */
+function readsPatients({ grammar }: SmartContext, { scope }: TokenRow, level: Scope['level']): boolean {
+  return scope.split(' ').some((text) => {
+    const one = readScope(text, grammar.definitions.isResourceType);
+    return one?.level === level && (one.type === '*' || one.type === 'Patient') && one.letters.has('r');
+  });
 }
 
 const LETTERS: Readonly<Record<string, Letter>> = {
@@ -182,7 +175,7 @@ export async function whoami(context: SmartContext, { request, response }: Visit
   const { scope, client, payload, expires } = await tokenOf(context, request);
   const { patient, encounter, fhirUser } = payload?.extra ?? {};
   const path = query.get('path');
-  const caller = await context.records.authenticate(shownIn(request) ?? '');
+  const caller = await context.records.authenticate(bearerOf(request) ?? '');
   const told = {
     client_id: client,
     scope,

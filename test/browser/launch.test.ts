@@ -113,7 +113,7 @@ withChromium('the launch page opens the app as an EHR would; pages work without 
   await context.close();
 });
 
-withChromium('a passkey: made at the account, and used to sign in', async () => {
+withChromium('a passkey: made at the account, used to sign in, after a password, and alone', async () => {
   const context = await browser.newContext(PHONE);
   const page = await context.newPage();
   const devices = await context.newCDPSession(page);
@@ -139,10 +139,22 @@ withChromium('a passkey: made at the account, and used to sign in', async () => 
   await page.waitForSelector('h1:text("Your account")');
   expect(await page.textContent('main')).toContain('last used');
 
+  await page.click('button:text("Ask for both")');
+  await page.waitForSelector('text=by password and passkey, both');
+  await picture(page, 'both');
+  await page.click('button:text("Sign out")');
+  await page.fill('[name=username]', 'patient');
+  await page.fill('[name=password]', PASSWORD);
+  await page.click('button.primary');
+  await page.waitForSelector('text=Now use your passkey');
+  await picture(page, 'second');
+  await page.click('button:text("Use your passkey")');
+  await page.waitForSelector('h1:text("Your account")');
+
   await page.click('button:text("Sign in by passkey alone")');
   await page.waitForSelector('text=you sign in by passkey alone');
   await page.click('button:text("Remove")');
-  await page.waitForSelector('text=the only way left');
+  await page.waitForSelector('text=you could not sign in without this passkey');
   await page.goto(`${server.issuer}/account`);
   await page.click('button:text("Sign out")');
   await page.fill('[name=username]', 'patient');

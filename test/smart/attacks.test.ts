@@ -295,7 +295,7 @@ describe('access that outlives its reason', () => {
   test('a link to choose a password: once one is used, all of that person are', async () => {
     const { accounts } = server.app.smart;
     const { id } = await accounts.add({ username: 'linked', name: 'L', fhirUser: 'Patient/juan' });
-    const [one, two] = [await accounts.link(id), await accounts.link(id)];
+    const [one, two] = [await accounts.link(id, 1), await accounts.link(id, 1)];
     expect(await accounts.choose(one, 'entirely new words')).toBeUndefined();
     expect(await accounts.ofLink(two)).toBeUndefined();
     expect(await accounts.choose(two, 'other words of mine')).toMatch(/used already/);
@@ -384,6 +384,7 @@ describe('tokens are shown in the header alone (RFC 9700 4.3.2)', () => {
     const tokens = await oidc.authorizationCodeGrant(config, new URL(back.url), checks);
     const link = await server.app.smart.accounts.link(
       (await server.app.smart.accounts.named('doctor'))?.id as string,
+      1,
     );
     await browser.open(`/auth/password?link=${link}`);
     await browser.open(`/auth/${tokens.access_token}`);
