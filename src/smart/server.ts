@@ -227,7 +227,7 @@ export function routesOf(context: SmartContext): readonly Route[] {
     }),
     endpoint('par', replace),
     endpoint('revoke', () => {}),
-    endpoint('introspect', () => {}, true),
+    endpoint('introspect', (form) => refusePublic(context, form), true),
 
     get(/^\/interaction\/([\w-]+)$/, '/interaction/:uid', (visit, query, uid) =>
       interaction.show(context, visit, uid, query.get('name') ?? ''),
@@ -306,6 +306,12 @@ function issuerOf(assertion: string): string {
   } catch {
     return '';
   }
+}
+
+/** RFC 7662 §2.1: only who proves who they are asks about tokens. oidc-provider would tell others that there are none. */
+async function refusePublic({ clients }: SmartContext, form: URLSearchParams): Promise<void> {
+  if ((await clients.find(form.get('client_id') ?? ''))?.type === 'public')
+    throw new errors.InvalidClientAuth('a public client does not ask about tokens');
 }
 
 /** A public app refreshes without saying who it is, as fhirclient does: its refresh token says it. */
