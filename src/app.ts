@@ -8,10 +8,12 @@ import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import { type Definitions, loadDefinitions } from './fhir/definitions.ts';
 import { loadValidator } from './fhir/validate.ts';
+import { makeDoor } from './http/door.ts';
 import { fhirBase } from './http/exchange.ts';
 import { tracesOf } from './http/faults.ts';
 import { makeSeal } from './http/sealed.ts';
 import { createServer } from './http/server.ts';
+import { makeStrangers } from './http/strangers.ts';
 import { type Imaging, openImaging } from './imaging/open.ts';
 import { sending } from './imaging/send.ts';
 import { openJobs } from './jobs/jobs.ts';
@@ -128,13 +130,17 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       links: makeLinks(store.catalog.linkKey, base, records),
       studies: sending(context),
     };
-    const smart = await openSmart({ config, definitions, records, pools, log });
+    const strangers = makeStrangers(records.note, (fault) =>
+      log.warn({ fault: tracesOf(fault) }, 'could not note who was not let in'),
+    );
+    const enter = makeDoor({ config, records, strangers });
+    const smart = await openSmart({ config, definitions, records, pools, strangers, log });
     const routes = makeRoutes(context, makeOperations(context, media), wellKnown(smart.configuration));
     const imaging = openImaging(context);
     const ready = () => pool.query('select 1');
     const { server, perform, close } = createServer({
       ...context,
-      ...{ routes, log, ready, auth: smart.handle, uploads: makeUploads(context) },
+      ...{ routes, log, enter, ready, auth: smart.handle, uploads: makeUploads({ ...context, enter }) },
       dicomweb: imaging.handle,
     });
     const sweeping = setInterval(() => {
@@ -190,6 +196,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
           ...[close().then(smart.close), jobs.close(), reindexing.close(), imaging.close()],
           ...[stopKeeping?.(), stopSending?.()],
         ]);
+        await strangers.close();
         await pictures.close();
         await pools.end();
       },

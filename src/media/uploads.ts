@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream';
 import { DataStore, MemoryLocker, Server, Upload } from '@tus/server';
 import type { Media } from 'fhir/r4.js';
 import { invalid, Refusal, refusal } from '../fhir/outcome.ts';
-import { enter } from '../http/door.ts';
+import type { Enter } from '../http/door.ts';
 import { type Context, fhirBase } from '../http/exchange.ts';
 import { tracesOf } from '../http/faults.ts';
 import type { Caller, Upload as Kept, Records } from '../records/records.ts';
@@ -20,7 +20,9 @@ const DAY = 86_400_000;
 export type HandleUpload = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
 /** Makes what answers at UPLOADS. */
-export function makeUploads(context: Pick<Context, 'records' | 'config' | 'log'>): HandleUpload {
+export function makeUploads(
+  context: Pick<Context, 'records' | 'config' | 'log'> & { readonly enter: Enter },
+): HandleUpload {
   const { records, log, config } = context;
   // who goes on with an upload ends what a broken connection still holds of it
   const locker = new MemoryLocker();
@@ -54,7 +56,7 @@ export function makeUploads(context: Pick<Context, 'records' | 'config' | 'log'>
   }
 
   return async (request, response) => {
-    const caller = request.method === 'OPTIONS' ? NOBODY : await enter(records, request);
+    const caller = request.method === 'OPTIONS' ? NOBODY : await context.enter(request);
     if (request.method === 'GET') return answerProgress(context, caller, request, response);
     await serverFor(caller).handle(request, response);
   };

@@ -11,12 +11,9 @@ import { tokenOf } from './services.ts';
 type Body = Readonly<Record<string, unknown>>;
 
 /** @param path `clients`, `users` or `invitations`, followed by `/id/action` where something is done with one */
-export async function admin(
-  context: SmartContext,
-  { request, response }: Visit,
-  path: string,
-): Promise<void> {
-  const { scope, payload } = await tokenOf(context, request);
+export async function admin(context: SmartContext, visit: Visit, path: string): Promise<void> {
+  const { request, response } = visit;
+  const { scope, payload } = await tokenOf(context, visit);
   // Tokens of the command line alone: no app and no service can ask for it.
   if (payload !== null || !scope.split(' ').includes(ADMIN))
     throw new errors.InsufficientScope(

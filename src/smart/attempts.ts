@@ -1,5 +1,5 @@
 /** How often somebody may try to sign in: kept in the database, so that neither a restart nor another process forgives. */
-import { isIPv6 } from 'node:net';
+import { networkOf } from '../http/address.ts';
 import { type Executor, run } from '../store/pool.ts';
 
 interface Limit {
@@ -83,17 +83,4 @@ export async function forgiveAttempt(executor: Executor, account: string, addres
 
 const keyOfAccount = (account: string): string => `account ${account.slice(0, 200)}`;
 
-/** An address of IPv6 is one of a network's many (RFC 6177). */
-function keyOfAddress(address: string): string {
-  const network = isIPv6(address) && !address.startsWith('::ffff:') ? networkOf(address) : address;
-  return `address ${network}`;
-}
-
-function networkOf(address: string): string {
-  const { hostname } = new URL(`http://[${address.split('%')[0]}]`);
-  const [before = '', after = ''] = hostname.slice(1, -1).split('::');
-  const head = before.split(':').filter(Boolean);
-  const tail = after.split(':').filter(Boolean);
-  const zeros = Array(Math.max(0, 8 - head.length - tail.length)).fill('0');
-  return [...head, ...zeros, ...tail].slice(0, 4).join(':');
-}
+const keyOfAddress = (address: string): string => `address ${networkOf(address)}`;

@@ -247,9 +247,6 @@ function isNative(uri: string): boolean {
 export const isLoopback = (hostname: string): boolean =>
   hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 
-/** Schemes that a browser itself acts on. */
-const DANGEROUS = new Set(['javascript:', 'data:', 'vbscript:', 'file:', 'blob:', 'about:', 'ftp:']);
-
 /**
  * @returns the keys of a client that brings some
  * @throws  Error
@@ -299,12 +296,17 @@ export const PLAIN: ReadonlySet<string> = new Set([
   'online_access',
 ]);
 
+/**
+ * RFC 8252 §7.1, §8.4: a scheme of an app's own is a name of its owner's turned around, so that no other app has it, nor acts
+ * a browser on it itself (javascript:, data:) or the device (tel:, intent:).
+ */
 function faultOfRedirect(uri: string): string | undefined {
   if (!URL.canParse(uri)) return 'it is no absolute URL';
   const { protocol, hostname, username, password } = new URL(uri);
   if (uri.includes('#')) return 'it must not have a fragment';
   if (username || password) return 'it must not have a user and password';
-  if (DANGEROUS.has(protocol)) return `${protocol} is no scheme for it`;
+  if (!/^https?:$/.test(protocol) && !protocol.includes('.'))
+    return `${protocol} is no scheme of one app: it has to begin with a name of yours, as in org.example.heart:/callback`;
   if (protocol === 'http:' && !isLoopback(hostname)) return 'http is for this machine only: use https';
   return undefined;
 }

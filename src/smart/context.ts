@@ -5,6 +5,7 @@ import type pg from 'pg';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import type { Endpoints } from '../http/issuer.ts';
+import type { Strangers } from '../http/strangers.ts';
 import type { Records } from '../records/records.ts';
 import type { Grammar } from '../search/parameters.ts';
 import type { Accounts } from './accounts.ts';
@@ -28,6 +29,7 @@ export interface SmartContext {
   readonly passkeys: Passkeys;
   readonly patients: Patients;
   readonly enrolment: Enrolment;
+  readonly strangers: Pick<Strangers, 'count'>;
   /** Goes on with something after the answer; what goes wrong with it is logged. */
   readonly later: (what: string, work: Promise<unknown>) => void;
   readonly log: Logger;

@@ -5,6 +5,7 @@ import type { Config } from '../config.ts';
 import type { Definitions } from '../fhir/definitions.ts';
 import { tracesOf } from '../http/faults.ts';
 import { endpointsOf } from '../http/issuer.ts';
+import type { Strangers } from '../http/strangers.ts';
 import { makeMailer } from '../jobs/mailer.ts';
 import type { Records } from '../records/records.ts';
 import type { Pools } from '../store/pool.ts';
@@ -42,6 +43,7 @@ export interface SmartOptions {
   readonly definitions: Definitions;
   readonly records: Records;
   readonly pools: Pools;
+  readonly strangers: Pick<Strangers, 'count'>;
   readonly log: Logger;
 }
 
@@ -53,7 +55,8 @@ const HOUR = 3_600_000;
  *
  * @throws Error in one line where the keys are sealed under another SECRET_KEY
  */
-export async function openSmart({ config, definitions, records, pools, log }: SmartOptions): Promise<Smart> {
+export async function openSmart(options: SmartOptions): Promise<Smart> {
+  const { config, definitions, records, pools, strangers, log } = options;
   const { fixed: pool, transacting } = pools;
   const endpoints = endpointsOf({ config });
   const grammar = { definitions, baseUrl: endpoints.fhir };
@@ -89,7 +92,7 @@ export async function openSmart({ config, definitions, records, pools, log }: Sm
   };
   const context = {
     ...{ config, endpoints, pool, transacting, records, grammar, accounts, clients, passkeys, patients, log },
-    ...{ enrolment, later },
+    ...{ enrolment, strangers, later },
     root: new URL(endpoints.issuer).pathname,
     keys: () => keys,
   };

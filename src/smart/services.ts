@@ -1,5 +1,4 @@
 /** What apps and EHRs ask for with an access token: userinfo, launch contexts, and what a token is good for. */
-import type { IncomingMessage } from 'node:http';
 import { errors } from 'oidc-provider';
 import { type Access, demand } from '../access/access.ts';
 import { type Letter, readScope, type Scope } from '../access/scopes.ts';
@@ -19,16 +18,18 @@ const CORS = {
 };
 
 /** @throws InvalidToken */
-export async function tokenOf({ pool }: SmartContext, request: IncomingMessage): Promise<TokenRow> {
+export async function tokenOf(context: SmartContext, { request, address }: Visit): Promise<TokenRow> {
   const shown = bearerOf(request);
-  const token = shown === undefined ? undefined : await lookUpToken(pool, shown);
-  if (!token) throw new errors.InvalidToken('no valid access token: send Authorization: Bearer TOKEN');
-  return token;
+  const token = shown === undefined ? undefined : await lookUpToken(context.pool, shown);
+  if (token) return token;
+  context.strangers.count('token-shown', address);
+  throw new errors.InvalidToken('no valid access token: send Authorization: Bearer TOKEN');
 }
 
 /** OpenID Connect Core §5.3: claims of who has signed in. */
-export async function userinfo(context: SmartContext, { request, response }: Visit): Promise<void> {
-  const { payload, scope } = await tokenOf(context, request);
+export async function userinfo(context: SmartContext, visit: Visit): Promise<void> {
+  const { response } = visit;
+  const { payload, scope } = await tokenOf(context, visit);
   const scopes = new Set(scope.split(' '));
   const account = payload?.accountId ? await context.accounts.find(payload.accountId) : undefined;
   if (!account || !scopes.has('openid'))
@@ -70,8 +71,9 @@ function isContext(value: unknown): boolean {
  * Makes a launch: an EHR calls it with a token that may read the patient, of a backend service or of the person who will
  * use the app, and opens the app with what is answered.
  */
-export async function launch(context: SmartContext, { request, response }: Visit): Promise<void> {
-  const token = await tokenOf(context, request);
+export async function launch(context: SmartContext, visit: Visit): Promise<void> {
+  const { request, response } = visit;
+  const token = await tokenOf(context, visit);
   const asked = await readJson(request);
   for (const [name, value] of Object.entries(asked))
     if (!LAUNCH[name]?.(value))
@@ -98,8 +100,9 @@ const FRESH = 5 * 60;
  * A practitioner opens the records of a patient whom they do not treat, for an hour. It takes a token of their own with
  * `user/Patient.r`, that they have signed in just now (RFC 9470), and a reason.
  */
-export async function breakGlass(context: SmartContext, { request, response }: Visit): Promise<void> {
-  const token = await tokenOf(context, request);
+export async function breakGlass(context: SmartContext, visit: Visit): Promise<void> {
+  const { request, response } = visit;
+  const token = await tokenOf(context, visit);
   const { patient, reason } = await readJson(request);
   const account = token.payload?.accountId ? await context.accounts.find(token.payload.accountId) : undefined;
   const [type, practitioner = ''] = account?.fhirUser.split('/') ?? [];
@@ -171,8 +174,9 @@ const LETTERS: Readonly<Record<string, Letter>> = {
  * Tells what a token is good for, and, with `method` and `path`, whether it would let a request through and if not why. It
  * goes by types and letters alone, so it tells nothing of what is there.
  */
-export async function whoami(context: SmartContext, { request, response }: Visit, query: URLSearchParams) {
-  const { scope, client, payload, expires } = await tokenOf(context, request);
+export async function whoami(context: SmartContext, visit: Visit, query: URLSearchParams) {
+  const { request, response } = visit;
+  const { scope, client, payload, expires } = await tokenOf(context, visit);
   const { patient, encounter, fhirUser } = payload?.extra ?? {};
   const path = query.get('path');
   const caller = await context.records.authenticate(bearerOf(request) ?? '');

@@ -57,7 +57,7 @@ export async function signInBy(
   address: string,
   page: string,
 ): Promise<Arrival> {
-  const { accounts, passkeys, keys, log, records } = context;
+  const { accounts, passkeys, keys, log, records, strangers } = context;
   const passkey = readResponse(form.get('passkey'));
   const ticket = form.get('ticket') ?? undefined;
   const username = form.get('username') ?? '';
@@ -68,7 +68,10 @@ export async function signInBy(
     ? passkeys.signIn(passkey, address)
     : accounts.signIn(username, form.get('password') ?? '', address));
   // Who is locked out was not asked who they are; and whoever tries on must not fill the trail.
-  if (!signedIn.account && signedIn.wait > 0) return { ...faultOfWait(signedIn.wait), ticket };
+  if (!signedIn.account && signedIn.wait > 0) {
+    strangers.count('sign-in', address, passkey ? undefined : username.slice(0, 100));
+    return { ...faultOfWait(signedIn.wait), ticket };
+  }
   const { account } = signedIn;
   if (account?.both && !passkey) {
     log.info({ event: 'a passkey is to follow', account: account.id }, 'sign-in');

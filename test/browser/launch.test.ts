@@ -3,6 +3,8 @@
  * Chromium is (CHROMIUM, or in the usual places); SCREENSHOTS=folder keeps pictures of the pages.
  */
 import { existsSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { PASSWORD, type SmartServer, startSmart } from '../smart/server.ts';
@@ -112,6 +114,42 @@ withChromium('the launch page opens the app as an EHR would; pages work without 
   expect(await told(page)).toMatchObject({ patient: 'juan', need_patient_banner: false });
   await context.close();
 });
+
+withChromium(
+  'an app that asks for form_post is sent the code by a form (OAuth 2.0 Form Post Response Mode)',
+  async () => {
+    const got: string[] = [];
+    const listening = createServer((request, response) => {
+      request.setEncoding('utf8').on('data', (piece) => got.push(piece));
+      request.on('end', () => response.end('<title>app</title>thanks'));
+    });
+    await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve));
+    const callback = `http://localhost:${(listening.address() as AddressInfo).port}/post`;
+    await server.app.smart.clients.add({ id: 'posted', type: 'public', redirectUris: [callback] });
+    const query = new URLSearchParams({
+      response_type: 'code',
+      response_mode: 'form_post',
+      client_id: 'posted',
+      redirect_uri: callback,
+      scope: 'openid fhirUser',
+      state: 'abc',
+      code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
+      code_challenge_method: 'S256',
+    });
+    const context = await browser.newContext(PHONE);
+    const page = await context.newPage();
+    await page.goto(`${server.issuer}/authorize?${query}`);
+    await page.fill('[name=username]', 'patient');
+    await page.fill('[name=password]', PASSWORD);
+    await page.click('button.primary');
+    await page.click('button[value=allow]');
+    await page.waitForURL(callback);
+    expect(new URLSearchParams(got.join('')).get('state')).toBe('abc');
+    expect(new URLSearchParams(got.join('')).get('code')).toMatch(/^[\w-]{43}$/);
+    await context.close();
+    listening.close();
+  },
+);
 
 withChromium('a passkey: made at the account, used to sign in, after a password, and alone', async () => {
   const context = await browser.newContext(PHONE);

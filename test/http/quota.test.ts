@@ -33,6 +33,20 @@ describe('RFC 6585 §4: QUOTA, over HTTP', () => {
   });
 });
 
+test('behind a proxy of ours an address is the client’s, not the proxy’s (TRUST_PROXY)', async () => {
+  const app = await startApp({ QUOTA: '6', TRUST_PROXY: '1' });
+  const from = (address: string, token: string) =>
+    request(app.url)
+      .get('/fhir/Patient?_count=1')
+      .set({ Authorization: `Bearer ${token}`, 'X-Forwarded-For': address });
+  for (let n = 0; n < 6; n++) await from('203.0.113.66', `false-${n}`).expect(401);
+  await from('203.0.113.66', 'false-again').expect(429);
+  await from('198.51.100.7', app.token).expect(200);
+  // what a client writes itself is not its address
+  await from('198.51.100.8, 203.0.113.66', 'false-again').expect(429);
+  await app.close();
+});
+
 describe('buckets', () => {
   let time = 0;
   const refusedFor = (work: () => void): number | undefined => {
