@@ -14,7 +14,7 @@ const rooms = {
   media: ['http', 'records', 'jobs'],
   operations: ['http', 'records', 'jobs', 'media', 'imaging'],
   imaging: ['http', 'records', 'jobs', 'media'],
-  smart: ['access', 'store', 'records', 'http'],
+  smart: ['access', 'store', 'jobs', 'records', 'http'],
 };
 rooms.app = Object.keys(rooms);
 rooms.cli = Object.keys(rooms);

@@ -8,10 +8,12 @@ import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import { type Definitions, loadDefinitions } from './fhir/definitions.ts';
 import { loadValidator } from './fhir/validate.ts';
+import { makeDoor } from './http/door.ts';
 import { fhirBase } from './http/exchange.ts';
 import { tracesOf } from './http/faults.ts';
 import { makeSeal } from './http/sealed.ts';
 import { createServer } from './http/server.ts';
+import { makeStrangers } from './http/strangers.ts';
 import { type Imaging, openImaging } from './imaging/open.ts';
 import { openJobs } from './jobs/jobs.ts';
 import { sweepJobs } from './jobs/queue.ts';
@@ -124,12 +126,16 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     const links = makeLinks(store.catalog.linkKey, base, records);
     const imaging = openImaging(context, links);
     const media = { contents: openContents(context, pictures, films, transcodings), links, imaging };
-    const smart = await openSmart({ config, definitions, records, pools, log });
+    const strangers = makeStrangers(records.note, (fault) =>
+      log.warn({ fault: tracesOf(fault) }, 'could not note who was not let in'),
+    );
+    const enter = makeDoor({ config, records, strangers });
+    const smart = await openSmart({ config, definitions, records, pools, strangers, log });
     const routes = makeRoutes(context, makeOperations(context, media), wellKnown(smart.configuration));
     const ready = () => pool.query('select 1');
     const { server, perform, close } = createServer({
       ...context,
-      ...{ routes, log, ready, auth: smart.handle, uploads: makeUploads(context) },
+      ...{ routes, log, enter, ready, auth: smart.handle, uploads: makeUploads({ ...context, enter }) },
       dicomweb: imaging.handle,
     });
     const timetable: readonly Chore[] = [
@@ -187,9 +193,11 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
       async close() {
         endTimetable?.();
         await Promise.all([
-          ...[close(), jobs.close(), reindexing.close(), transcodings.close(), imaging.close()],
+          close().then(smart.close),
+          ...[jobs.close(), reindexing.close(), transcodings.close(), imaging.close()],
           ...[stopKeeping?.(), stopSending?.()],
         ]);
+        await strangers.close();
         await pictures.close();
         await pools.end();
       },

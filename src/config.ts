@@ -225,6 +225,29 @@ export const settings = {
     'whether apps may register themselves: off, token (with one of `consilium client invite`), or open, where each waits for `consilium client enable`',
     oneOf<'off' | 'token' | 'open'>('off', 'off', 'token', 'open'),
   ),
+  smtpUrl: setting(
+    'SMTP_URL',
+    'none',
+    'smtps://user:password@host:465, or smtp://…:587 with STARTTLS: the mail server by which links to choose a password are sent; without one the command line prints them',
+    (given): URL | undefined => {
+      if (!given) return undefined;
+      const url = URL.canParse(given) ? new URL(given) : undefined;
+      // what was given is not said: it may hold a password
+      if (!url || !['smtp:', 'smtps:'].includes(url.protocol) || url.hostname === '')
+        throw new Error('expected smtps:// or smtp:// with a host');
+      return url;
+    },
+  ),
+  mailFrom: setting(
+    'MAIL_FROM',
+    'consilium@ the host of BASE_URL',
+    'the address that this mail comes from',
+    (given): string | undefined => {
+      if (given && !/^[^\s@<>,;]+@[^\s@<>,;]+$/.test(given))
+        throw new Error(`expected an address, such as records@clinic.example, not "${given}"`);
+      return given || undefined;
+    },
+  ),
   references: setting(
     'REFERENCES',
     'accept',

@@ -162,13 +162,14 @@ function userCommands(user: Command): void {
   const json = ['--json', 'print the result as JSON'] as const;
   user
     .command('add')
-    .description('register a person; without a password, print a link by which it is chosen')
+    .description('register a person; without a password, print a link by which it is chosen, or mail it')
     .requiredOption(...username)
     .requiredOption(
       '--fhir-user <reference>',
       'who it is: Practitioner/ID, Patient/ID, RelatedPerson/ID, Person/ID',
     )
     .option('--name <name>', 'what others see (default: the name in the records)')
+    .option('--email <address>', 'where links are sent to (SMTP_URL)')
     .option('--password-stdin', 'read the password from standard input')
     .option(...json)
     .action(async (options) => (await commands()).addUser(options));
@@ -179,8 +180,9 @@ function userCommands(user: Command): void {
     .action(async (options) => (await commands()).listUsers(options));
   user
     .command('reset')
-    .description('print a link by which the person chooses a new password')
+    .description('mail or print a link by which the person chooses a new password')
     .requiredOption(...username)
+    .option('--passkeys', 'remove the passkeys, too: they were lost')
     .option(...json)
     .action(async (options) => (await commands()).resetUser(options));
   user
@@ -194,10 +196,20 @@ function userCommands(user: Command): void {
     .requiredOption(...username)
     .action(async (options) => (await commands()).switchUser(options.username, true));
   user
+    .command('email')
+    .description('say where links for the person are sent to; without an address nowhere')
+    .requiredOption(...username)
+    .option('--email <address>', 'the address')
+    .action(async (options) => (await commands()).mailUser(options.username, options.email));
+  user
     .command('clear')
     .description('say how confidential what a practitioner sees may be labelled')
     .requiredOption(...username)
-    .requiredOption('--label <label>', 'N (normal), R (restricted) or V (very restricted)')
+    .addOption(
+      new Option('--label <label>', 'N (normal), R (restricted) or V (very restricted)')
+        .choices(['N', 'R', 'V'])
+        .makeOptionMandatory(),
+    )
     .action(async (options) => (await commands()).clearUser(options.username, options.label));
 }
 

@@ -5,10 +5,8 @@ import { configuration } from './fault.ts';
 import { logger } from './log.ts';
 import { withApp } from './with-app.ts';
 
-export async function withSmart<T>(work: (smart: Smart, baseUrl: string) => Promise<T>): Promise<T> {
+export async function withSmart<T>(work: (smart: Smart) => Promise<T>): Promise<T> {
   const config = configuration();
   const log = await logger({ logLevel: 'warn' });
-  return withDatabase(config, (database) =>
-    withApp(config, database, log, (app) => work(app.smart, config.baseUrl)),
-  );
+  return withDatabase(config, (database) => withApp(config, database, log, (app) => work(app.smart)));
 }

@@ -1,6 +1,6 @@
 /** How often a client may ask (RFC 6585 §4): a bucket for each access token, and for each address with false ones. */
-import { isIPv6 } from 'node:net';
 import { error, Refusal } from '../fhir/outcome.ts';
+import { networkOf } from './address.ts';
 
 export interface Quota {
   /**
@@ -44,7 +44,7 @@ export function makeQuota(perMinute: number, now: () => number = () => performan
   };
 }
 
-interface Buckets {
+export interface Buckets {
   has(key: string): boolean;
   /** Milliseconds until there is something in a bucket; 0 where there is. */
   wait(key: string): number;
@@ -53,7 +53,7 @@ interface Buckets {
 }
 
 /** A bucket is the time at which it will be full again: all that must be known of it. */
-function makeBuckets(perMinute: number, now: () => number): Buckets {
+export function makeBuckets(perMinute: number, now: () => number = () => performance.now()): Buckets {
   const each = MINUTE / perMinute;
   // What was not used for a minute is full again, so that to forget it changes nothing.
   let young = new Map<string, number>();
@@ -76,16 +76,6 @@ function makeBuckets(perMinute: number, now: () => number): Buckets {
       return until;
     },
   };
-}
-
-/** What one client has of addresses: of IPv6 a network of 64 bits, usually (RFC 6177). */
-function networkOf(address: string): string {
-  if (!isIPv6(address) || address.startsWith('::ffff:')) return address;
-  const [before = '', after] = address.split('::');
-  const groups = before === '' ? [] : before.split(':');
-  const missing = after === undefined ? 0 : 8 - groups.length - (after === '' ? 0 : after.split(':').length);
-  const rest = after ? after.split(':') : [];
-  return [...groups, ...Array(missing).fill('0'), ...rest].slice(0, 4).join(':');
 }
 
 function tooMany(perMinute: number, wait: number): Refusal {

@@ -12,19 +12,19 @@ import type { Logger } from 'pino';
 import { error, type IssueType, operationOutcome } from '../fhir/outcome.ts';
 import type { Perform } from '../records/records.ts';
 import { defer } from './async.ts';
-import { enter } from './door.ts';
+import type { Enter } from './door.ts';
 import type { Context, Routes } from './exchange.ts';
 import { type Entrance, isFhirUrl, isUnder, makeFhir } from './fhir.ts';
 import { type Meters, makeMeters } from './meters.ts';
 import { FHIR_JSON } from './negotiation.ts';
 import { makePages } from './pages.ts';
 import { makePerform } from './perform.ts';
-import { makeQuota } from './quota.ts';
 
 export interface ServerOptions extends Context {
   /** what is done under /fhir */
   readonly routes: Routes;
   readonly log: Logger;
+  readonly enter: Enter;
   /** resolves where the database answers */
   readonly ready: () => Promise<unknown>;
   /** answers what comes under /auth */
@@ -59,6 +59,7 @@ const SECOND = 1000;
 export function createServer({
   routes,
   log,
+  enter,
   ready,
   auth,
   uploads,
@@ -68,9 +69,8 @@ export function createServer({
   const meters = makeMeters();
   const fhir = makeFhir({ ...context, routes, log, meters });
   const { config, records } = context;
-  const quota = config.quota > 0 ? makeQuota(config.quota) : undefined;
   const entrance: Entrance = {
-    enter: (request) => enter(records, request, quota, config.trustProxy),
+    enter,
     // To keep a request is to write: then it is done at once, as a preference is no demand.
     defer: config.readOnly ? undefined : (exchange) => defer({ ...context, log }, exchange),
   };

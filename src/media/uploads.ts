@@ -7,9 +7,9 @@ import type { Readable } from 'node:stream';
 import { DataStore, MemoryLocker, Server, Upload } from '@tus/server';
 import type { Media } from 'fhir/r4.js';
 import { invalid, Refusal, refusal } from '../fhir/outcome.ts';
+import type { Enter } from '../http/door.ts';
 import { type Context, fhirBase } from '../http/exchange.ts';
 import { tracesOf } from '../http/faults.ts';
-import type { Entrance } from '../http/fhir.ts';
 import type { Caller, Upload as Kept, Records } from '../records/records.ts';
 
 /** Where they are. */
@@ -17,14 +17,12 @@ export const UPLOADS = '/uploads';
 
 const DAY = 86_400_000;
 
-export type HandleUpload = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  door: Pick<Entrance, 'enter'>,
-) => Promise<void>;
+export type HandleUpload = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
 /** Makes what answers at UPLOADS. */
-export function makeUploads(context: Pick<Context, 'records' | 'config' | 'log'>): HandleUpload {
+export function makeUploads(
+  context: Pick<Context, 'records' | 'config' | 'log'> & { readonly enter: Enter },
+): HandleUpload {
   const { records, log, config } = context;
   // who goes on with an upload ends what a broken connection still holds of it
   const locker = new MemoryLocker();
@@ -57,8 +55,8 @@ export function makeUploads(context: Pick<Context, 'records' | 'config' | 'log'>
     });
   }
 
-  return async (request, response, { enter }) => {
-    const caller = request.method === 'OPTIONS' ? NOBODY : await enter(request);
+  return async (request, response) => {
+    const caller = request.method === 'OPTIONS' ? NOBODY : await context.enter(request);
     if (request.method === 'GET') return answerProgress(context, caller, request, response);
     await serverFor(caller).handle(request, response);
   };

@@ -57,6 +57,11 @@ const ACTIONS: Readonly<Record<string, Told>> = {
     subtype: { system: 'urn:ihe:event-type-code', code: 'ITI-71', display: 'Get Access Token' },
     action: 'E',
   },
+  n: {
+    type: AUTHENTICATION,
+    subtype: { system: 'urn:ihe:event-type-code', code: 'ITI-72', display: 'Incorporate Access Token' },
+    action: 'E',
+  },
   x: { type: dicom('110106', 'Export'), subtype: rest('operation'), action: 'R' },
   k: told('read', 'R'),
   C: told('create', 'C'),
@@ -98,7 +103,9 @@ export function auditEventOf(baseUrl: string, log: Pick<AuditLog, 'open'>, entry
     action: how.action,
     recorded: instantOf(entry.at),
     outcome: status < 400 ? '0' : '4',
-    ...(status < 400 ? shown : { outcomeDesc: String(status) }),
+    ...(status < 400
+      ? shown
+      : { outcomeDesc: KNOCKS.has(action) && found > 0 ? `${status}, ${found} times` : String(status) }),
     ...(purpose === null ? {} : { purposeOfEvent: [{ coding: [terminology('v3-ActReason', purpose)] }] }),
     agent: agents,
     source: {
@@ -108,6 +115,9 @@ export function auditEventOf(baseUrl: string, log: Pick<AuditLog, 'open'>, entry
     ...(entities.length > 0 ? { entity: entities } : {}),
   };
 }
+
+/** Noted once for as often as an address has tried within a minute (src/http/strangers.ts). */
+const KNOCKS: ReadonlySet<string> = new Set(['i', 'n']);
 
 /** Of reads the client is the destination, of all else the source, as DICOM and BALP have it. */
 function agentsOf(baseUrl: string, entry: Entry, { subtype, action }: Told): AuditEventAgent[] {

@@ -238,12 +238,12 @@ export function audited(
       await log.addHappening({ action: 'g', status: 200, agent, patient, query: `Patient/${patient}` });
       return until;
     },
-    note: ({ what, refused = false, asked, address, ...by }) =>
+    note: ({ what, refused = false, status = refused ? 403 : 200, asked, address, ...by }) =>
       kept(
         log.addHappening({
           ...by,
           action: HAPPENED[what],
-          status: refused ? 403 : 200,
+          status,
           origin: address === undefined ? undefined : `- ${address}`,
           query: asked,
         }),
@@ -258,6 +258,7 @@ const HAPPENED: Readonly<Record<Happened['what'], Action>> = {
   'sign-in': 'i',
   'sign-out': 'o',
   token: 't',
+  'token-shown': 'n',
   export: 'x',
   link: 'k',
 };

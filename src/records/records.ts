@@ -23,9 +23,13 @@ export type { BlobContent, Caller, Stored } from './stored.ts';
 
 /** What is noted in the audit trail beside interactions: who signed in, what an app was let into, what was taken out. */
 export interface Happened {
-  /** signed in or out; was given an access token; took data out; followed a link that needs no token */
-  readonly what: 'sign-in' | 'sign-out' | 'token' | 'export' | 'link';
+  /** signed in or out; was given an access token, or showed none that is one; took data out; followed a link that needs no token */
+  readonly what: 'sign-in' | 'sign-out' | 'token' | 'token-shown' | 'export' | 'link';
   readonly refused?: boolean | undefined;
+  /** as of HTTP, where `refused` does not say enough */
+  readonly status?: number | undefined;
+  /** how often, where it is noted once for several */
+  readonly times?: number | undefined;
   /** number of the access token, where there is one */
   readonly agent?: number | undefined;
   readonly client?: string | undefined;

@@ -1,7 +1,10 @@
 /** People who sign in: each is a Practitioner, Patient, RelatedPerson or Person of the records. */
 import type pg from 'pg';
 import type { Clearance } from '../access/person.ts';
+import { isId } from '../fhir/reference.ts';
+import { isAddress } from '../jobs/mailer.ts';
 import { type Executor, run, transaction } from '../store/pool.ts';
+import { raiseEpoch } from '../store/tokens.ts';
 import { countAttempt, forgiveAttempt } from './attempts.ts';
 import { endGrants } from './grants.ts';
 import { faultOfPassword, hashPassword, isPassword } from './passwords.ts';
@@ -14,8 +17,12 @@ export interface Account {
   readonly name: string;
   /** `Type/id` */
   readonly fhirUser: string;
+  /** where links are sent to */
+  readonly email?: string;
   /** without one, by passkey alone, or not yet */
   readonly hasPassword: boolean;
+  /** signs in by password and passkey; else one of them is enough */
+  readonly both: boolean;
   readonly disabled?: string;
 }
 
@@ -23,6 +30,7 @@ export interface NewAccount {
   readonly username: string;
   readonly name: string;
   readonly fhirUser: string;
+  readonly email?: string;
   /** without one, a link is made by which the person chooses it */
   readonly password?: string;
 }
@@ -46,8 +54,8 @@ export interface Accounts {
   find(id: string): Promise<Account | undefined>;
   named(username: string): Promise<Account | undefined>;
   signIn(username: string, password: string, address: string): Promise<SignedIn>;
-  /** A secret for a link by which the person chooses a password within three days. */
-  link(id: string): Promise<string>;
+  /** A secret for a link by which the person chooses a password, once, within so many hours. */
+  link(id: string, hours: number): Promise<string>;
   /** The person whom a link is for, if it may be used still. */
   ofLink(secret: string): Promise<Account | undefined>;
   /**
@@ -56,8 +64,8 @@ export interface Accounts {
    * @returns what is wrong with the password or the link; undefined where it was done
    */
   choose(secret: string, password: string): Promise<string | undefined>;
-  /** From now on the person signs in by passkey alone, where there is one; false where there is none. */
-  forgetPassword(id: string): Promise<boolean>;
+  /** Where links are sent to from now on; undefined nowhere. @throws Error where it is no address */
+  setEmail(id: string, email: string | undefined): Promise<void>;
   /** Lets the person in no more, and ends all sessions and grants. */
   disable(id: string): Promise<void>;
   enable(id: string): Promise<void>;
@@ -71,9 +79,13 @@ export interface Accounts {
 /** Types that a person can be (SMART App Launch 2.2, fhirUser). */
 export const FHIR_USERS = ['Practitioner', 'Patient', 'RelatedPerson', 'Person'];
 
-const DAYS = 3;
+/** Whether a text is `Type/id` of what a person can be. */
+export function isFhirUser(text: string): boolean {
+  const [type = '', id = '', ...more] = text.split('/');
+  return FHIR_USERS.includes(type) && isId(id) && more.length === 0;
+}
 
-const COLUMNS = 'id, username, name, fhir_user, password is not null, disabled';
+const COLUMNS = 'id, username, name, fhir_user, email, password is not null, needs_both, disabled';
 const BY_ID = { name: 'smart_account', text: `select ${COLUMNS} from account where id = $1` };
 const BY_NAME = {
   name: 'smart_account_named',
@@ -81,8 +93,9 @@ const BY_NAME = {
 };
 const OF_LINK = {
   name: 'smart_account_of_link',
-  text: `select a.id, a.username, a.name, a.fhir_user, a.password is not null, a.disabled from account_link l join account a on a.id = l.account
-         where l.hash = $1 and l.used is null and l.expires > now() and a.disabled is null`,
+  text: `select ${COLUMNS} from account
+         where disabled is null
+           and id = (select account from account_link where hash = $1 and used is null and expires > now())`,
 };
 const USE_LINK = {
   name: 'smart_use_link',
@@ -106,7 +119,7 @@ export function makeAccounts(pool: pg.Pool, transacting: pg.Pool): Accounts {
   }
 
   return {
-    async add({ username: given, name, fhirUser, password }) {
+    async add({ username: given, name, fhirUser, email, password }) {
       const username = folded(given);
       if (!/^[\p{L}\p{N}._@+-]{2,100}$/u.test(username))
         throw new Error(
@@ -114,11 +127,12 @@ export function makeAccounts(pool: pg.Pool, transacting: pg.Pool): Accounts {
         );
       const fault = password === undefined ? undefined : faultOfPassword(password, username);
       if (fault) throw new Error(fault);
+      checkEmail(email);
       const hash = password === undefined ? null : await hashPassword(password);
       const { rows } = await pool.query({
-        text: `insert into account (username, name, fhir_user, password) values ($1, $2, $3, $4)
+        text: `insert into account (username, name, fhir_user, email, password) values ($1, $2, $3, $4, $5)
                on conflict (username) do nothing returning ${COLUMNS}`,
-        values: [username, name, fhirUser, hash],
+        values: [username, name, fhirUser, email, hash],
         rowMode: 'array',
       });
       const account = accountOf(rows[0]);
@@ -140,7 +154,7 @@ export function makeAccounts(pool: pg.Pool, transacting: pg.Pool): Accounts {
       if (wait > 0) return { wait };
       const [row] = await run(pool, BY_NAME, [username]);
       const account = accountOf(row);
-      const isRight = await isPassword(password, (row?.[6] as string | null | undefined) ?? undefined);
+      const isRight = await isPassword(password, (row?.[8] as string | null | undefined) ?? undefined);
       if (!isRight || !account || account.disabled) return { wait: 0 };
       await forgiveAttempt(pool, username, address);
       return { account };
@@ -151,14 +165,18 @@ export function makeAccounts(pool: pg.Pool, transacting: pg.Pool): Accounts {
           text: 'update account set clearance = $2 where id = $1',
           values: [id, clearance],
         });
-        await executor.query('update epoch set value = value + 1');
+        await raiseEpoch(executor);
       });
     },
-    async link(id) {
+    async setEmail(id, email) {
+      checkEmail(email);
+      await pool.query({ text: 'update account set email = $2 where id = $1', values: [id, email] });
+    },
+    async link(id, hours) {
       const secret = newSecret();
       await pool.query({
-        text: `insert into account_link (hash, account, expires) values ($1, $2, now() + make_interval(days => $3))`,
-        values: [hashOf(secret), id, DAYS],
+        text: `insert into account_link (hash, account, expires) values ($1, $2, now() + make_interval(hours => $3))`,
+        values: [hashOf(secret), id, hours],
       });
       return secret;
     },
@@ -192,14 +210,6 @@ export function makeAccounts(pool: pg.Pool, transacting: pg.Pool): Accounts {
         result = gone;
       });
       return result;
-    },
-    async forgetPassword(id) {
-      const { rowCount } = await pool.query({
-        text: `update account set password = null
-               where id = $1 and exists (select from passkey where account = $1)`,
-        values: [id],
-      });
-      return rowCount === 1;
     },
     async disable(id) {
       await endGrants(transacting, { account: id }, async (executor) => {
@@ -238,10 +248,17 @@ async function endSessions(executor: Executor, account: string): Promise<void> {
 }
 
 /** User names are without case, and the same however their letters were typed. */
-const folded = (username: string): string => username.trim().normalize('NFKC').toLowerCase();
+export const folded = (username: string): string => username.trim().normalize('NFKC').toLowerCase();
 
 function accountOf(row: readonly unknown[] | undefined): Account | undefined {
   if (!row) return undefined;
-  const [id, username, name, fhirUser, hasPassword, disabled] = row;
-  return { id, username, name, fhirUser, hasPassword, ...(disabled ? { disabled } : {}) } as Account;
+  const [id, username, name, fhirUser, email, hasPassword, both, disabled] = row;
+  const given = { ...(email ? { email } : {}), ...(disabled ? { disabled } : {}) };
+  return { id, username, name, fhirUser, hasPassword, both, ...given } as Account;
+}
+
+/** @throws Error */
+function checkEmail(email: string | undefined): void {
+  if (email !== undefined && !isAddress(email))
+    throw new Error(`"${email.slice(0, 100)}" is no address of mail, such as ada@clinic.example`);
 }

@@ -5,6 +5,7 @@
 import { type Adapter, type AdapterPayload, errors } from 'oidc-provider';
 import type pg from 'pg';
 import { type Row, run } from '../store/pool.ts';
+import { endToken } from '../store/tokens.ts';
 import type { Clients } from './clients.ts';
 import { endGrants, findGrant, keepGrant } from './grants.ts';
 import { hashOf } from './secrets.ts';
@@ -84,12 +85,6 @@ const FIND_TOKEN = {
   name: 'smart_find_token',
   text: `select payload from token where hash = $1 and expires > now() and payload->>'kind' = $2`,
 };
-const END_TOKEN = {
-  name: 'smart_end_token',
-  text: `with ended as (update token set expires = now() where hash = $1 and expires > now() returning true)
-         update epoch set value = value + 1 where exists (select from ended)`,
-};
-
 /** Access tokens stand where those of the command line do, so that the FHIR door looks in one place. */
 function tokens({ pool, transacting }: AdapterOptions, model: string): Adapter {
   return {
@@ -105,9 +100,7 @@ function tokens({ pool, transacting }: AdapterOptions, model: string): Adapter {
     async find(id) {
       return withId(id, (await run(pool, FIND_TOKEN, [hashOf(id), model]))[0]?.[0] as object | undefined);
     },
-    async destroy(id) {
-      await run(pool, END_TOKEN, [hashOf(id)]);
-    },
+    destroy: (id) => endToken(pool, id),
     revokeByGrantId: (id) => endGrants(transacting, { id }),
   };
 }

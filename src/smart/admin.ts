@@ -1,21 +1,19 @@
 /** People and apps over HTTP, as the command line has them, with an access token of the scope `consilium/admin`. */
 import { errors } from 'oidc-provider';
 import { ADMIN } from '../access/access.ts';
-import { type Account, FHIR_USERS } from './accounts.ts';
 import { CLIENT_TYPES, type NewClient } from './clients.ts';
 import type { SmartContext, Visit } from './context.ts';
+import type { NewPerson } from './enrolment.ts';
 import { readJson, sendJson } from './forms.ts';
+import { invite } from './invitations.ts';
 import { tokenOf } from './services.ts';
 
 type Body = Readonly<Record<string, unknown>>;
 
-/** @param path `clients` or `users`, followed by `/id/action` where something is done with one */
-export async function admin(
-  context: SmartContext,
-  { request, response }: Visit,
-  path: string,
-): Promise<void> {
-  const { scope, payload } = await tokenOf(context, request);
+/** @param path `clients`, `users` or `invitations`, followed by `/id/action` where something is done with one */
+export async function admin(context: SmartContext, visit: Visit, path: string): Promise<void> {
+  const { request, response } = visit;
+  const { scope, payload } = await tokenOf(context, visit);
   // Tokens of the command line alone: no app and no service can ask for it.
   if (payload !== null || !scope.split(' ').includes(ADMIN))
     throw new errors.InsufficientScope(
@@ -23,13 +21,13 @@ export async function admin(
       ADMIN,
     );
   const [what = '', id, action = 'add'] = path.split('/');
-  const tables = { clients: clientActions(context), users: userActions(context) };
-  const actions = tables[what as keyof typeof tables];
-  if (request.method !== 'POST') return sendJson(response, 200, await actions.list?.({}, ''));
-  const act = action === 'list' ? undefined : actions[action];
+  const actions = ACTIONS[what]?.(context);
+  if (request.method !== 'POST') return sendJson(response, 200, await actions?.list?.({}, ''));
+  const act = actions && action !== 'list' && Object.hasOwn(actions, action) ? actions[action] : undefined;
   if (!act) throw Object.assign(new errors.InvalidRequest(`there is no ${action}`), { statusCode: 404 });
   try {
     const result = await act(await readJson(request), decoded(id ?? ''));
+    context.log.info({ event: `${what} ${action}` }, 'admin');
     sendJson(response, action === 'add' ? 201 : 200, result ?? {});
   } catch (fault) {
     // What they refuse, they say in one line.
@@ -49,47 +47,32 @@ function decoded(id: string): string {
 
 type Actions = Readonly<Record<string, (body: Body, id: string) => Promise<unknown>>>;
 
-function clientActions({ clients }: SmartContext): Actions {
-  return {
+const ACTIONS: Readonly<Record<string, (context: SmartContext) => Actions>> = {
+  clients: ({ clients }) => ({
     list: () => clients.list(),
-    add: (body) => clients.add(shaped<NewClient>(body, CLIENT)),
+    add: (body) => clients.add(shaped<NewClient>(body, CLIENT, ['type'])),
     rotate: (body, id) => clients.rotate(id, shaped(body, { jwks: isText, jwksUri: isText })),
     disable: (_body, id) => clients.disable(id),
     enable: (_body, id) => clients.enable(id),
-  };
-}
-
-function userActions({ accounts, patients, endpoints }: SmartContext): Actions {
-  const linkFor = async ({ id }: Account) => `${endpoints.issuer}/password?link=${await accounts.link(id)}`;
-  async function named(username: string): Promise<Account> {
-    const account = await accounts.named(username);
-    if (!account) throw new Error(`there is no user "${username}"`);
-    return account;
-  }
-  return {
+  }),
+  users: ({ accounts, enrolment }) => ({
     list: () => accounts.list(),
-    async add(body) {
-      const { username, fhirUser, name, password } = shaped<Person>(body, PERSON);
-      const known = await patients.nameOf(fhirUser);
-      if (known === undefined) throw new Error(`there is no ${fhirUser} in the records`);
-      const account = await accounts.add({ username, fhirUser, name: name ?? known, password });
-      return { ...account, ...(password === undefined ? { link: await linkFor(account) } : {}) };
+    add: (body) => enrolment.add(shaped<NewPerson>(body, PERSON, ['username', 'fhirUser'])),
+    reset: (body, username) => enrolment.reset(username, shaped(body, { passkeys: isBoolean })),
+    email: (body, username) =>
+      enrolment.setEmail(username, shaped<{ email?: string }>(body, { email: isText }).email),
+    clear: (body, username) =>
+      enrolment.clear(username, shaped<{ label: string }>(body, { label: isText }, ['label']).label),
+    disable: (_body, username) => enrolment.turn(username, false),
+    enable: (_body, username) => enrolment.turn(username, true),
+  }),
+  invitations: ({ pool }) => ({
+    add: async (body) => {
+      shaped(body, {});
+      return { initial_access_token: await invite(pool) };
     },
-    async reset(_body, username) {
-      const account = await named(username);
-      return { ...account, link: await linkFor(account) };
-    },
-    disable: async (_body, username) => accounts.disable((await named(username)).id),
-    enable: async (_body, username) => accounts.enable((await named(username)).id),
-  };
-}
-
-interface Person {
-  readonly username: string;
-  readonly fhirUser: string;
-  readonly name?: string;
-  readonly password?: string;
-}
+  }),
+};
 
 type Shapes = Readonly<Record<string, (value: unknown) => boolean>>;
 
@@ -103,34 +86,35 @@ const CLIENT: Shapes = {
   jwksUri: isText,
   launchUri: isText,
   logoUri: isText,
-  introspects: (value) => typeof value === 'boolean',
+  introspects: isBoolean,
 };
 
 const PERSON: Shapes = {
   username: isText,
-  fhirUser: (value) =>
-    isText(value) && new RegExp(`^(?:${FHIR_USERS.join('|')})/[A-Za-z0-9.-]{1,64}$`).test(value),
+  fhirUser: isText,
+  email: isText,
   name: isText,
   password: isText,
 };
 
-/** What has to be given; the rest may be left out. */
-const REQUIRED = new Map<Shapes, readonly string[]>([
-  [CLIENT, ['type']],
-  [PERSON, ['username', 'fhirUser']],
-]);
+function isBoolean(value: unknown): boolean {
+  return typeof value === 'boolean';
+}
 
 function isText(value: unknown): value is string {
   return typeof value === 'string' && value.length <= 50_000;
 }
 
-/** @throws Error naming the member that is missing, not known, or not as it should be */
-function shaped<T>(body: Body, shapes: Shapes): T {
-  for (const name of REQUIRED.get(shapes) ?? []) if (!(name in body)) throw new Error(`${name} is missing`);
+/**
+ * @param required what has to be given; the rest may be left out
+ * @throws         Error naming the member that is missing, not known, or not as it should be
+ */
+function shaped<T>(body: Body, shapes: Shapes, required: readonly string[] = []): T {
+  for (const name of required) if (!(name in body)) throw new Error(`${name} is missing`);
   for (const [name, value] of Object.entries(body))
-    if (!shapes[name]?.(value))
+    if (!Object.hasOwn(shapes, name) || !shapes[name]?.(value))
       throw new Error(
-        `${name.slice(0, 50)} is not as it should be: known are ${Object.keys(shapes).join(', ')}`,
+        `${name.slice(0, 50)} is not as it should be: known are ${Object.keys(shapes).join(', ') || 'none'}`,
       );
   return body as T;
 }

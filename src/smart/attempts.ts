@@ -1,5 +1,5 @@
 /** How often somebody may try to sign in: kept in the database, so that neither a restart nor another process forgives. */
-import { isIPv6 } from 'node:net';
+import { networkOf } from '../http/address.ts';
 import { type Executor, run } from '../store/pool.ts';
 
 interface Limit {
@@ -18,6 +18,9 @@ const DAY = 86_400;
 const OF_ACCOUNT: Limit = { free: 5, forgotten: DAY, pause: 60, longest: 3600 };
 /** Many people may come from one address. */
 const OF_ADDRESS: Limit = { free: 50, forgotten: 900, pause: 300, longest: 3600 };
+/** Links to choose a password that somebody asks for: nobody fills the mailbox of another, nor asks for many. */
+const OF_LINKS: Limit = { free: 3, forgotten: DAY, pause: 900, longest: DAY };
+const OF_LINKS_BY_ADDRESS: Limit = { free: 20, forgotten: 3600, pause: 900, longest: DAY };
 /** Apps that register themselves, from one address, and wait to be let in: nobody fills the list of those. */
 const OF_APPS: Limit = { free: 20, forgotten: DAY, pause: 3600, longest: DAY };
 
@@ -50,14 +53,14 @@ const FORGIVE = {
  * @returns       seconds to wait, where it is one too many; 0 where it may go on
  */
 export async function countAttempt(executor: Executor, account: string, address: string): Promise<number> {
-  for (const [key, limit] of [
-    [keyOfAddress(address), OF_ADDRESS],
-    [keyOfAccount(account), OF_ACCOUNT],
-  ] as const) {
-    const wait = await count(executor, key, limit);
-    if (wait > 0) return wait;
-  }
-  return 0;
+  const wait = await count(executor, keyOfAddress(address), OF_ADDRESS);
+  return wait > 0 ? wait : count(executor, keyOfAccount(account), OF_ACCOUNT);
+}
+
+/** Counts a link that is asked for; answers as countAttempt. */
+export async function countLink(executor: Executor, account: string, address: string): Promise<number> {
+  const wait = await count(executor, `links of ${keyOfAddress(address)}`, OF_LINKS_BY_ADDRESS);
+  return wait > 0 ? wait : count(executor, `links of ${keyOfAccount(account)}`, OF_LINKS);
 }
 
 /** Counts an app that registers itself; answers as countAttempt. */
@@ -80,17 +83,4 @@ export async function forgiveAttempt(executor: Executor, account: string, addres
 
 const keyOfAccount = (account: string): string => `account ${account.slice(0, 200)}`;
 
-/** An address of IPv6 is one of a network's many (RFC 6177). */
-function keyOfAddress(address: string): string {
-  const network = isIPv6(address) && !address.startsWith('::ffff:') ? networkOf(address) : address;
-  return `address ${network}`;
-}
-
-function networkOf(address: string): string {
-  const { hostname } = new URL(`http://[${address.split('%')[0]}]`);
-  const [before = '', after = ''] = hostname.slice(1, -1).split('::');
-  const head = before.split(':').filter(Boolean);
-  const tail = after.split(':').filter(Boolean);
-  const zeros = Array(Math.max(0, 8 - head.length - tail.length)).fill('0');
-  return [...head, ...zeros, ...tail].slice(0, 4).join(':');
-}
+const keyOfAddress = (address: string): string => `address ${networkOf(address)}`;

@@ -119,7 +119,7 @@ export function makeClients(options: ClientsOptions): Clients {
   return {
     async add(client) {
       const id = client.id ?? randomBytes(12).toString('base64url');
-      check({ ...client, id }, options);
+      const keys = check({ ...client, id }, options);
       const secret = client.type === 'confidential' ? newSecret() : undefined;
       const { rows } = await pool.query({
         text: `insert into client (id, name, type, secret, redirect_uris, scope, jwks, jwks_uri, launch_uri, logo_uri,
@@ -133,7 +133,7 @@ export function makeClients(options: ClientsOptions): Clients {
           secret === undefined ? null : hashOf(secret),
           client.redirectUris ?? [],
           client.scope ?? '',
-          client.jwks === undefined ? null : { keys: keysIn(client.jwks) },
+          keys && { keys },
           client.jwksUri,
           client.launchUri,
           client.logoUri,
@@ -166,10 +166,10 @@ export function makeClients(options: ClientsOptions): Clients {
         return { client_id: id, client_secret: secret };
       }
       if (client.type === 'public') throw new Error('a public client has no secret that could be changed');
-      checkKeys(keys, options.local);
+      const set = checkKeys(keys, options.local);
       await pool.query({
         text: 'update client set jwks = $2, jwks_uri = $3 where id = $1',
-        values: [id, keys.jwks === undefined ? null : { keys: keysIn(keys.jwks) }, keys.jwksUri],
+        values: [id, set && { keys: set }, keys.jwksUri],
       });
       return { client_id: id };
     },
@@ -247,11 +247,14 @@ function isNative(uri: string): boolean {
 export const isLoopback = (hostname: string): boolean =>
   hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 
-/** Schemes that a browser itself acts on. */
-const DANGEROUS = new Set(['javascript:', 'data:', 'vbscript:', 'file:', 'blob:', 'about:', 'ftp:']);
-
-/** @throws Error */
-function check(client: NewClient & { readonly id: string }, options: ClientsOptions): void {
+/**
+ * @returns the keys of a client that brings some
+ * @throws  Error
+ */
+function check(
+  client: NewClient & { readonly id: string },
+  options: ClientsOptions,
+): readonly PublicJwk[] | undefined {
   const { id, type, redirectUris = [], scope = '', launchUri, logoUri } = client;
   if (!ID.test(id))
     throw new Error(`"${id}" cannot be a client id: use 1 to 100 letters, digits, "-", ".", "_" and "~"`);
@@ -276,8 +279,9 @@ function check(client: NewClient & { readonly id: string }, options: ClientsOpti
       );
     if (!one && type === 'backend') throw new Error(`"${text}" is not for a backend service`);
   }
-  if (type === 'asymmetric' || type === 'backend') checkKeys(client, options.local);
-  else if (client.jwks ?? client.jwksUri) throw new Error(`a ${type} client has no keys`);
+  if (type === 'asymmetric' || type === 'backend') return checkKeys(client, options.local);
+  if (client.jwks ?? client.jwksUri) throw new Error(`a ${type} client has no keys`);
+  return undefined;
 }
 
 /** Scopes that are not for resources. */
@@ -292,30 +296,42 @@ export const PLAIN: ReadonlySet<string> = new Set([
   'online_access',
 ]);
 
+/**
+ * RFC 8252 §7.1, §8.4: a scheme of an app's own is a name of its owner's turned around, so that no other app has it, nor acts
+ * a browser on it itself (javascript:, data:) or the device (tel:, intent:).
+ */
 function faultOfRedirect(uri: string): string | undefined {
   if (!URL.canParse(uri)) return 'it is no absolute URL';
   const { protocol, hostname, username, password } = new URL(uri);
   if (uri.includes('#')) return 'it must not have a fragment';
   if (username || password) return 'it must not have a user and password';
-  if (DANGEROUS.has(protocol)) return `${protocol} is no scheme for it`;
+  if (!/^https?:$/.test(protocol) && !protocol.includes('.'))
+    return `${protocol} is no scheme of one app: it has to begin with a name of yours, as in org.example.heart:/callback`;
   if (protocol === 'http:' && !isLoopback(hostname)) return 'http is for this machine only: use https';
   return undefined;
 }
 
-/** @throws Error */
-function checkKeys({ jwks, jwksUri }: Pick<NewClient, 'jwks' | 'jwksUri'>, local: boolean): void {
+/**
+ * @returns the keys, where they are not fetched from a URL
+ * @throws  Error
+ */
+function checkKeys(
+  { jwks, jwksUri }: Pick<NewClient, 'jwks' | 'jwksUri'>,
+  local: boolean,
+): readonly PublicJwk[] | undefined {
   if ((jwks === undefined) === (jwksUri === undefined))
     throw new Error('a client that proves itself by a key needs a key set, or the URL of one');
   if (jwksUri !== undefined) {
     const fault = faultOfUrl(jwksUri, local);
     if (fault) throw new Error(`the URL of the key set: ${fault}`);
-    return;
+    return undefined;
   }
   const keys = keysOrNone(jwks as string);
   if (keys.length === 0)
     throw new Error(
       'the key set has no public RSA or EC key with a kid: {"keys":[{"kty":"EC","crv":"P-384","kid":…}]}',
     );
+  return keys;
 }
 
 function keysOrNone(jwks: string): readonly PublicJwk[] {

@@ -5,10 +5,12 @@ import type pg from 'pg';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import type { Endpoints } from '../http/issuer.ts';
+import type { Strangers } from '../http/strangers.ts';
 import type { Records } from '../records/records.ts';
 import type { Grammar } from '../search/parameters.ts';
 import type { Accounts } from './accounts.ts';
 import type { Clients } from './clients.ts';
+import type { Enrolment } from './enrolment.ts';
 import type { Keys } from './keys.ts';
 import type { Passkeys } from './passkeys.ts';
 import type { Patients } from './patients.ts';
@@ -26,6 +28,10 @@ export interface SmartContext {
   readonly clients: Clients;
   readonly passkeys: Passkeys;
   readonly patients: Patients;
+  readonly enrolment: Enrolment;
+  readonly strangers: Pick<Strangers, 'count'>;
+  /** Goes on with something after the answer; what goes wrong with it is logged. */
+  readonly later: (what: string, work: Promise<unknown>) => void;
   readonly log: Logger;
   /** as of the keys in force: never kept */
   readonly provider: () => Provider;

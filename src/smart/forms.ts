@@ -32,6 +32,15 @@ export async function readJson(request: IncomingMessage): Promise<Readonly<Recor
 export const unkeepable = (): errors.OIDCProviderError =>
   new errors.InvalidRequest('there is U+0000 in it, half of a surrogate pair, or too much nesting');
 
+/** @param wait seconds */
+export function tooMany(response: ServerResponse, wait: number): errors.OIDCProviderError {
+  response.setHeader('Retry-After', Math.ceil(wait));
+  const fault = new errors.TemporarilyUnavailable(
+    'too many requests came from this address: wait for a while',
+  );
+  return Object.assign(fault, { status: 429, statusCode: 429 });
+}
+
 /** The same request, with another body: what was read of it cannot be read again. */
 export function withForm(request: IncomingMessage, form: URLSearchParams): IncomingMessage {
   const body = Buffer.from(form.toString());

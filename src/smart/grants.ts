@@ -1,6 +1,7 @@
 /** What people have granted to apps. Each launch makes a grant; codes and tokens live only as long as it does. */
 import type pg from 'pg';
 import { type Executor, type Row, run, transaction } from '../store/pool.ts';
+import { raiseEpoch } from '../store/tokens.ts';
 import { hashOf } from './secrets.ts';
 
 /** What of a launch goes into the token response (SMART App Launch 2.2, scopes-and-launch-context.html). */
@@ -132,7 +133,7 @@ export async function endGrants(
              where expires > now() and (grant_id = any($1) or (payload is not null and client = $2))`,
       values: [ended, 'client' in which ? which.client : null],
     });
-    if (rowCount) await executor.query('update epoch set value = value + 1');
+    if (rowCount) await raiseEpoch(executor);
   });
 }
 

@@ -11,11 +11,11 @@ import { isOurs, readForm, redirect, sendPage } from './forms.ts';
 import { endGrants, type LaunchContext, setContext } from './grants.ts';
 import { consumeLaunch, findLaunch } from './launches.ts';
 import { type Choice, consentPage, type LaunchPage, patientPage } from './pages/consent.ts';
-import { signInPage } from './pages/sign-in.ts';
+import { type Returned, signInPage } from './pages/sign-in.ts';
 import type { PatientView } from './patients.ts';
 import { permitted } from './scopes.ts';
 import { isStamp, stampOf } from './secrets.ts';
-import { methodsOf, signInBy } from './session.ts';
+import { signInBy } from './session.ts';
 import { type Category, categoriesOf, describe, narrowed } from './words.ts';
 
 type Details = Awaited<ReturnType<Provider['interactionDetails']>>;
@@ -101,7 +101,7 @@ async function showSignIn(
   context: SmartContext,
   { response }: Visit,
   details: Details,
-  failed: { readonly username?: string; readonly fault?: string; readonly status?: number } = {},
+  { status = 200, ...came }: Returned = {},
 ): Promise<void> {
   const path = pathOf(context, details);
   const hint = details.params.login_hint;
@@ -112,11 +112,12 @@ async function showSignIn(
     cancel: `${path}/cancel`,
     stamp: stampOf(context.keys().stamps, details.uid),
     app: await nameOf(context, details),
-    username: failed.username ?? (typeof hint === 'string' ? hint : undefined),
-    fault: failed.fault,
+    isMailing: context.enrolment.isMailing,
+    ...came,
+    username: came.username ?? (typeof hint === 'string' ? hint : undefined),
     ...(there ? { already: { person: there.name, action: `${path}/switch` } } : {}),
   });
-  sendPage(response, failed.status ?? 200, text, details.params.redirect_uri as string);
+  sendPage(response, status, text, details.params.redirect_uri as string);
 }
 
 async function signIn(
@@ -125,35 +126,22 @@ async function signIn(
   details: Details,
   form: URLSearchParams,
 ): Promise<void> {
-  const username = form.get('username') ?? '';
-  const signedIn = await signInBy(context, form, visit.address);
-  if (!signedIn.account) {
-    context.log.info({ event: 'sign-in refused', waits: signedIn.wait > 0 }, 'sign-in');
-    return showSignIn(context, visit, details, { username, ...faultOfSignIn(signedIn.wait) });
-  }
-  const { id } = signedIn.account;
+  const arrival = await signInBy(context, form, visit.address, details.uid);
+  if (!arrival.account)
+    return showSignIn(context, visit, details, { username: form.get('username') ?? undefined, ...arrival });
+  const { account, methods } = arrival;
+  const { id } = account;
   // Somebody was signed in already, and the app wants to be sure that it is they.
   if (details.session?.accountId !== undefined && details.session.accountId !== id)
     return showSignIn(context, visit, details, {
       fault: 'Somebody else is signed in here. If that is not you, say so below.',
       status: 409,
     });
-  context.log.info({ event: 'signed in', account: id }, 'sign-in');
   // Consent comes with this once more, later: when the person has signed in is now.
-  const login = { accountId: id, amr: methodsOf(form), ts: Math.floor(Date.now() / 1000) };
+  const login = { accountId: id, amr: methods, ts: Math.floor(Date.now() / 1000) };
   await context
     .provider()
     .interactionFinished(visit.request, visit.response, { login }, { mergeWithLastSubmission: false });
-}
-
-/** @param wait seconds */
-export function faultOfSignIn(wait: number): { readonly fault: string; readonly status: number } {
-  if (wait === 0) return { fault: 'User name or password is wrong.', status: 401 };
-  const minutes = Math.ceil(wait / 60);
-  return {
-    fault: `There were too many attempts. Try again in ${minutes === 1 ? 'a minute' : `${minutes} minutes`}.`,
-    status: 429,
-  };
 }
 
 /** Signs the person out, and begins anew with what the app has asked for. */

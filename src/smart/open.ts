@@ -3,17 +3,21 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import type { Definitions } from '../fhir/definitions.ts';
+import { tracesOf } from '../http/faults.ts';
 import { endpointsOf } from '../http/issuer.ts';
+import type { Strangers } from '../http/strangers.ts';
+import { makeMailer } from '../jobs/mailer.ts';
 import type { Records } from '../records/records.ts';
 import type { Pools } from '../store/pool.ts';
 import { type Accounts, makeAccounts } from './accounts.ts';
 import { type Clients, isLoopback, makeClients } from './clients.ts';
 import { discovery } from './discovery.ts';
+import { type Enrolment, makeEnrolment } from './enrolment.ts';
 import { invite } from './invitations.ts';
 import { makeKeySets } from './jwks.ts';
 import { type Keys, loadKeys } from './keys.ts';
 import type { SmartServer } from './make.ts';
-import { makePasskeys } from './passkeys.ts';
+import { makePasskeys, type Passkeys } from './passkeys.ts';
 import { makePatients, type Patients } from './patients.ts';
 import { sweep } from './sweep.ts';
 
@@ -25,12 +29,15 @@ export interface Smart {
   readonly accounts: Accounts;
   readonly clients: Clients;
   readonly patients: Patients;
+  readonly passkeys: Passkeys;
+  readonly enrolment: Enrolment;
   /** a token with which an app may register itself */
   invite(): Promise<string>;
   /** Reads the signing keys again, having made those that are due. */
   turnKeys(now?: number): Promise<void>;
   /** Takes away what has expired. */
   sweep(): Promise<void>;
+  close(): Promise<void>;
 }
 
 export interface SmartOptions {
@@ -38,6 +45,7 @@ export interface SmartOptions {
   readonly definitions: Definitions;
   readonly records: Records;
   readonly pools: Pools;
+  readonly strangers: Pick<Strangers, 'count'>;
   readonly log: Logger;
 }
 
@@ -47,7 +55,8 @@ export interface SmartOptions {
  *
  * @throws Error in one line where the keys are sealed under another SECRET_KEY
  */
-export async function openSmart({ config, definitions, records, pools, log }: SmartOptions): Promise<Smart> {
+export async function openSmart(options: SmartOptions): Promise<Smart> {
+  const { config, definitions, records, pools, strangers, log } = options;
   const { fixed: pool, transacting } = pools;
   const endpoints = endpointsOf({ config });
   const grammar = { definitions, baseUrl: endpoints.fhir };
@@ -67,10 +76,23 @@ export async function openSmart({ config, definitions, records, pools, log }: Sm
   let keys: Keys = await loadKeys(transacting, config.secretKey);
   const accounts = makeAccounts(pool, transacting);
   const { hostname, origin } = new URL(endpoints.issuer);
-  const passkeys = makePasskeys(pool, accounts, { id: hostname, origin }, () => keys.stamps);
+  const party = { id: hostname, origin };
+  const passkeys = makePasskeys({ pool, transacting, accounts, party, stamps: () => keys.stamps });
   const patients = makePatients(records, grammar);
+  const mailer =
+    config.smtpUrl &&
+    makeMailer(config.smtpUrl, config.mailFrom ?? `consilium@${new URL(config.baseUrl).hostname}`);
+  const enrolment = makeEnrolment({ accounts, passkeys, patients, mailer, issuer: endpoints.issuer });
+  const underWay = new Set<Promise<unknown>>();
+  const later = (what: string, work: Promise<unknown>): void => {
+    const done = work
+      .catch((fault) => log.warn({ fault: tracesOf(fault) }, what))
+      .finally(() => underWay.delete(done));
+    underWay.add(done);
+  };
   const context = {
     ...{ config, endpoints, pool, transacting, records, grammar, accounts, clients, passkeys, patients, log },
+    ...{ enrolment, strangers, later },
     root: new URL(endpoints.issuer).pathname,
     keys: () => keys,
   };
@@ -94,8 +116,13 @@ export async function openSmart({ config, definitions, records, pools, log }: Sm
     accounts,
     clients,
     patients,
+    passkeys,
+    enrolment,
     invite: () => invite(pool),
     turnKeys,
     sweep: () => sweep(pool),
+    async close() {
+      await Promise.all(underWay);
+    },
   };
 }

@@ -4,6 +4,7 @@
  */
 import type { AuditEvent, Encounter, HumanName, Patient, Practitioner, Resource } from 'fhir/r4.js';
 import { Refusal } from '../fhir/outcome.ts';
+import { isId } from '../fhir/reference.ts';
 import type { Records } from '../records/records.ts';
 import { about } from '../search/compartment.ts';
 import type { Grammar } from '../search/parameters.ts';
@@ -53,7 +54,8 @@ export interface Patients {
   looks(fhirUser: string): Promise<readonly Look[]>;
 }
 
-const PAGE = 20;
+/** So many patients are shown at once. */
+export const PAGE = 20;
 const LOOKS = 50;
 
 export function makePatients(records: Records, grammar: Grammar): Patients {
@@ -87,6 +89,25 @@ export function makePatients(records: Records, grammar: Grammar): Patients {
     return { kind: 'patients', patients: opened, by: about(grammar.definitions, 'Patient') };
   }
 
+  /** Names of people by `Type/id`, of those who are there: one search for each type. */
+  async function namesOf(references: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    const ids = Map.groupBy(
+      new Set(references).values().map((one) => one.split('/') as [string, string]),
+      ([type]) => type,
+    );
+    const found = await Promise.all(
+      [...ids].map(async ([type, pairs]) => {
+        const _id = pairs.map(([, id]) => id).join(',');
+        const people = await find<Practitioner>(type, [
+          ['_id', _id],
+          ['_count', String(pairs.length)],
+        ]);
+        return people.map(({ id, name }) => [`${type}/${id}`, nameIn(name)] as const);
+      }),
+    );
+    return new Map(found.flat());
+  }
+
   return {
     async only(fhirUser) {
       if (fhirUser.startsWith('Practitioner/')) return undefined;
@@ -109,7 +130,7 @@ export function makePatients(records: Records, grammar: Grammar): Patients {
       }
     },
     async find(fhirUser, id) {
-      if (!/^[A-Za-z0-9.-]{1,64}$/.test(id)) return undefined;
+      if (!isId(id)) return undefined;
       const [patient] = await find<Patient>('Patient', [['_id', id]], [await those(fhirUser)]);
       return patient && viewOf(patient);
     },
@@ -140,13 +161,8 @@ export function makePatients(records: Records, grammar: Grammar): Patients {
         ['action', 'R,E'],
         ['_count', String(LOOKS)],
       ]);
-      const names = new Map<string, string>();
-      for (const { agent } of events)
-        for (const { who } of agent)
-          if (who?.reference && !names.has(who.reference)) {
-            const person = await read<Practitioner>(who.reference);
-            names.set(who.reference, person ? nameIn(person.name) : who.reference);
-          }
+      const agents = events.flatMap(({ agent }) => agent.flatMap(({ who }) => who?.reference ?? []));
+      const names = await namesOf(agents);
       return events.map((event) => lookOf(event, names, fhirUser));
     },
     async nameOf(fhirUser) {

@@ -2,16 +2,15 @@
 import { errors } from 'oidc-provider';
 import { readScope } from '../access/scopes.ts';
 import type { SmartContext, Visit } from './context.ts';
-import { isOurs, readForm, redirect, sendPage } from './forms.ts';
+import { isOurs, readForm, redirect, sendJson, sendPage } from './forms.ts';
 import { endGrants, grantsOf } from './grants.ts';
-import { faultOfSignIn } from './interaction.ts';
 import { keepLaunch } from './launches.ts';
 import { accountPage, tryPage } from './pages/account.ts';
-import { notePage, passwordPage, signInPage } from './pages/sign-in.ts';
+import { notePage, passwordPage, type Returned, signInPage } from './pages/sign-in.ts';
+import { readResponse, type Way } from './passkeys.ts';
 import { SHORTEST } from './passwords.ts';
 import { isStamp, stampOf } from './secrets.ts';
-import { begin, methodsOf, signInBy, type Visitor, visitorOf } from './session.ts';
-import { readResponse } from './webauthn.ts';
+import { begin, signInBy, type Visitor, visitorOf } from './session.ts';
 import { describe } from './words.ts';
 
 /** Pages to which signing in leads. */
@@ -19,29 +18,31 @@ const AFTER = new Set(['account', 'try']);
 
 /** @param after the page that was asked for */
 export function showSignIn(
-  { root, keys }: SmartContext,
+  { root, keys, enrolment }: SmartContext,
   { response }: Visit,
   after: string,
-  failed: { readonly username?: string; readonly fault?: string; readonly status?: number } = {},
+  { status = 200, ...came }: Returned = {},
 ): void {
   const to = AFTER.has(after) ? after : 'account';
   const action = `${root}/sign-in?to=${to}`;
-  const { status = 200, ...rest } = failed;
-  sendPage(response, status, signInPage({ root, action, stamp: stampOf(keys().stamps, 'sign-in'), ...rest }));
+  const { isMailing } = enrolment;
+  const stamp = stampOf(keys().stamps, SIGN_IN);
+  sendPage(response, status, signInPage({ root, action, stamp, isMailing, ...came }));
 }
 
+const SIGN_IN = 'sign-in';
+
 export async function signIn(context: SmartContext, visit: Visit, after: string): Promise<void> {
-  const form = await formOf(context, visit, 'sign-in');
-  const username = form.get('username') ?? '';
-  const signedIn = await signInBy(context, form, visit.address);
-  if (!signedIn.account)
-    return showSignIn(context, visit, after, { username, ...faultOfSignIn(signedIn.wait) });
-  await begin(context, visit, signedIn.account, methodsOf(form));
+  const form = await formOf(context, visit, SIGN_IN);
+  const arrival = await signInBy(context, form, visit.address, SIGN_IN);
+  if (!arrival.account)
+    return showSignIn(context, visit, after, { username: form.get('username') ?? undefined, ...arrival });
+  await begin(context, visit, arrival.account, arrival.methods);
   redirect(visit.response, `${context.root}/${AFTER.has(after) ? after : 'account'}`);
 }
 
 /** @throws InvalidRequest where a form is not of our page */
-async function formOf(
+export async function formOf(
   { keys, endpoints }: SmartContext,
   { request }: Visit,
   stamped: string,
@@ -153,23 +154,34 @@ const CHANGES: Readonly<Record<string, Change>> = {
         throw new errors.InvalidRequest('this passkey could not be checked: try again');
     },
   },
-  'only-passkeys': {
+  way: {
     fresh: true,
-    async make({ accounts }, { account }) {
-      if (!(await accounts.forgetPassword(account.id)))
-        throw new errors.InvalidRequest('there is no passkey to sign in with');
+    async make({ passkeys }, { account }, form) {
+      const way = form.get('id') ?? '';
+      if (!isWay(way) || !(await passkeys.setWay(account.id, way)))
+        throw new errors.InvalidRequest('for that a passkey is needed, or a password, which is not there');
     },
   },
   'remove-passkey': {
     fresh: true,
     async make({ passkeys }, { account }, form) {
       // Who has neither could not sign in again.
-      if (!account.hasPassword && (await passkeys.list(account.id)).length === 1)
-        throw new errors.InvalidRequest('this is the only way left to sign in: add another passkey first');
-      await passkeys.remove(account.id, named(form));
+      if (!(await passkeys.remove(account.id, named(form))))
+        throw new errors.InvalidRequest(
+          'you could not sign in without this passkey: add another first, or say that the password is enough',
+        );
     },
   },
 };
+
+const isWay = (text: string): text is Way => ['either', 'both', 'alone'].includes(text);
+
+/** What a browser is to ask for of a device, to make a passkey of the person who is signed in. */
+export async function askForPasskey(context: SmartContext, visit: Visit): Promise<void> {
+  const visitor = await visitorOf(context, visit);
+  if (!visitor) throw new errors.InvalidToken('sign in first');
+  sendJson(visit.response, 200, await context.passkeys.toMake(visitor.account));
+}
 
 export async function showPassword(context: SmartContext, visit: Visit, link: string): Promise<void> {
   const { root, accounts } = context;
@@ -178,11 +190,7 @@ export async function showPassword(context: SmartContext, visit: Visit, link: st
     return sendPage(
       visit.response,
       410,
-      notePage(
-        root,
-        'This link is no longer good',
-        'It was used already, or is older than three days. Ask for a new one.',
-      ),
+      notePage(root, 'This link is no longer good', 'It was used already, or is too old. Ask for a new one.'),
     );
   const { username, name } = account;
   sendPage(visit.response, 200, passwordPage({ root, link, username, name, shortest: SHORTEST }));

@@ -1,9 +1,10 @@
 /** Apps that register themselves (RFC 7591), as far as REGISTRATION allows. */
 import { errors } from 'oidc-provider';
+import { bearerOf } from '../http/door.ts';
 import { countApp } from './attempts.ts';
 import type { ClientType, NewClient } from './clients.ts';
 import type { SmartContext, Visit } from './context.ts';
-import { readJson, sendJson } from './forms.ts';
+import { readJson, sendJson, tooMany } from './forms.ts';
 import { returnInvitation, useInvitation } from './invitations.ts';
 
 /** Metadata that is understood; other members are left out, as RFC 7591 §2 says, and not in the answer. */
@@ -45,18 +46,15 @@ export async function register(context: SmartContext, { request, response, addre
   const client = clientOf(asked);
   let invitation: string | undefined;
   if (config.registration === 'token') {
-    const shown = /^bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+    const shown = bearerOf(request);
     invitation = shown !== undefined && (await useInvitation(pool, shown)) ? shown : undefined;
     if (invitation === undefined)
       throw new errors.InvalidToken('to register needs an initial access token, of who runs this server');
   }
-  const waits = config.registration === 'open';
-  const wait = waits ? await countApp(pool, address) : 0;
-  if (wait > 0) {
-    response.setHeader('Retry-After', wait);
-    const fault = new errors.TemporarilyUnavailable('too many apps were registered from this address');
-    throw Object.assign(fault, { status: 429, statusCode: 429 });
-  }
+  // An invitation is for an app that people let in; what lets itself in is looked at by somebody first.
+  const waits = config.registration === 'open' || client.type === 'backend';
+  const wait = config.registration === 'open' ? await countApp(pool, address) : 0;
+  if (wait > 0) throw tooMany(response, wait);
   const credentials = await clients.add({ ...client, disabled: waits }).catch(async (fault: Error) => {
     // It made no app: the next try may.
     if (invitation !== undefined) await returnInvitation(pool, invitation);

@@ -3,6 +3,7 @@ import { readScope, type Scope } from '../access/scopes.ts';
 import { Refusal } from '../fhir/outcome.ts';
 import { UnknownParameter } from '../search/faults.ts';
 import { readFilter } from '../search/filter.ts';
+import { innerOf } from '../search/inner.ts';
 import type { Grammar } from '../search/parameters.ts';
 import { readParameters } from '../search/query-string.ts';
 import type { Filter } from '../search/request.ts';
@@ -60,17 +61,8 @@ export function faultOfQuery(grammar: Grammar, type: string, query: string): str
   }
 }
 
-function isOfItself(filter: Filter): boolean {
-  switch (filter.kind) {
-    case 'not':
-      return isOfItself(filter.filter);
-    case 'all':
-    case 'any':
-      return filter.filters.every(isOfItself);
-    default:
-      return OF_ITSELF.has(filter.kind);
-  }
-}
+const isOfItself = (filter: Filter): boolean =>
+  OF_ITSELF.has(filter.kind) && innerOf(filter).every(isOfItself);
 
 const OF_ITSELF: ReadonlySet<Filter['kind']> = new Set<Filter['kind']>([
   'id',
@@ -88,4 +80,8 @@ const OF_ITSELF: ReadonlySet<Filter['kind']> = new Set<Filter['kind']>([
   'uri',
   'composite',
   'missing',
+  // as far as what they are made of is
+  'not',
+  'all',
+  'any',
 ]);

@@ -2,21 +2,29 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { errors } from 'oidc-provider';
 import { Refusal } from '../fhir/outcome.ts';
-import { addressOf } from '../http/address.ts';
+import { addressOf, networkOf } from '../http/address.ts';
 import { Aborted } from '../http/body.ts';
 import { tracesOf } from '../http/faults.ts';
+import { makeBuckets } from '../http/quota.ts';
 import { admin } from './admin.ts';
 import { adapted } from './authorize.ts';
 import { brands } from './brands.ts';
 import type { SmartContext, Visit } from './context.ts';
 import { discovery } from './discovery.ts';
 import { STYLE, sendCss, sendDemo, sendPasskeyScript } from './files.ts';
-import { readForm, redirect, sendJson, sendPage, unkeepable, withForm } from './forms.ts';
+import * as forgotten from './forgotten.ts';
+import { readForm, redirect, sendJson, sendPage, tooMany, unkeepable, withForm } from './forms.ts';
 import * as interaction from './interaction.ts';
 import { errorPage } from './pages/error.ts';
 import * as people from './people.ts';
 import { register } from './register.ts';
 import * as services from './services.ts';
+
+/** So many requests for authorization are taken from one address in a minute: a hospital's, of all who begin their day. */
+const KEPT = 300;
+
+/** What the page of form_post may do, to which oidc-provider adds the hash of its script: to send its form to the app. */
+const BACK = "default-src 'none'; script-src; base-uri 'none'; frame-ancestors 'none'";
 
 const OPEN = { 'Access-Control-Allow-Origin': '*' };
 
@@ -33,6 +41,8 @@ interface Route {
   readonly reads?: boolean;
   /** whether the answer to whatever goes wrong is JSON, and no page */
   readonly api?: boolean;
+  /** whether anybody can have something kept by it: bounded for each address */
+  readonly keeps?: boolean;
   readonly run: (visit: Visit, query: URLSearchParams, part: string) => unknown;
 }
 
@@ -40,6 +50,7 @@ export function makeHandle(context: SmartContext): Handle {
   const routes = routesOf(context);
   const { config, log, endpoints, root } = context;
   const issuer = new URL(endpoints.issuer);
+  const buckets = makeBuckets(KEPT);
   return async (request, response) => {
     const started = performance.now();
     const address = addressOf(request, config.trustProxy);
@@ -50,8 +61,10 @@ export function makeHandle(context: SmartContext): Handle {
     pin(request, issuer);
     try {
       if (/%00/.test(request.url as string)) throw unkeepable();
-      if (!route) return await provided(context, request, response, at);
+      if (!route) return unrouted(request, response, at);
       if (config.readOnly && !route.reads) throw inMaintenance();
+      const wait = route.keeps ? buckets.take(networkOf(address)) : 0;
+      if (wait > 0) throw tooMany(response, wait / 1000);
       const part = route.path.exec(path)?.[1] ?? '';
       await route.run({ request, response, address }, new URLSearchParams(query), part);
     } catch (thrown) {
@@ -84,29 +97,20 @@ function pin(request: IncomingMessage, { host, protocol, pathname }: URL): void 
   (request as IncomingMessage & { originalUrl?: string }).originalUrl = pathname + request.url;
 }
 
-/** What oidc-provider answers by itself: keys, the way back from interactions, preflights. */
-async function provided(
-  { respond }: SmartContext,
-  request: IncomingMessage,
-  response: ServerResponse,
-  at: readonly Route[],
-): Promise<void> {
-  if (at.length > 0 && request.method !== 'OPTIONS') {
-    const allow = [...new Set(at.map(({ method }) => method)), 'OPTIONS'].join(', ');
-    return sendJson(response, 405, { error: 'invalid_request' }, { Allow: allow });
+/** Answers what is no route: nothing, another method, or the question of a browser beforehand (Fetch standard). */
+function unrouted({ method }: IncomingMessage, response: ServerResponse, at: readonly Route[]): void {
+  if (at.length === 0) throw Object.assign(new errors.InvalidRequest('nothing is here'), { statusCode: 404 });
+  const methods = [...new Set(at.map((route) => route.method))].join(', ');
+  response.setHeader('Allow', `${methods}, OPTIONS`);
+  if (method !== 'OPTIONS')
+    throw Object.assign(new errors.InvalidRequest('it has no such method'), { statusCode: 405 });
+  if (at.some(({ api }) => api)) {
+    response.setHeader('Access-Control-Allow-Origin', '*');
+    response.setHeader('Access-Control-Allow-Methods', methods);
+    response.setHeader('Access-Control-Allow-Headers', 'Accept, Authorization, Content-Type');
+    response.setHeader('Access-Control-Max-Age', '7200');
   }
-  if (request.method === 'OPTIONS' && at.some(({ api }) => api)) {
-    response.writeHead(204, {
-      ...OPEN,
-      'Access-Control-Allow-Methods': at.map(({ method }) => method).join(', '),
-      'Access-Control-Allow-Headers': 'Accept, Authorization, Content-Type',
-      'Access-Control-Max-Age': '7200',
-    });
-    response.end();
-    return;
-  }
-  response.setHeader('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'");
-  await respond(request, response);
+  response.writeHead(204).end();
 }
 
 function faultOf({ log }: SmartContext, thrown: unknown): errors.OIDCProviderError {
@@ -202,19 +206,31 @@ export function routesOf(context: SmartContext): readonly Route[] {
     get(/^\/pages\.css$/, '/pages.css', (visit) => sendCss(visit), open),
     get(/^\/passkey\.js$/, '/passkey.js', (visit) => sendPasskeyScript(visit), open),
     post(
-      /^\/passkey$/,
-      '/passkey',
-      ({ response }) => sendJson(response, 200, { challenge: context.passkeys.challenge() }),
+      /^\/passkey\/use$/,
+      '/passkey/use',
+      async ({ response }) => sendJson(response, 200, await context.passkeys.toUse()),
       open,
     ),
+    post(/^\/passkey\/make$/, '/passkey/make', (visit) => people.askForPasskey(context, visit), open),
     get(/^\/demo$/, '/demo', (visit) => sendDemo(context, visit, false), { reads: true }),
     get(/^\/demo\.js$/, '/demo.js', (visit) => sendDemo(context, visit, true), { reads: true }),
 
-    get(/^\/authorize$/, '/authorize', ({ request, response }, query) => {
-      request.url = `/authorize?${adapted(query)}`;
-      (request as IncomingMessage & { originalUrl?: string }).originalUrl = root + request.url;
+    get(
+      /^\/authorize$/,
+      '/authorize',
+      ({ request, response }, query) => {
+        request.url = `/authorize?${adapted(query)}`;
+        (request as IncomingMessage & { originalUrl?: string }).originalUrl = root + request.url;
+        return hand(request, response);
+      },
+      { keeps: true },
+    ),
+    // the way back from an interaction
+    get(/^\/authorize\/[\w-]+$/, '/authorize/:uid', ({ request, response }) => {
+      response.setHeader('Content-Security-Policy', BACK);
       return hand(request, response);
     }),
+    get(/^\/jwks$/, '/jwks', ({ request, response }) => hand(request, response), open),
     // authorize-post: the same by GET, as its cookies would not come along with a form of another site (SameSite)
     post(/^\/authorize$/, '/authorize', async ({ request, response }) =>
       redirect(response, `${root}/authorize?${await readForm(request)}`),
@@ -223,9 +239,9 @@ export function routesOf(context: SmartContext): readonly Route[] {
       await nameClient(context, form);
       await nameScope(context, form);
     }),
-    endpoint('par', replace),
+    { ...endpoint('par', replace), keeps: true },
     endpoint('revoke', () => {}),
-    endpoint('introspect', () => {}, true),
+    endpoint('introspect', (form) => refusePublic(context, form), true),
 
     get(/^\/interaction\/([\w-]+)$/, '/interaction/:uid', (visit, query, uid) =>
       interaction.show(context, visit, uid, query.get('name') ?? ''),
@@ -246,10 +262,12 @@ export function routesOf(context: SmartContext): readonly Route[] {
     get(/^\/$/, '/', ({ response }) => redirect(response, `${root}/account`), { reads: true }),
     get(/^\/account$/, '/account', (visit) => people.showAccount(context, visit)),
     post(
-      /^\/account\/(revoke|sign-out|passkey|remove-passkey|only-passkeys)$/,
+      /^\/account\/(revoke|sign-out|passkey|remove-passkey|way)$/,
       '/account/:action',
       (visit, _query, action) => people.change(context, visit, action),
     ),
+    get(/^\/forgotten$/, '/forgotten', (visit) => forgotten.show(context, visit)),
+    post(/^\/forgotten$/, '/forgotten', (visit) => forgotten.submit(context, visit)),
     get(/^\/password$/, '/password', (visit, query) =>
       people.showPassword(context, visit, query.get('link') ?? ''),
     ),
@@ -268,9 +286,12 @@ export function routesOf(context: SmartContext): readonly Route[] {
       (visit, _query, part) => admin(context, visit, part),
       open,
     ),
-    post(/^\/admin\/(clients|users)$/, '/admin/:what', (visit, _query, part) => admin(context, visit, part), {
-      api: true,
-    }),
+    post(
+      /^\/admin\/(clients|users|invitations)$/,
+      '/admin/:what',
+      (visit, _query, part) => admin(context, visit, part),
+      { api: true },
+    ),
     post(
       /^\/admin\/((?:clients|users)\/[^/]+\/[a-z]+)$/,
       '/admin/:what/:id/:action',
@@ -299,6 +320,12 @@ function issuerOf(assertion: string): string {
   } catch {
     return '';
   }
+}
+
+/** RFC 7662 §2.1: only who proves who they are asks about tokens. oidc-provider would tell others that there are none. */
+async function refusePublic({ clients }: SmartContext, form: URLSearchParams): Promise<void> {
+  if ((await clients.find(form.get('client_id') ?? ''))?.type === 'public')
+    throw new errors.InvalidClientAuth('a public client does not ask about tokens');
 }
 
 /** A public app refreshes without saying who it is, as fhirclient does: its refresh token says it. */

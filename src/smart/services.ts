@@ -1,9 +1,9 @@
 /** What apps and EHRs ask for with an access token: userinfo, launch contexts, and what a token is good for. */
-import type { IncomingMessage } from 'node:http';
 import { errors } from 'oidc-provider';
 import { type Access, demand } from '../access/access.ts';
-import { type Letter, readScope } from '../access/scopes.ts';
+import { type Letter, readScope, type Scope } from '../access/scopes.ts';
 import { Refusal } from '../fhir/outcome.ts';
+import { bearerOf } from '../http/door.ts';
 import { readPath } from '../http/path.ts';
 import { lookUpToken, type TokenRow } from '../store/tokens.ts';
 import type { SmartContext, Visit } from './context.ts';
@@ -18,19 +18,18 @@ const CORS = {
 };
 
 /** @throws InvalidToken */
-export async function tokenOf({ pool }: SmartContext, request: IncomingMessage): Promise<TokenRow> {
-  const shown = shownIn(request);
-  const token = shown === undefined ? undefined : await lookUpToken(pool, shown);
-  if (!token) throw new errors.InvalidToken('no valid access token: send Authorization: Bearer TOKEN');
-  return token;
+export async function tokenOf(context: SmartContext, { request, address }: Visit): Promise<TokenRow> {
+  const shown = bearerOf(request);
+  const token = shown === undefined ? undefined : await lookUpToken(context.pool, shown);
+  if (token) return token;
+  context.strangers.count('token-shown', address);
+  throw new errors.InvalidToken('no valid access token: send Authorization: Bearer TOKEN');
 }
 
-const shownIn = ({ headers }: IncomingMessage): string | undefined =>
-  /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
-
 /** OpenID Connect Core §5.3: claims of who has signed in. */
-export async function userinfo(context: SmartContext, { request, response }: Visit): Promise<void> {
-  const { payload, scope } = await tokenOf(context, request);
+export async function userinfo(context: SmartContext, visit: Visit): Promise<void> {
+  const { response } = visit;
+  const { payload, scope } = await tokenOf(context, visit);
   const scopes = new Set(scope.split(' '));
   const account = payload?.accountId ? await context.accounts.find(payload.accountId) : undefined;
   if (!account || !scopes.has('openid'))
@@ -72,8 +71,9 @@ function isContext(value: unknown): boolean {
  * Makes a launch: an EHR calls it with a token that may read the patient, of a backend service or of the person who will
  * use the app, and opens the app with what is answered.
  */
-export async function launch(context: SmartContext, { request, response }: Visit): Promise<void> {
-  const token = await tokenOf(context, request);
+export async function launch(context: SmartContext, visit: Visit): Promise<void> {
+  const { request, response } = visit;
+  const token = await tokenOf(context, visit);
   const asked = await readJson(request);
   for (const [name, value] of Object.entries(asked))
     if (!LAUNCH[name]?.(value))
@@ -100,17 +100,13 @@ const FRESH = 5 * 60;
  * A practitioner opens the records of a patient whom they do not treat, for an hour. It takes a token of their own with
  * `user/Patient.r`, that they have signed in just now (RFC 9470), and a reason.
  */
-export async function breakGlass(context: SmartContext, { request, response }: Visit): Promise<void> {
-  const token = await tokenOf(context, request);
+export async function breakGlass(context: SmartContext, visit: Visit): Promise<void> {
+  const { request, response } = visit;
+  const token = await tokenOf(context, visit);
   const { patient, reason } = await readJson(request);
   const account = token.payload?.accountId ? await context.accounts.find(token.payload.accountId) : undefined;
-  const isType = context.grammar.definitions.isResourceType;
-  const reads = token.scope.split(' ').some((text) => {
-    const one = readScope(text, isType);
-    return one?.level === 'user' && (one.type === '*' || one.type === 'Patient') && one.letters.has('r');
-  });
   const [type, practitioner = ''] = account?.fhirUser.split('/') ?? [];
-  if (!account || account.disabled || type !== 'Practitioner' || !reads)
+  if (!account || account.disabled || type !== 'Practitioner' || !readsPatients(context, token, 'user'))
     throw new errors.InsufficientScope(
       'only a practitioner breaks the glass, by an app with the scope user/Patient.r',
       'user/Patient.r',
@@ -141,28 +137,28 @@ export async function breakGlass(context: SmartContext, { request, response }: V
 }
 
 /** @throws InsufficientScope where the token could not read the patient itself */
-async function mayLaunch(
-  { grammar, patients, accounts }: SmartContext,
-  { scope, payload }: TokenRow,
-  { patient }: LaunchContext,
-): Promise<void> {
-  const isType = grammar.definitions.isResourceType;
-  const reads = (level: string) =>
-    scope.split(' ').some((text) => {
-      const one = readScope(text, isType);
-      return one?.level === level && (one.type === '*' || one.type === 'Patient') && one.letters.has('r');
-    });
+async function mayLaunch(context: SmartContext, token: TokenRow, { patient }: LaunchContext): Promise<void> {
+  const { patients, accounts } = context;
   const fault = new errors.InsufficientScope(
     'a launch needs the scope system/Patient.r, or user/Patient.r and a patient whose record the person may open',
     'system/Patient.r',
   );
+  const { payload } = token;
   const account = payload?.accountId ? await accounts.find(payload.accountId) : undefined;
   if (!account) {
-    if (!reads('system')) throw fault;
+    if (!readsPatients(context, token, 'system')) throw fault;
     return;
   }
-  if (!reads('user') || account.disabled) throw fault;
+  if (!readsPatients(context, token, 'user') || account.disabled) throw fault;
   if (patient !== undefined && !(await patients.find(account.fhirUser, patient))) throw fault;
+}
+
+/** Whether a token has a scope of this level that reads Patients. */
+function readsPatients({ grammar }: SmartContext, { scope }: TokenRow, level: Scope['level']): boolean {
+  return scope.split(' ').some((text) => {
+    const one = readScope(text, grammar.definitions.isResourceType);
+    return one?.level === level && (one.type === '*' || one.type === 'Patient') && one.letters.has('r');
+  });
 }
 
 const LETTERS: Readonly<Record<string, Letter>> = {
@@ -178,11 +174,12 @@ const LETTERS: Readonly<Record<string, Letter>> = {
  * Tells what a token is good for, and, with `method` and `path`, whether it would let a request through and if not why. It
  * goes by types and letters alone, so it tells nothing of what is there.
  */
-export async function whoami(context: SmartContext, { request, response }: Visit, query: URLSearchParams) {
-  const { scope, client, payload, expires } = await tokenOf(context, request);
+export async function whoami(context: SmartContext, visit: Visit, query: URLSearchParams) {
+  const { request, response } = visit;
+  const { scope, client, payload, expires } = await tokenOf(context, visit);
   const { patient, encounter, fhirUser } = payload?.extra ?? {};
   const path = query.get('path');
-  const caller = await context.records.authenticate(shownIn(request) ?? '');
+  const caller = await context.records.authenticate(bearerOf(request) ?? '');
   const told = {
     client_id: client,
     scope,

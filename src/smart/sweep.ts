@@ -2,9 +2,12 @@
 import type pg from 'pg';
 
 const SWEEP = [
+  // Anybody can begin these.
+  `delete from smart_artifact where expires < now() and model in ('Interaction', 'PushedAuthorizationRequest')`,
   `delete from smart_artifact where expires < now() - interval '1 day'`,
   `delete from smart_launch where expires < now() - interval '1 day'`,
   `delete from account_link where expires < now() - interval '30 days'`,
+  `delete from client_invitation where expires < now() - interval '30 days'`,
   `delete from attempt where since < now() - interval '1 day' and (until is null or until < now())`,
 ];
 

@@ -1,6 +1,7 @@
 /** Who has broken the glass for whom. */
 import type pg from 'pg';
 import { type Executor, run, transaction } from './pool.ts';
+import { raiseEpoch } from './tokens.ts';
 
 const OPEN = {
   name: 'emergencies',
@@ -52,7 +53,7 @@ export async function addEmergency(
     const [[count] = [0]] = await run(executor, COUNT, [grantee]);
     if ((count as number) >= most) return undefined;
     const [[until] = []] = await run(executor, ADD, [grantee, patient, agent, reason, minutes]);
-    await executor.query('update epoch set value = value + 1');
+    await raiseEpoch(executor);
     return until as number;
   });
 }

@@ -41,6 +41,12 @@ const LOOK_BY_NUMBER = {
   text: LOOK.text.replace('t.hash = $1', 't.number = $1'),
 };
 const EPOCH = { name: 'epoch', text: 'select value from epoch' };
+const RAISE = 'update epoch set value = value + 1';
+const END = {
+  name: 'end_token',
+  text: `with ended as (update token set expires = now() where hash = $1 and expires > now() returning true)
+         ${RAISE} where exists (select from ended)`,
+};
 
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 
@@ -75,7 +81,17 @@ function rowOf([row]: readonly Row[]): TokenRow | undefined {
   return { number, scope, client, payload, clearance, expires, epoch } as TokenRow;
 }
 
+/** Ends a token, from the next request on. */
+export async function endToken(executor: Executor, token: string): Promise<void> {
+  await run(executor, END, [hashOf(token)]);
+}
+
 /** The number that rises whenever something changes that decides about access. */
 export async function currentEpoch(executor: Executor): Promise<number> {
   return (await run(executor, EPOCH, []))[0]?.[0] as number;
+}
+
+/** Lets no process decide by what it knows: each looks again with its next statement. In the transaction of the change. */
+export async function raiseEpoch(executor: Executor): Promise<void> {
+  await executor.query(RAISE);
 }

@@ -2,6 +2,8 @@
  * A person, a Chromium and a small SMART app: sign in, narrow, allow; again for another patient; end it. Runs where a
  * Chromium is (CHROMIUM, or in the usual places); SCREENSHOTS=folder keeps pictures of the pages.
  */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { PASSWORD, type SmartServer, startSmart } from '../smart/server.ts';
@@ -107,7 +109,43 @@ withChromium('the launch page opens the app as an EHR would; pages work without 
   await context.close();
 });
 
-withChromium('a passkey: made at the account, and used to sign in', async () => {
+withChromium(
+  'an app that asks for form_post is sent the code by a form (OAuth 2.0 Form Post Response Mode)',
+  async () => {
+    const got: string[] = [];
+    const listening = createServer((request, response) => {
+      request.setEncoding('utf8').on('data', (piece) => got.push(piece));
+      request.on('end', () => response.end('<title>app</title>thanks'));
+    });
+    await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve));
+    const callback = `http://localhost:${(listening.address() as AddressInfo).port}/post`;
+    await server.app.smart.clients.add({ id: 'posted', type: 'public', redirectUris: [callback] });
+    const query = new URLSearchParams({
+      response_type: 'code',
+      response_mode: 'form_post',
+      client_id: 'posted',
+      redirect_uri: callback,
+      scope: 'openid fhirUser',
+      state: 'abc',
+      code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
+      code_challenge_method: 'S256',
+    });
+    const context = await browser.newContext(PHONE);
+    const page = await context.newPage();
+    await page.goto(`${server.issuer}/authorize?${query}`);
+    await page.fill('[name=username]', 'patient');
+    await page.fill('[name=password]', PASSWORD);
+    await page.click('button.primary');
+    await page.click('button[value=allow]');
+    await page.waitForURL(callback);
+    expect(new URLSearchParams(got.join('')).get('state')).toBe('abc');
+    expect(new URLSearchParams(got.join('')).get('code')).toMatch(/^[\w-]{43}$/);
+    await context.close();
+    listening.close();
+  },
+);
+
+withChromium('a passkey: made at the account, used to sign in, after a password, and alone', async () => {
   const context = await browser.newContext(PHONE);
   const page = await context.newPage();
   const devices = await context.newCDPSession(page);
@@ -133,10 +171,22 @@ withChromium('a passkey: made at the account, and used to sign in', async () => 
   await page.waitForSelector('h1:text("Your account")');
   expect(await page.textContent('main')).toContain('last used');
 
+  await page.click('button:text("Ask for both")');
+  await page.waitForSelector('text=by password and passkey, both');
+  await picture(page, 'both');
+  await page.click('button:text("Sign out")');
+  await page.fill('[name=username]', 'patient');
+  await page.fill('[name=password]', PASSWORD);
+  await page.click('button.primary');
+  await page.waitForSelector('text=Now use your passkey');
+  await picture(page, 'second');
+  await page.click('button:text("Use your passkey")');
+  await page.waitForSelector('h1:text("Your account")');
+
   await page.click('button:text("Sign in by passkey alone")');
   await page.waitForSelector('text=you sign in by passkey alone');
   await page.click('button:text("Remove")');
-  await page.waitForSelector('text=the only way left');
+  await page.waitForSelector('text=you could not sign in without this passkey');
   await page.goto(`${server.issuer}/account`);
   await page.click('button:text("Sign out")');
   await page.fill('[name=username]', 'patient');

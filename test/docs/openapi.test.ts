@@ -114,7 +114,7 @@ function authRoutes(): string[] {
   const config = readConfig({ REGISTRATION: 'token' });
   const context = { config, endpoints: endpointsOf({ config }), root: '/auth' } as SmartContext;
   const own = routesOf(context)
-    .filter(({ api, name }) => api && !/\.(?:css|js|json)$|^\/passkey$/.test(name))
+    .filter(({ api, name }) => api && !/\.(?:css|js|json)$|^\/passkey\//.test(name))
     .map(({ method, name }) => `${method} ${written(`/auth${name}`)}`);
   // a page, but where a program sends people; and what oidc-provider routes by itself
   return [...new Set([...own, 'GET /auth/authorize', 'GET /auth/jwks'])];

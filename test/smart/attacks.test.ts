@@ -3,6 +3,7 @@ import { createServer, request as httpRequest } from 'node:http';
 import * as oidc from 'openid-client';
 import { makeAdapters } from '../../src/smart/adapter.ts';
 import { hashOf } from '../../src/smart/secrets.ts';
+import { sweep } from '../../src/smart/sweep.ts';
 import type { Browser, Shown } from './browser.ts';
 import { configure, decide, launch, requestOf } from './launch.ts';
 import { CALLBACK, PASSWORD, put, type SmartServer, startSmart } from './server.ts';
@@ -295,7 +296,7 @@ describe('access that outlives its reason', () => {
   test('a link to choose a password: once one is used, all of that person are', async () => {
     const { accounts } = server.app.smart;
     const { id } = await accounts.add({ username: 'linked', name: 'L', fhirUser: 'Patient/juan' });
-    const [one, two] = [await accounts.link(id), await accounts.link(id)];
+    const [one, two] = [await accounts.link(id, 1), await accounts.link(id, 1)];
     expect(await accounts.choose(one, 'entirely new words')).toBeUndefined();
     expect(await accounts.ofLink(two)).toBeUndefined();
     expect(await accounts.choose(two, 'other words of mine')).toMatch(/used already/);
@@ -384,6 +385,7 @@ describe('tokens are shown in the header alone (RFC 9700 4.3.2)', () => {
     const tokens = await oidc.authorizationCodeGrant(config, new URL(back.url), checks);
     const link = await server.app.smart.accounts.link(
       (await server.app.smart.accounts.named('doctor'))?.id as string,
+      1,
     );
     await browser.open(`/auth/password?link=${link}`);
     await browser.open(`/auth/${tokens.access_token}`);
@@ -402,5 +404,77 @@ describe('tokens are shown in the header alone (RFC 9700 4.3.2)', () => {
     ];
     expect(server.log.length).toBeGreaterThan(20);
     for (const line of server.log) for (const secret of secrets) expect(line).not.toContain(secret);
+  });
+});
+
+test.each([
+  'authorize/',
+  'Authorize',
+  '%61uthorize',
+  '/authorize',
+  './/authorize',
+  'TOKEN',
+  'token/',
+  'PAR',
+  'par/',
+  'Jwks',
+])(
+  'there is one way to an endpoint, so that what is done there is not gone around: /auth/%s is none',
+  async (path) => {
+    const ask = (method: 'GET' | 'POST') =>
+      new Promise<number | undefined>((resolve, reject) => {
+        // as it is: fetch would tidy it up
+        const { port } = new URL(server.url);
+        const more = method === 'GET' ? `?${queryOf({})}` : '';
+        httpRequest({ host: 'localhost', port, method, path: `/auth/${path}${more}` }, (answer) => {
+          answer.resume();
+          resolve(answer.statusCode);
+        })
+          .on('error', reject)
+          .end();
+      });
+    expect([await ask('GET'), await ask('POST')]).toEqual([404, 404]);
+  },
+);
+
+describe('what nobody has to sign in for', () => {
+  const statuses = async (times: number, ask: () => Promise<number>) => {
+    const all: number[] = [];
+    for (let done = 0; done < times; done += 50)
+      all.push(...(await Promise.all(Array.from({ length: Math.min(50, times - done) }, ask))));
+    return all;
+  };
+
+  test.each<[string, (own: SmartServer) => Promise<Response>]>([
+    ['requests', (own) => fetch(`${own.url}/auth/authorize?${queryOf({})}`, { redirect: 'manual' })],
+    ['pushed requests', (own) => fetch(`${own.url}/auth/par`, { method: 'POST', body: queryOf({}) })],
+  ])('%s of one address are bounded, so that nobody fills the disk', async (_what, ask) => {
+    const own = await startSmart();
+    const all = await statuses(500, async () => {
+      const answer = await ask(own);
+      await answer.arrayBuffer();
+      return answer.status;
+    });
+    const refused = all.filter((status) => status === 429).length;
+    expect(refused).toBeGreaterThan(0);
+    expect(all.length - refused).toBeGreaterThanOrEqual(300);
+    await own.close();
+  });
+
+  test('what has expired of them is swept at once', async () => {
+    await authorize({});
+    await fetch(`${server.url}/auth/par`, { method: 'POST', body: queryOf({}) });
+    const count = async () =>
+      (
+        await server.app.pool.query(
+          `select count(*)::int as n from smart_artifact where model in ('Interaction', 'PushedAuthorizationRequest')`,
+        )
+      ).rows[0].n;
+    expect(await count()).toBeGreaterThan(1);
+    await server.app.pool.query(
+      `update smart_artifact set expires = now() - interval '1 second' where model in ('Interaction', 'PushedAuthorizationRequest')`,
+    );
+    await sweep(server.app.pool);
+    expect(await count()).toBe(0);
   });
 });

@@ -5,7 +5,7 @@ import { PASSWORD, type SmartServer, startSmart } from './server.ts';
 
 let server: SmartServer;
 beforeAll(async () => {
-  server = await startSmart();
+  server = await startSmart({ SMTP_URL: 'smtp://localhost:9' });
 });
 afterAll(() => server.close());
 
@@ -36,6 +36,12 @@ const FORMS: readonly [
   ['choosing a patient', '/patient', picker, { patient: 'ines' }],
   ['consent', '/consent', consent, { decision: 'allow' }],
   ['signing in at the account', '/sign-in\\?to=account', (browser) => browser.open('/auth/account'), SIGN_IN],
+  [
+    'asking for a link',
+    '/auth/forgotten',
+    (browser) => browser.open('/auth/forgotten'),
+    { username: 'nobody-there' },
+  ],
   ['ending access', '/account/revoke', account, {}],
   ['signing out', '/account/sign-out', account, {}],
   [
@@ -50,7 +56,7 @@ const FORMS: readonly [
     async (browser) => {
       const { accounts } = server.app.smart;
       const { id = '' } = (await accounts.named('mother')) ?? {};
-      return browser.open(`/auth/password?link=${await accounts.link(id)}`);
+      return browser.open(`/auth/password?link=${await accounts.link(id, 1)}`);
     },
     { password: PASSWORD, again: PASSWORD },
   ],

@@ -1,4 +1,6 @@
 /** Signing keys in the database, and key sets that are fetched. */
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { faultOfUrl, isPrivate, makeKeySets } from '../../src/smart/jwks.ts';
 import { loadKeys } from '../../src/smart/keys.ts';
 import { openPool } from '../../src/store/pool.ts';
@@ -79,11 +81,65 @@ describe('key sets by URL', () => {
     ['https://127.0.0.1/jwks', /no public address/],
     ['https://[::1]/jwks', /no public address/],
     ['https://2130706433/jwks', /no public address/],
+    ['https://127.1/jwks', /no public address/],
+    ['https://0/jwks', /no public address/],
+    ['https://0x7f.0.0.1/jwks', /no public address/],
+    ['https://[::ffff:127.0.0.1]/jwks', /no public address/],
+    ['https://[::ffff:a9fe:a9fe]/latest/meta-data', /no public address/],
+    ['https://[64:ff9b::7f00:1]/jwks', /no public address/],
     ['https://user:password@keys.example.org/', /user and password/],
     ['file:///etc/passwd', /https/],
     ['nonsense', /no URL/],
   ])('%s is refused', (url, says) => {
     expect(faultOfUrl(url, false)).toMatch(says);
+  });
+
+  const answering = async (answer: RequestListener) => {
+    const listening = createServer(answer);
+    await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve));
+    const { port } = listening.address() as AddressInfo;
+    return {
+      url: `http://127.0.0.1:${port}/jwks`,
+      close: () => {
+        listening.closeAllConnections();
+        listening.close();
+      },
+    };
+  };
+
+  test('one that leads elsewhere is not followed: it could lead inside', async () => {
+    let asked = 0;
+    const inside = await answering((_request, response) => {
+      asked++;
+      response.end('{"keys":[]}');
+    });
+    for (const status of [301, 302, 303, 307, 308]) {
+      const outside = await answering((_request, response) => {
+        response.writeHead(status, { Location: inside.url }).end();
+      });
+      await expect(makeKeySets({ local: true }).fetch(outside.url, 'k')).rejects.toThrow(String(status));
+      outside.close();
+    }
+    inside.close();
+    expect(asked).toBe(0);
+  });
+
+  test('one that never ends is waited for three seconds, and one that trickles as well', async () => {
+    const timers: NodeJS.Timeout[] = [];
+    const slow = await answering(() => {});
+    const trickling = await answering((_request, response) => {
+      timers.push(setInterval(() => response.write(' '), 100));
+    });
+    const since = Date.now();
+    await Promise.all(
+      [slow, trickling].map(({ url }) =>
+        expect(makeKeySets({ local: true }).fetch(url, 'k')).rejects.toThrow(/abort|timeout/i),
+      ),
+    );
+    expect(Date.now() - since).toBeLessThan(6000);
+    for (const timer of timers) clearInterval(timer);
+    slow.close();
+    trickling.close();
   });
 
   test('a name that leads to a private address is refused when it is connected to', async () => {

@@ -66,7 +66,7 @@ describe('links', () => {
     const { id } = await accounts.add({ username: 'Invited', name: 'In Vited', fhirUser: 'Patient/juan' });
     expect(await signIn('invited', PASSWORD)).toBe(401);
     const browser = server.browser();
-    const page = await browser.open(`/auth/password?link=${await accounts.link(id)}`);
+    const page = await browser.open(`/auth/password?link=${await accounts.link(id, 1)}`);
     expect(page.text).toContain('In Vited');
     const differs = await browser.submit(page, '/password', {
       password: PASSWORD,
@@ -96,7 +96,7 @@ describe('links', () => {
     });
     expect((await browser.open('/auth/account')).text).toContain('Your account');
     for (let i = 0; i < 6; i++) await signIn('forgetful', 'wrong wrong wrong');
-    const link = await accounts.link(id);
+    const link = await accounts.link(id, 1);
     const results = await Promise.all([1, 2, 3].map((i) => accounts.choose(link, `entirely new words ${i}`)));
     expect(results.filter((fault) => fault === undefined)).toHaveLength(1);
     expect((await browser.open('/auth/account')).text).toContain('<h1>Sign in</h1>');
@@ -107,7 +107,7 @@ describe('links', () => {
 
   test('too old is 410', async () => {
     const { accounts } = server.app.smart;
-    const link = await accounts.link((await accounts.named('doctor'))?.id as string);
+    const link = await accounts.link((await accounts.named('doctor'))?.id as string, 1);
     await server.app.pool.query(`update account_link set expires = now() - interval '1 second'`);
     expect((await server.browser().open(`/auth/password?link=${link}`)).status).toBe(410);
   });

@@ -1,4 +1,5 @@
 /** Dynamic registration by policy (RFC 7591; SMART App Launch 2.2, app-launch.html#register-app-with-ehr). */
+import { generateKeyPairSync } from 'node:crypto';
 import { launch } from './launch.ts';
 import { CALLBACK, type SmartServer, startSmart } from './server.ts';
 
@@ -49,9 +50,27 @@ describe('token', () => {
     expect(tokens.patient).toBe('ines');
   });
 
+  test('an invitation lets in an app, and no service that nobody has looked at', async () => {
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
+    const jwks = { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'k' }] };
+    const metadata = {
+      grant_types: ['client_credentials'],
+      token_endpoint_auth_method: 'private_key_jwt',
+      scope: 'system/*.cruds',
+      jwks,
+    };
+    const answer = await register(server, metadata, await server.app.smart.invite());
+    const told = (await answer.json()) as Record<string, string>;
+    expect([answer.status, told.consilium_status]).toEqual([201, expect.stringContaining('waits')]);
+    expect((await server.app.smart.clients.find(told.client_id as string))?.disabled).toBeDefined();
+  });
+
   test.each([
     ['no redirect URI', { ...METADATA, redirect_uris: [] }],
     ['a dangerous one', { ...METADATA, redirect_uris: ['javascript:alert(1)'] }],
+    ['one that the phone calls', { ...METADATA, redirect_uris: ['tel:+15550100'] }],
+    ['one of any app on the device (RFC 8252 7.1)', { ...METADATA, redirect_uris: ['heart://callback'] }],
+    ['one that opens any app (Android)', { ...METADATA, redirect_uris: ['intent://x#Intent;end'] }],
     ['redirect URIs that are no list', { ...METADATA, redirect_uris: CALLBACK }],
     ['an unknown way to authenticate', { ...METADATA, token_endpoint_auth_method: 'tls_client_auth' }],
     ['scopes of backend services for an app', { ...METADATA, scope: 'system/*.rs' }],

@@ -62,12 +62,11 @@ ${passkeys.length === 0 && html`<p>None. With one you sign in by a finger or a P
 <li><div>${says}</div>${form('remove-passkey', id, 'Remove')}</li>`,
     )}
 </ul>
-<form method="post" action="${root}/account/passkey" data-passkey="make" data-id="${account.id}"
-  data-name="${account.username}" data-display="${account.name}" hidden>
+<form method="post" action="${root}/account/passkey" data-passkey="make" hidden>
 <input type="hidden" name="stamp" value="${stamp}"><input type="hidden" name="passkey">
 <button>Add a passkey of this device</button>
 </form>
-${passkeys.length > 0 && (account.hasPassword ? form('only-passkeys', '', 'Sign in by passkey alone') : html`<p>Your password was taken away: you sign in by passkey alone.</p>`)}
+${passkeys.length > 0 && waysOf(account, form)}
 ${
   looks.length > 0 &&
   html`<h2>Who has looked at your record</h2>
@@ -80,6 +79,17 @@ ${
 }
 <script type="module" src="${root}/passkey.js"></script>`,
   );
+}
+
+/** What the person signs in by now, and what else there is. */
+function waysOf(
+  { hasPassword, both }: Account,
+  form: (action: string, id: string, text: string) => Html,
+): Html {
+  if (!hasPassword) return html`<p>Your password was taken away: you sign in by passkey alone.</p>`;
+  return html`<p>${both ? 'You sign in by password and passkey, both.' : 'You sign in by password or passkey: either is enough.'}</p>
+${both ? form('way', 'either', 'Either is enough') : form('way', 'both', 'Ask for both')}
+${form('way', 'alone', 'Sign in by passkey alone')}`;
 }
 
 export interface TryPage {

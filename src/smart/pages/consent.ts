@@ -1,5 +1,5 @@
 /** The pages of a launch: which patient, and what the app may do. */
-import type { EncounterView, PatientView } from '../patients.ts';
+import { type EncounterView, PAGE, type PatientView } from '../patients.ts';
 import type { Category, Described } from '../words.ts';
 import { type Html, html } from './html.ts';
 import { alert, page } from './layout.ts';
@@ -40,7 +40,7 @@ export function patientPage({ patients, name, ...common }: PatientForm): string 
 </ul>
 </form>`,
     patients.length === 0 && html`<p>There is no patient of that name whose record you may open.</p>`,
-    patients.length >= 20 && html`<p class="small">There are more: search by name.</p>`,
+    patients.length >= PAGE && html`<p class="small">There are more: search by name.</p>`,
     foot(common),
   );
 }

@@ -14,7 +14,7 @@ import { type Executor, run } from '../pool.ts';
 
 /**
  * What was done. In small letters: read, vread, search, history, everything, document, break glass; sign in, sign out, an
- * access token issued, an export, a link followed. In capitals what would have written and was refused: create, update,
+ * access token issued, none shown that is one, an export, a link followed. In capitals what would have written and was refused: create, update,
  * patch, delete, a change of meta, a transaction, an operation.
  */
 export type Action =
@@ -28,6 +28,7 @@ export type Action =
   | 'i'
   | 'o'
   | 't'
+  | 'n'
   | 'x'
   | 'k'
   | 'C'
@@ -70,6 +71,8 @@ export interface Happening {
   readonly person?: string | undefined;
   readonly origin?: string | undefined;
   readonly query?: string | undefined;
+  /** how often; one is noted for several */
+  readonly times?: number | undefined;
 }
 
 const insert = (patients: string, from: string): string => `
@@ -104,7 +107,7 @@ const ADD = {
 const ADD_HAPPENING = {
   name: 'add_happening',
   text: `insert into access_log (tx, at, patient, agent, found, n, status, action, origin, query, client, person)
-         select pg_current_xact_id()::text::bigint + $1, now(), (select rid from resource where type = $2 and id = $3), $4, 0, 1,
+         select pg_current_xact_id()::text::bigint + $1, now(), (select rid from resource where type = $2 and id = $3), $4, coalesce($11, 0), 1,
            $5, $6::text::"char", $7, $8, $9, $10`,
 };
 
@@ -153,7 +156,7 @@ export function makeAuditLog(
 
   return {
     add: (access) => (isOfOne(access) ? addRead(access) : addAny(access)),
-    async addHappening({ action, status, agent, patient, origin, query, client, person }) {
+    async addHappening({ action, status, agent, patient, origin, query, client, person, times }) {
       const asked = query === undefined ? null : seal(key, query);
       const of = [catalog.typeNumber('Patient'), patient, agent];
       await run(executor, ADD_HAPPENING, [
@@ -165,6 +168,7 @@ export function makeAuditLog(
         asked,
         client,
         person,
+        times,
       ]);
     },
     open(sealed) {
