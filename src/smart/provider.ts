@@ -184,7 +184,9 @@ function configurationOf(options: ProviderOptions, keys: Keys): Configuration {
         // That of online_access does not slide along: it would outlive the session.
         return oidc.entities.RotatedRefreshToken?.remainingTTL ?? SESSION;
       },
-      Session: SESSION,
+      // From when the person has signed in: who has got hold of a cookie does not keep it alive by using it.
+      Session: (_ctx, { loginTs }) =>
+        loginTs === undefined ? SESSION : Math.max(1, loginTs + SESSION - Math.floor(Date.now() / 1000)),
     },
     renderError: (ctx, out, fault) => {
       ctx.type = 'html';

@@ -236,6 +236,24 @@ describe('sessions', () => {
     expect(browser.cookie('session')).not.toBe(after);
   });
 
+  test('a session ends twelve hours after its person has signed in, however it is used (NIST SP 800-63B-4 2.2.3)', async () => {
+    const browser = server.browser();
+    await consentFor(browser, 'ines');
+    const { rows } = await server.app.pool.query({
+      text: `update smart_artifact set payload = payload || jsonb_build_object('loginTs', (payload->>'loginTs')::bigint - 11 * 3600)
+             where model = 'Session' and id = $1 returning uid`,
+      values: [hashOf(browser.cookie('session') as string)],
+    });
+    await authorize({}, browser);
+    const { rows: left } = await server.app.pool.query({
+      text: `select extract(epoch from max(expires) - now())::int as seconds from smart_artifact
+             where model = 'Session' and uid = $1 and consumed is null`,
+      values: [rows[0].uid],
+    });
+    expect(left[0].seconds).toBeGreaterThan(3000);
+    expect(left[0].seconds).toBeLessThanOrEqual(3600);
+  });
+
   test('a cookie whose signature is not ours is none', async () => {
     const { browser } = await launch(server, { scope: SCOPE });
     const session = browser.cookie('session');

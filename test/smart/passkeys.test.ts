@@ -361,7 +361,7 @@ describe('what is left to sign in with', () => {
 });
 
 describe('keys that were kept as SubjectPublicKeyInfo', () => {
-  const written = readFileSync(join(import.meta.dirname, '../../migrations/0031_people.sql'), 'utf8');
+  const written = readFileSync(join(import.meta.dirname, '../../migrations/0080_people.sql'), 'utf8');
   const anew = written.slice(written.indexOf('create temporary table'));
 
   async function migrated(id: string, keys: readonly Buffer[]): Promise<Buffer[]> {

@@ -43,6 +43,7 @@ ${ticket !== undefined && html`<input type="hidden" name="ticket" value="${ticke
 <button ${ticket !== undefined && html`class="primary"`}>${ticket === undefined ? 'Sign in with a passkey' : 'Use your passkey'}</button>
 </form>
 <script type="module" src="${root}/passkey.js"></script>`,
+    ticket !== undefined && !cancel && html`<p class="small"><a href="${root}/account">Begin anew</a></p>`,
     cancel &&
       html`<form method="post" action="${cancel}"><input type="hidden" name="stamp" value="${stamp}">
 <button>Cancel</button></form>`,
