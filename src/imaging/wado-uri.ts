@@ -27,7 +27,8 @@ export async function wadoUri(context: ImagingContext, visit: Visit): Promise<vo
   const syntax = query.get('transferSyntax') ?? EXPLICIT_LE;
   const asStored = syntax === '*' || syntax === opened.place.syntax;
   // PS3.18 §9.1.2.2.2: where the one that is asked for cannot be had, as it is stored
-  return answerFile(context, { ...visit, names }, opened, asStored || !isDecodable(opened.place.syntax));
+  const wanted = asStored || !isDecodable(opened.place.syntax) ? undefined : EXPLICIT_LE;
+  return answerFile(context, { ...visit, names }, opened, { syntax: wanted });
 }
 
 function uidIn(query: URLSearchParams, name: string): string {

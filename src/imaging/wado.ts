@@ -19,7 +19,7 @@ import { answerZip, ZIP } from './download.ts';
 import { type Opened, readFrame, readFrameNumbers } from './frames.ts';
 import { allOf, bytesAt, type Layout } from './layout.ts';
 import type { Outgoing } from './multipart.ts';
-import { explicitLittleEndian, isDecodable, nativeFrame } from './transcode.ts';
+import { fileIn, frameIn, isDecodable, isMade, LOSSLESS, syntaxIn } from './transcode.ts';
 
 const DICOM = 'application/dicom';
 const OCTETS = 'application/octet-stream';
@@ -54,13 +54,13 @@ export async function retrieve(context: ImagingContext, visit: Visit): Promise<v
   const wanted = chooseFiles(acceptOf(visit), syntaxes, named.instance !== undefined);
   if (wanted.single) {
     for await (const [place] of pages)
-      if (place) return answerFile(context, visit, openedOf(context, place), wanted.asStored);
+      if (place) return answerFile(context, visit, openedOf(context, place), wanted);
   }
   async function* parts(): AsyncGenerator<Outgoing> {
     for await (const page of pages)
       for (const place of page) {
         const opened = openedOf(context, place);
-        const { syntax, body } = await fileOf(context, opened, wanted.asStored);
+        const { syntax, body } = await fileOf(context, opened, wanted);
         const contentType = `${DICOM}; transfer-syntax=${syntax}`;
         yield { contentType, location: urlOf(context.base, named.study, place), body };
       }
@@ -81,7 +81,8 @@ async function begun<T>(items: AsyncGenerator<T>): Promise<AsyncGenerator<T>> {
 interface Wanted {
   /** one file as the body, and no multipart */
   readonly single: boolean;
-  readonly asStored: boolean;
+  /** undefined: as it is stored */
+  readonly syntax: string | undefined;
 }
 
 /**
@@ -97,8 +98,9 @@ function chooseFiles(accepted: readonly MediaType[], syntaxes: readonly string[]
     const single = isOne && type === DICOM;
     if (type === DICOM && !isOne) continue;
     const syntax = parameters['transfer-syntax'] ?? EXPLICIT_LE;
-    if (syntax === '*' || syntaxes.every((one) => one === syntax)) return { single, asStored: true };
-    if (syntax === EXPLICIT_LE && syntaxes.every(isDecodable)) return { single, asStored: false };
+    if (syntax === '*' || syntaxes.every((one) => one === syntax)) return { single, syntax: undefined };
+    if (isMade(syntax) && syntaxes.every((one) => isDecodable(one) || one === syntax))
+      return { single, syntax };
   }
   throw notAcceptable(
     'multipart/related; type="application/dicom"; transfer-syntax=*',
@@ -110,11 +112,12 @@ function chooseFiles(accepted: readonly MediaType[], syntaxes: readonly string[]
 async function fileOf(
   context: ImagingContext,
   opened: Opened,
-  asStored: boolean,
+  wanted: Pick<Wanted, 'syntax'>,
 ): Promise<{ readonly syntax: string; readonly body: AsyncIterable<Uint8Array> }> {
-  const { syntax } = opened.place;
-  if (asStored || syntax === EXPLICIT_LE) return { syntax, body: allOf(opened.open) };
-  return { syntax: EXPLICIT_LE, body: await explicitLittleEndian(context, opened) };
+  const { syntax: stored } = opened.place;
+  const syntax = wanted.syntax === undefined ? stored : syntaxIn(opened, wanted.syntax);
+  if (syntax === stored) return { syntax, body: allOf(opened.open) };
+  return { syntax, body: await fileIn(context, opened, syntax) };
 }
 
 /** One file by itself: as it is stored with ranges, as its bytes are known. */
@@ -122,14 +125,13 @@ export async function answerFile(
   context: ImagingContext,
   visit: Visit,
   opened: Opened,
-  asStored: boolean,
+  wanted: Pick<Wanted, 'syntax'>,
 ): Promise<void> {
   const { place } = opened;
-  const isStored = asStored || place.syntax === EXPLICIT_LE;
-  const syntax = isStored ? place.syntax : EXPLICIT_LE;
+  const syntax = wanted.syntax === undefined ? place.syntax : syntaxIn(opened, wanted.syntax);
   const contentType = `${DICOM}; transfer-syntax=${syntax}`;
   const disposition = { 'Content-Disposition': `attachment; filename="${place.uid}.dcm"` };
-  if (isStored)
+  if (syntax === place.syntax)
     return answerBytes(visit, {
       contentType,
       size: place.size,
@@ -137,7 +139,7 @@ export async function answerFile(
       headers: disposition,
       open: (range) => async () => (await opened.open(range)).stream,
     });
-  const body = await explicitLittleEndian(context, opened);
+  const body = await fileIn(context, opened, syntax);
   return answerStream(visit, 200, { 'Content-Type': contentType, ...disposition }, body);
 }
 
@@ -247,11 +249,10 @@ export async function frames(context: ImagingContext, visit: Visit): Promise<voi
       'not-found',
       `This instance has ${place.frames} frames: there is none of the number ${beyond}`,
     );
-  const { asStored, single, type } = chooseFrames(acceptOf(visit), place.syntax, numbers.length === 1);
-  const syntax = asStored && syntaxOf(place.syntax).encapsulated ? place.syntax : EXPLICIT_LE;
+  const { single, type, syntax } = chooseFrames(acceptOf(visit), place.syntax, numbers.length === 1);
   const contentType = `${type}; transfer-syntax=${syntax}`;
   const bytesOf = (number: number): Promise<Uint8Array> =>
-    asStored ? readFrame(opened, number) : nativeFrame(context, opened, number);
+    syntax === place.syntax ? readFrame(opened, number) : frameIn(context, opened, number, syntax);
   // The first one tells whether they can be had, while that can still be answered.
   const first = await bytesOf(numbers[0] as number);
   if (single)
@@ -279,7 +280,7 @@ function chooseFrames(
   accepted: readonly MediaType[],
   stored: string,
   isOne: boolean,
-): Wanted & { readonly type: string } {
+): Pick<Wanted, 'single'> & { readonly type: string; readonly syntax: string } {
   const { mediaType, encapsulated } = syntaxOf(stored);
   for (const { type, parameters } of accepted) {
     const isMultipart = takes(type, 'multipart/related') && type !== '*/*';
@@ -292,11 +293,13 @@ function chooseFrames(
       (syntax === '*' || syntax === stored || (asked === mediaType && syntax === undefined))
     ) {
       // Whoever takes what is stored by any name gets it by its own.
-      if (asked === OCTETS || takes(asked, mediaType)) return { single, asStored: true, type: mediaType };
+      if (asked === OCTETS || takes(asked, mediaType)) return { single, syntax: stored, type: mediaType };
     }
     const isNative = syntax === undefined || syntax === '*' || syntax === EXPLICIT_LE;
     if (takes(asked, OCTETS) && isNative && isDecodable(stored))
-      return { single, asStored: !encapsulated, type: OCTETS };
+      return { single, syntax: EXPLICIT_LE, type: OCTETS };
+    const target = syntax ?? LOSSLESS[asked] ?? '';
+    if (LOSSLESS[asked] === target && isDecodable(stored)) return { single, syntax: target, type: asked };
   }
   throw notAcceptable(
     `multipart/related; type="${mediaType}"; transfer-syntax=${encapsulated ? stored : EXPLICIT_LE}`,

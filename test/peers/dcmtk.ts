@@ -132,14 +132,14 @@ function pnm(bytes: Buffer): Buffer {
 }
 
 /** What differs, beyond how numbers are printed and where long values are. */
-function differing(ours: Json, theirs: Json, at = ''): string[] {
+export function differing(ours: Json, theirs: Json, at = ''): string[] {
   const found: string[] = [];
   for (const tag of new Set([...Object.keys(ours), ...Object.keys(theirs)])) {
     const [a, b] = [ours[tag], theirs[tag]];
     // what we add, and file meta information
     if (tag === '00083002' || tag.startsWith('0002') || tag.endsWith('0000')) continue;
     const where = at + tag;
-    if (!a || !b) found.push(`${where} only of ${a ? 'ours' : 'dcm2json'}`);
+    if (!a || !b) found.push(`${where} only of ${a ? 'ours' : 'theirs'}`);
     else if (a.vr !== b.vr) found.push(`${where} ${a.vr} and ${b.vr}`);
     else if (a.BulkDataURI !== undefined) continue;
     else if (a.vr === 'SQ')

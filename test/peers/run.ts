@@ -14,6 +14,7 @@ import { servesDicomwebClient } from './dicomweb-client.ts';
 import { showsInOhif } from './ohif.ts';
 import { exchangesWithOrthanc } from './orthanc.ts';
 import { type Peers, type Report, type Sample, storedAndRefused } from './samples.ts';
+import { takesFromStorescu } from './storescu.ts';
 
 const { values } = parseArgs({
   options: {
@@ -43,12 +44,22 @@ const samples: Sample[] = readdirSync(values.files)
   .sort()
   .map((name) => ({ name, path: join(values.files, name), bytes: readFileSync(join(values.files, name)) }));
 
-const TRIALS = [storedAndRefused, agreesWithDcmtk, exchangesWithOrthanc, servesDicomwebClient, showsInOhif];
+const TRIALS = [
+  storedAndRefused,
+  agreesWithDcmtk,
+  takesFromStorescu,
+  exchangesWithOrthanc,
+  servesDicomwebClient,
+  showsInOhif,
+].filter(({ name }) => values.only === undefined || name === values.only);
+if (TRIALS.length === 0) {
+  console.log(`There is no trial ${values.only}`);
+  process.exit(1);
+}
 
 await setup();
 try {
   for (const trial of TRIALS) {
-    if (values.only && trial.name !== values.only) continue;
     const app = await startApp({ BASE_URL: 'http://127.0.0.1:1' });
     console.log(`\n${trial.name}`);
     const peers: Peers = { app, samples, report, ohif: values.ohif };

@@ -30,8 +30,8 @@ export interface Look {
   readonly square?: number;
 }
 
-/** A frame without its compression. */
-export interface Decoded {
+/** A frame without its compression, or in another, and what is said of it then. */
+export interface Coded {
   readonly pixels: Uint8Array;
   readonly photometric: string;
   readonly planar: number;
@@ -40,16 +40,23 @@ export interface Decoded {
 
 export type Task =
   | { readonly kind: 'render'; readonly frame: Frame; readonly look: Look }
-  | { readonly kind: 'decode'; readonly frame: Frame };
+  | { readonly kind: 'decode'; readonly frame: Frame }
+  | { readonly kind: 'encode'; readonly frame: Frame; readonly syntax: string };
 
 /** Without a result it could not be done: why not could quote what is in a patient's images. */
-export type Done = { readonly result?: Uint8Array | Decoded };
+export type Done = { readonly result?: Uint8Array | Coded };
 
 export interface Renderer {
   /** @throws Refusal 406 where it cannot be shown; 503 where too many wait */
   render(frame: Frame, look: Look): Promise<Uint8Array>;
   /** @throws Refusal 406 where it cannot be decoded; 503 where too many wait */
-  decode(frame: Frame): Promise<Decoded>;
+  decode(frame: Frame): Promise<Coded>;
+  /**
+   * Compresses a frame, without loss: what does not come out of it again bit by bit is refused.
+   *
+   * @throws Refusal as decode
+   */
+  encode(frame: Frame, syntax: string): Promise<Coded>;
   close(): Promise<void>;
 }
 
@@ -148,6 +155,7 @@ export function openRenderer(most = Math.max(1, Math.min(4, availableParallelism
   return {
     render: (frame, look) => ask({ kind: 'render', frame, look }),
     decode: (frame) => ask({ kind: 'decode', frame }),
+    encode: (frame, syntax) => ask({ kind: 'encode', frame, syntax }),
     async close() {
       closed = true;
       for (const { reject } of waiting.splice(0)) reject(busy());

@@ -7,7 +7,7 @@ import sharp from 'sharp';
 import { textIn, wholeIn } from '../attributes.ts';
 import type { Attribute, Attributes } from '../dicom/json.ts';
 import { EXPLICIT_LE, syntaxOf } from '../dicom/syntaxes.ts';
-import type { Decoded, Done, Frame, Look, Task } from './renderer.ts';
+import type { Coded, Done, Frame, Look, Task } from './renderer.ts';
 
 dcmjs.log.setLevel('silent');
 imaging.log.setLevel('silent');
@@ -20,12 +20,22 @@ parentPort?.on('message', async (task: Task) => {
   const done: Done = {};
   try {
     await ready;
-    const result = task.kind === 'render' ? await render(task.frame, task.look) : decode(task.frame);
-    parentPort?.postMessage({ result });
+    parentPort?.postMessage({ result: await carryOut(task) });
   } catch {
     parentPort?.postMessage(done);
   }
 });
+
+function carryOut(task: Task): Promise<Uint8Array> | Coded {
+  switch (task.kind) {
+    case 'render':
+      return render(task.frame, task.look);
+    case 'decode':
+      return decode(task.frame);
+    case 'encode':
+      return encode(task.frame, task.syntax);
+  }
+}
 
 async function render(frame: Frame, look: Look): Promise<Uint8Array> {
   const { format, quality = 90, window, within, region, square } = look;
@@ -98,22 +108,76 @@ function drawOverlays(
   }
 }
 
-function decode({ attributes, pixels, syntax }: Frame): Decoded {
-  const { Context, NativeCodecs } = codecs;
-  const samples = wholeIn(attributes, '00280002') ?? 1;
-  const photometric = textIn(attributes, '00280004') ?? 'MONOCHROME2';
+/** What is said of a frame's pixels. */
+function shapeOf(attributes: Attributes) {
   const bitsAllocated = wholeIn(attributes, '00280100') ?? 8;
-  const context = new Context({
+  return {
     width: wholeIn(attributes, '00280011'),
     height: wholeIn(attributes, '00280010'),
     bitsAllocated,
     bitsStored: wholeIn(attributes, '00280101') ?? bitsAllocated,
-    samplesPerPixel: samples,
+    samplesPerPixel: wholeIn(attributes, '00280002') ?? 1,
     pixelRepresentation: wholeIn(attributes, '00280103') ?? 0,
     planarConfiguration: wholeIn(attributes, '00280006') ?? 0,
-    photometricInterpretation: photometric,
-    encodedBuffer: pixels,
+    photometricInterpretation: textIn(attributes, '00280004') ?? 'MONOCHROME2',
+  };
+}
+
+/** Compresses without loss. @throws Error where it does not come out again as it was */
+function encode(frame: Frame, syntax: string): Coded {
+  const { Context, NativeCodecs } = codecs;
+  const shape = shapeOf(frame.attributes);
+  const native: Coded = syntaxOf(frame.syntax).encapsulated
+    ? decode(frame)
+    : {
+        pixels: frame.pixels,
+        photometric: shape.photometricInterpretation,
+        planar: shape.planarConfiguration,
+        bitsAllocated: shape.bitsAllocated,
+      };
+  const context = new Context({
+    ...shape,
+    bitsAllocated: native.bitsAllocated,
+    planarConfiguration: native.planar,
+    photometricInterpretation: native.photometric,
+    decodedBuffer: native.pixels,
   });
+  const encoded = (() => {
+    switch (syntax.slice('1.2.840.10008.1.2'.length)) {
+      case '.5':
+        return NativeCodecs.encodeRle(context);
+      case '.4.70':
+        return NativeCodecs.encodeJpeg(context, { lossy: false, predictor: 1, pointTransform: 0 });
+      case '.4.80':
+        return NativeCodecs.encodeJpegLs(context, { lossy: false });
+      case '.4.90':
+        return NativeCodecs.encodeJpeg2000(context, { lossy: false });
+      default:
+        throw new Error('unknown transfer syntax');
+    }
+  })();
+  const coded: Coded = {
+    pixels: new Uint8Array(encoded.getEncodedBuffer() as Uint8Array),
+    photometric: encoded.getPhotometricInterpretation() ?? native.photometric,
+    planar: encoded.getPlanarConfiguration() ?? native.planar,
+    bitsAllocated: encoded.getBitsAllocated() ?? native.bitsAllocated,
+  };
+  const attributes = {
+    ...frame.attributes,
+    '00280004': { vr: 'CS', Value: [coded.photometric] },
+    '00280006': { vr: 'US', Value: [coded.planar] },
+    '00280100': { vr: 'US', Value: [coded.bitsAllocated] },
+  };
+  const again = decode({ syntax, attributes, pixels: coded.pixels });
+  if (!Buffer.from(again.pixels).equals(native.pixels)) throw new Error('it does not come out as it was');
+  return coded;
+}
+
+function decode({ attributes, pixels, syntax }: Frame): Coded {
+  const { Context, NativeCodecs } = codecs;
+  const shape = shapeOf(attributes);
+  const { samplesPerPixel: samples, photometricInterpretation: photometric, bitsAllocated } = shape;
+  const context = new Context({ ...shape, encodedBuffer: pixels });
   const kind = syntax.slice('1.2.840.10008.1.2'.length);
   const decoded = (() => {
     switch (kind) {

@@ -69,11 +69,10 @@ const ATTRIBUTES: Readonly<Record<Level, string>> = {
 };
 
 const FROM: Readonly<Record<Level, string>> = {
-  study: 'dicom_study s join resource r on r.rid = s.rid and not r.deleted',
-  series:
-    'dicom_study s join resource r on r.rid = s.rid and not r.deleted join dicom_series e on e.study = s.uid',
+  study: 'dicom_study s',
+  series: 'dicom_study s join dicom_series e on e.study = s.uid',
   instance:
-    'dicom_study s join resource r on r.rid = s.rid and not r.deleted join dicom_series e on e.study = s.uid join dicom_instance i on i.study = e.study and i.series = e.uid',
+    'dicom_study s join dicom_series e on e.study = s.uid join dicom_instance i on i.study = e.study and i.series = e.uid',
 };
 
 const ORDER: Readonly<Record<Level, string>> = {
@@ -138,13 +137,22 @@ export async function count(executor: Executor, sought: Sought): Promise<number>
   return rows[0]?.[0] as number;
 }
 
+/**
+ * Studies whose ImagingStudy is deleted are not there. Those that are not purged yet are few, and looked for once: a join with
+ * `resource` took most of the time of a count.
+ */
+const THERE = `s.rid <> all (array(
+  select d.rid from resource d
+  where d.deleted and d.type = (select code from type where name = 'ImagingStudy')
+    and exists (select from dicom_study g where g.rid = d.rid)))`;
+
 function conditions(sql: Sql, { filters, patient }: Sought): string {
-  const all = filters.map((filter) => condition(sql, filter));
+  const all = [THERE, ...filters.map((filter) => condition(sql, filter))];
   if (patient !== undefined)
     all.push(
       `exists (select from resource_index x where x.rid = s.rid and x.patients @> array[${sql.bind(patient)}::bigint])`,
     );
-  return all.join(' and ') || 'true';
+  return all.join(' and ');
 }
 
 function condition(sql: Sql, filter: Filter): string {
@@ -155,7 +163,18 @@ function condition(sql: Sql, filter: Filter): string {
   if (column) return passes(sql, column, test, vr);
   const value = vr === 'PN' ? `lower(v ->> 'Alphabetic')` : `v #>> '{}'`;
   const values = `${ATTRIBUTES[level]} -> ${sql.bind(tag)} -> 'Value'`;
-  return `exists (select from jsonb_array_elements(case jsonb_typeof(${values}) when 'array' then ${values} else '[]' end) v where ${passes(sql, value, test, vr)})`;
+  const indexed = byValue(sql, filter);
+  return `${indexed}exists (select from jsonb_array_elements(case jsonb_typeof(${values}) when 'array' then ${values} else '[]' end) v where ${passes(sql, value, test, vr)})`;
+}
+
+/** VRs whose values are texts in JSON, compared as they are. */
+const TEXTS = new Set(['AE', 'AS', 'CS', 'DA', 'DT', 'LO', 'LT', 'SH', 'ST', 'TM', 'UC', 'UI', 'UR', 'UT']);
+
+/** What finds values by an index, before they are looked at; those of instances have none. */
+function byValue(sql: Sql, { level, tag, vr, test }: Filter): string {
+  if (test.kind !== 'one' || level === 'instance' || !TEXTS.has(vr)) return '';
+  const wanted = test.values.map((value) => JSON.stringify({ [tag]: { Value: [value] } }));
+  return `${ATTRIBUTES[level]} @> any (${sql.bind(wanted)}::jsonb[]) and `;
 }
 
 function passes(sql: Sql, value: string, test: Test, vr: string): string {

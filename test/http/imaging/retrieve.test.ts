@@ -181,7 +181,7 @@ describe('PS3.18 10.4: WADO-RS', () => {
     ['*/*', 200],
     ['multipart/related', 200],
     ['multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.5', 200],
-    ['multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.4.90', 406],
+    ['multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.4.91', 406],
     ['text/html', 406],
     ['text/html, application/dicom;q=0.1', 200],
   ])('Accept: %s', async (accept, status) => {
