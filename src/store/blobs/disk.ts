@@ -19,8 +19,9 @@ import {
 } from './blobs.ts';
 import { beyond, measure, missing } from './measure.ts';
 
-/** Bytes read or written at once. */
+/** Bytes read, and written, at once: each costs a turn of the thread pool. */
 const AT_ONCE = 256 * 1024;
+const WRITTEN_AT_ONCE = 512 * 1024;
 
 /** Names asked about at once while sweeping. */
 const BATCH = 1000;
@@ -172,7 +173,7 @@ async function writeAll(handle: FileHandle, chunks: AsyncIterable<Uint8Array>): 
     for await (const bytes of chunks) {
       waiting.push(bytes);
       length += bytes.length;
-      if (length >= AT_ONCE) await flush();
+      if (length >= WRITTEN_AT_ONCE) await flush();
     }
     await flush();
   } finally {
