@@ -45,10 +45,29 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
     if (settled.has(inner)) return inner;
     await makeFolder(outer);
     await makeFolder(inner);
-    await syncFolder(outer);
-    await syncFolder(folder);
+    await Promise.all([syncFolder(outer), syncFolder(folder)]);
     settled.add(inner);
     return inner;
+  }
+
+  /** Writes a stream to a new file, down to the disk, and makes the folder that it is to be in. */
+  async function write(
+    draft: string,
+    stream: Readable,
+    options: PutOptions,
+  ): Promise<Blob & { readonly place: string }> {
+    const { chunks, measured } = measure(stream, options);
+    const handle = await open(draft, 'wx', 0o600);
+    try {
+      own(draft);
+      await writeAll(handle, chunks);
+      const name = uuid();
+      // They wait for the same turn of the disk.
+      const [place] = await Promise.all([folderFor(name), handle.sync()]);
+      return { name, place, ...measured() };
+    } finally {
+      await handle.close();
+    }
   }
 
   return {
@@ -56,13 +75,11 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
       const draft = join(incoming, uuid());
       let file = draft;
       try {
-        const written = await write(draft, stream, options);
-        const name = uuid();
-        const place = await folderFor(name);
-        await rename(draft, join(place, name));
-        file = join(place, name);
+        const { place, ...blob } = await write(draft, stream, options);
+        await rename(draft, join(place, blob.name));
+        file = join(place, blob.name);
         await syncFolder(place);
-        return { name, ...written };
+        return blob;
       } catch (fault) {
         await rm(file, { force: true });
         throw isFull(fault) ? full() : fault;
@@ -119,20 +136,6 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
       return removed;
     },
   };
-}
-
-/** Writes a stream to a new file, down to the disk. */
-async function write(file: string, stream: Readable, options: PutOptions): Promise<Omit<Blob, 'name'>> {
-  const { chunks, measured } = measure(stream, options);
-  const handle = await open(file, 'wx', 0o600);
-  try {
-    own(file);
-    await writeAll(handle, chunks);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  return measured();
 }
 
 /** One piece is read while the one before is taken. */
