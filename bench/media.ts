@@ -111,17 +111,9 @@ async function drained(body: Readable, hash?: ReturnType<typeof createHash>): Pr
   return size;
 }
 
-async function post(size: number): Promise<string> {
-  const headers = {
-    'Content-Type': 'application/octet-stream',
-    'Content-Length': size,
-    Prefer: 'return=minimal',
-  };
-  const {
-    status,
-    headers: told,
-    body,
-  } = await send(server!.port, 'POST', '/fhir/Binary', headers, bytes(size));
+async function post(size: number, type = 'application/octet-stream', sent = bytes(size)): Promise<string> {
+  const headers = { 'Content-Type': type, 'Content-Length': size, Prefer: 'return=minimal' };
+  const { status, headers: told, body } = await send(server!.port, 'POST', '/fhir/Binary', headers, sent);
   await drained(body);
   if (status !== 201) throw new Error(`a Binary was answered by ${status}`);
   return /Binary\/[^/]+/.exec(String(told.location))![0];
@@ -299,17 +291,9 @@ async function film(): Promise<void> {
   const again = ['-stream_loop', String(loops), '-i', short, '-c', 'copy', '-movflags', '+faststart', long];
   execFileSync('ffmpeg', ['-v', 'error', ...again]);
   const { size } = statSync(long);
-  const id = await weighed(`a film of ${Math.round(size / 1e6)} MB up`, async () => {
-    const headers = { 'Content-Type': 'video/mp4', 'Content-Length': size, Prefer: 'return=minimal' };
-    const {
-      status,
-      headers: told,
-      body,
-    } = await send(server!.port, 'POST', '/fhir/Binary', headers, createReadStream(long));
-    await drained(body);
-    if (status !== 201) throw new Error(`the film was answered by ${status}`);
-    return /Binary\/[^/]+/.exec(String(told.location))![0];
-  });
+  const id = await weighed(`a film of ${Math.round(size / 1e6)} MB up`, () =>
+    post(size, 'video/mp4', createReadStream(long)),
+  );
   const { body } = await get(`/fhir/${id}/$link?size=play`, { Accept: 'application/fhir+json' });
   const link = JSON.parse(Buffer.concat(await body.toArray()).toString()).parameter[0].valueUrl as string;
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });

@@ -108,7 +108,9 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     const transcodings = openTranscodings(pool);
     const films = await openFilms(config.ffmpeg);
     if (!films && config.ffmpeg !== 'none')
-      log.info('there is no ffmpeg: video and audio are kept as they come, and have no pictures');
+      log.info(
+        'there is no ffmpeg: video and audio are kept as they come, have no pictures, and are not made to play',
+      );
     const look = makeLook({
       pictures,
       films,
@@ -182,7 +184,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
         if (!config.readOnly) {
           jobs.start(perform, log);
           reindexing.start(log);
-          if (films) transcodings.start(makeTranscode(records, films), log);
+          if (films?.playable) transcodings.start(makeTranscode(records, films.playable), log);
         }
         return { port: (server.address() as AddressInfo).port };
       },

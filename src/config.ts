@@ -105,7 +105,7 @@ export const settings = {
   ffmpeg: setting(
     'FFMPEG',
     'ffmpeg',
-    'the program by which video and audio lose their places and tags, and get pictures; ffprobe stands beside it. none goes without',
+    'the program by which video and audio lose their places and tags, get pictures, and are made to play in browsers (libx264); ffprobe stands beside it. none goes without',
     text('ffmpeg'),
   ),
   clamd: setting(

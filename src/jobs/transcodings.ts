@@ -53,7 +53,7 @@ const ADD = {
 const LOOK = {
   name: 'look_at_transcoding',
   text: `select progress, coalesce(failed, case when tries >= ${ATTEMPTS} and alive < now() - interval '20 s'
-                                               then 'it was interrupted each time that it was begun' end)
+                                               then 'it was begun several times, and interrupted each time' end)
          from transcoding where blob = $1`,
 };
 const CLAIM = {

@@ -115,11 +115,11 @@ export function openContents(
         'This is no video or audio that can be made to play: ask for size=full',
       );
     let doing = await transcodings.look(blob);
-    if (!doing?.failed && !films)
+    if (!doing?.failed && !films?.playable)
       throw refusal(
         422,
         'not-supported',
-        'This server has no ffmpeg, by which it is made to play: ask for size=full',
+        'This server has no ffmpeg by which it could be made to play: ask for size=full',
       );
     if (!doing || doing.failed !== undefined) await transcodings.add(blob);
     doing = await transcodings.look(blob);

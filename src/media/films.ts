@@ -19,18 +19,21 @@ export interface Films {
   /** A picture of it, as JPEG. @throws Refusal 422 where it has none */
   poster(open: Open, kind: string): Promise<Uint8Array>;
   /**
-   * The same as H.264 and AAC in MP4, its index first: streams that are so already are copied.
+   * The same as H.264 and AAC in MP4, its index first: streams that are so already are copied. Undefined where this ffmpeg
+   * was built without them.
    *
    * @param told   how far it is, in percent
    * @param signal ends it
    * @throws       Refusal 422 where it is damaged, or takes too long
    */
-  playable(
-    open: Open,
-    kind: string,
-    doing: { readonly told: (percent: number) => void; readonly signal: AbortSignal },
-  ): Promise<PlayableFilm>;
+  readonly playable?: Playable | undefined;
 }
+
+export type Playable = (
+  open: Open,
+  kind: string,
+  doing: { readonly told: (percent: number) => void; readonly signal: AbortSignal },
+) => Promise<PlayableFilm>;
 
 type Open = () => Promise<Readable>;
 
@@ -64,8 +67,9 @@ const DAY = 86_400_000;
 export async function openFilms(program: string): Promise<Films | undefined> {
   if (program === 'none') return undefined;
   const prober = program.replace(/ffmpeg(?=[^/]*$)/, 'ffprobe');
+  let encoders: string;
   try {
-    await run(program, ['-version']);
+    encoders = String(await run(program, ['-v', 'error', '-encoders']));
     await run(prober, ['-version']);
   } catch {
     return undefined;
@@ -108,19 +112,22 @@ export async function openFilms(program: string): Promise<Films | undefined> {
           throw refusal(422, 'not-supported', 'There is no picture in this: ask for size=full');
         }),
       ),
-    playable: (open, kind, { told, signal }) =>
-      onDisk(open, async ({ file, out, made }) => {
-        const probed = await probe(prober, file, kind);
-        const { width = null, height = null } = factsOf(probed, kind);
-        const seconds = Number(probed.format.duration);
-        const output = [...forBrowsers(probed), ...BARE, ...FAST_START, '-f', 'mp4', out];
-        await runBehind(program, [...inputOf(kind, file), ...output], {
-          signal,
-          told: (done) => told(seconds > 0 ? Math.min(99, Math.floor((100 * done) / seconds)) : 0),
-        });
-        return { bytes: made(), contentType: width === null ? 'audio/mp4' : 'video/mp4', width, height };
-      }),
+    playable: ENCODERS.every((name) => encoders.includes(` ${name} `)) ? playable : undefined,
   };
+
+  function playable(...[open, kind, { told, signal }]: Parameters<Playable>): Promise<PlayableFilm> {
+    return onDisk(open, async ({ file, out, made }) => {
+      const probed = await probe(prober, file, kind);
+      const { width = null, height = null } = factsOf(probed, kind);
+      const seconds = Number(probed.format.duration);
+      const output = [...forBrowsers(probed), ...BARE, ...FAST_START, '-f', 'mp4', out];
+      await runBehind(program, [...inputOf(kind, file), ...output], {
+        signal,
+        told: (done) => told(seconds > 0 ? Math.min(99, Math.floor((100 * done) / seconds)) : 0),
+      });
+      return { bytes: made(), contentType: width === null ? 'audio/mp4' : 'video/mp4', width, height };
+    });
+  }
 }
 
 /** Files to work on. */
@@ -187,6 +194,9 @@ async function pictureOf(
   );
   return picture?.length ? picture : undefined;
 }
+
+/** What is needed for that. */
+const ENCODERS = ['libx264', 'aac'];
 
 /** The longer edge of what browsers get, in pixels. */
 const EDGE = 1920;

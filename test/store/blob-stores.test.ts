@@ -1,5 +1,6 @@
 /** What all stores of bytes do, on disk and in S3, encrypted and not. */
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -80,6 +81,23 @@ describe.each(KINDS)('bytes %s', (_kind, open) => {
     },
   );
 
+  test.each([0, 1, 262_144, 262_145, 1_000_000])('%i of them are poured out as they were', async (size) => {
+    const bytes = randomBytes(size);
+    const { name } = await put(bytes);
+    const poured = async (range?: { start: number; end: number }): Promise<Buffer> => {
+      const pieces: Buffer[] = [];
+      // what is given is only there until it is taken
+      await blobs.pour(name, async (piece) => void pieces.push(Buffer.from(piece)), range);
+      return Buffer.concat(pieces);
+    };
+    expect((await poured()).equals(bytes)).toBe(true);
+    if (size > 1000)
+      expect((await poured({ start: 999, end: size + 5 })).equals(bytes.subarray(999))).toBe(true);
+    const refused = new Error('the client has gone');
+    if (size > 0)
+      await expect(blobs.pour(name, () => Promise.reject(refused))).rejects.toThrow(refused.message);
+  });
+
   test('RFC 9110 14.1.2: ranges, also over segments and to the end', async () => {
     const bytes = randomBytes(200_000);
     const { name } = await put(bytes);
@@ -103,6 +121,7 @@ describe.each(KINDS)('bytes %s', (_kind, open) => {
       ]);
     }
     expect(await failureOf(blobs.open(name, { start: 200_000, end: 200_001 }))).toBe(416);
+    expect(await failureOf(blobs.pour(name, async () => {}, { start: 200_000, end: 200_001 }))).toBe(416);
     const { name: empty } = await put(Buffer.alloc(0));
     expect(await failureOf(blobs.open(empty, { start: 0, end: 0 }))).toBe(416);
   });
@@ -177,6 +196,26 @@ describe('encryption', () => {
     expect(kept.includes('patient')).toBe(false);
     // the same again is something else
     expect((await read(inner, await put(encrypted(inner, [KEY]), bytes))).equals(kept)).toBe(false);
+  });
+
+  test('a stream that is closed before it was read closes the file, too', async () => {
+    const inner = await disk();
+    const opened: Readable[] = [];
+    const watched: Blobs = {
+      ...inner,
+      async open(name, range) {
+        const found = await inner.open(name, range);
+        opened.push(found.stream);
+        return found;
+      },
+    };
+    const blobs = encrypted(watched, [KEY]);
+    const name = await put(blobs, Buffer.alloc(200_000));
+    const { stream } = await blobs.open(name);
+    stream.destroy();
+    await once(stream, 'close');
+    expect(opened).toHaveLength(2);
+    expect(opened.every(({ destroyed }) => destroyed)).toBe(true);
   });
 
   test('keys are changed: what is there is read, what is new has the new one', async () => {

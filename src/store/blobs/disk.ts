@@ -17,11 +17,12 @@ import {
   type Take,
   timeOf,
 } from './blobs.ts';
-import { foldersOf, makeFolder, openPlaces, syncFolder } from './folders.ts';
+import { foldersOf, makeFolder, openPlaces, type Place, syncFolder } from './folders.ts';
 import { beyond, measure, missing } from './measure.ts';
 
-/** Bytes read or written at once. */
+/** Bytes read, and written, at once: each costs a turn of the thread pool. */
 const AT_ONCE = 256 * 1024;
+const WRITTEN_AT_ONCE = 512 * 1024;
 
 /** Names asked about at once while sweeping. */
 const BATCH = 1000;
@@ -38,17 +39,31 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
   await syncFolder(dirname(folder));
   const nextPlace = openPlaces(folder);
 
+  /** Writes a stream to a new file, down to the disk, and finds the place that it is to have. */
+  async function write(draft: string, stream: Readable, options: PutOptions): Promise<Blob & Place> {
+    const { chunks, measured } = measure(stream, options);
+    const handle = await open(draft, 'wx', 0o600);
+    try {
+      own(draft);
+      await writeAll(handle, chunks);
+      // They wait for the same turn of the disk.
+      const [place] = await Promise.all([nextPlace(), handle.sync()]);
+      return { ...place, ...measured() };
+    } finally {
+      await handle.close();
+    }
+  }
+
   return {
     async put(stream, options = {}) {
       const draft = join(incoming, uuid());
       let file = draft;
       try {
-        const written = await write(draft, stream, options);
-        const { name, settle } = await nextPlace();
-        await rename(draft, pathOf(folder, name));
-        file = pathOf(folder, name);
+        const { settle, ...blob } = await write(draft, stream, options);
+        await rename(draft, pathOf(folder, blob.name));
+        file = pathOf(folder, blob.name);
         await settle();
-        return { name, ...written };
+        return blob;
       } catch (fault) {
         await rm(file, { force: true });
         throw isFull(fault) ? full() : fault;
@@ -107,20 +122,6 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
   };
 }
 
-/** Writes a stream to a new file, down to the disk. */
-async function write(file: string, stream: Readable, options: PutOptions): Promise<Omit<Blob, 'name'>> {
-  const { chunks, measured } = measure(stream, options);
-  const handle = await open(file, 'wx', 0o600);
-  try {
-    own(file);
-    await writeAll(handle, chunks);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  return measured();
-}
-
 /** One piece is read while the one before is taken. */
 async function pourFile(handle: FileHandle, take: Take, { start, end }: ByteRange): Promise<void> {
   const most = Math.min(AT_ONCE, end + 1 - start);
@@ -159,7 +160,7 @@ async function writeAll(handle: FileHandle, chunks: AsyncIterable<Uint8Array>): 
     for await (const bytes of chunks) {
       waiting.push(bytes);
       length += bytes.length;
-      if (length >= AT_ONCE) await flush();
+      if (length >= WRITTEN_AT_ONCE) await flush();
     }
     await flush();
   } finally {

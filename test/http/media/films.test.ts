@@ -61,6 +61,12 @@ const tells = (bytes: Buffer): boolean => /51\.5|Maria/.test(bytes.toString('lat
     });
     expect(body.type.coding[0].code).toBe('video');
     expect(body.duration).toBeCloseTo(2, 0);
+    // its picture was made while it came
+    const { rows } = await app.app.pool.query(
+      `select p.width from rendition p join resource r on r.blob = p.blob where r.id = $1 and p.size = 'poster'`,
+      [id],
+    );
+    expect(rows).toEqual([{ width: 320 }]);
     expect(await seen(await bytesOf(`/Binary/${id}/$content?size=256`))).toMatchObject({
       width: 256,
       height: 144,
