@@ -90,6 +90,9 @@ export const SENT: Readonly<Record<string, readonly string[]>> = {
   Task: ['requester'],
 };
 
+/** Types that only systems write: who a Person is decides whose records are theirs. */
+export const IDENTITY: ReadonlySet<string> = new Set(['Person']);
+
 /** Parameters by which a new Patient is one of a practitioner's, or of their organization's. */
 export const TREATED: readonly string[] = ['general-practitioner', 'organization'];
 

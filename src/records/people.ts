@@ -11,7 +11,7 @@ import type {
   Resource,
 } from 'fhir/r4.js';
 import { isDuring, isInForce, shares } from '../access/consent.ts';
-import { askerOf, type Person, stranger } from '../access/person.ts';
+import { askerOf, namesOf, ORGANIZATION, type Person, stranger } from '../access/person.ts';
 import { parseReference } from '../fhir/reference.ts';
 import { readFilter } from '../search/filter.ts';
 import type { Filter, PatientSet } from '../search/request.ts';
@@ -49,7 +49,10 @@ interface Kept {
   readonly until: number;
 }
 
-/** Gives people by `Type/id`; somebody who sees nobody, where there is no such resource. */
+/**
+ * Gives people by `Type/id`, and organizations, by commas apart, as one who has no patients but theirs; somebody who sees
+ * nobody, where there is no such resource.
+ */
 export function makePeople(looking: Looking): (fhirUser: string, epoch?: number) => Promise<Person> {
   const { store } = looking;
   const known = cache<string, Kept>(1000);
@@ -81,10 +84,8 @@ export function makePeople(looking: Looking): (fhirUser: string, epoch?: number)
       }
     }
     const snapshot = await snapshotNow(store.pool);
-    const [type = '', id = ''] = fhirUser.split('/');
-    const person = await personOf(looking, type, id);
-    const named = [{ type, id }, ...person.organizations.map((one) => ({ type: 'Organization', id: one }))];
-    const names = (await store.numbers.find(named)).filter((rid) => rid !== undefined);
+    const person = await personOf(looking, fhirUser);
+    const names = (await store.numbers.find(namesOf(person))).filter((rid) => rid !== undefined);
     if (snapshot !== null)
       known.set(fhirUser, {
         person,
@@ -98,8 +99,14 @@ export function makePeople(looking: Looking): (fhirUser: string, epoch?: number)
   };
 }
 
-async function personOf(looking: Looking, type: string, id: string): Promise<Person> {
+async function personOf(looking: Looking, holder: string): Promise<Person> {
+  const [{ type, id }, ...others] = holder.split(',').map(nameIn) as [Name, ...Name[]];
   const nobody = stranger(type, id);
+  if (type === ORGANIZATION)
+    return withConsents(
+      looking,
+      await ofOrganizations(looking, nobody, [id, ...others.map((one) => one.id)]),
+    );
   if (type === 'Patient') return { ...nobody, patients: await numbered(looking, [id]) };
   if (type === 'Practitioner') return withConsents(looking, await practitioner(looking, nobody));
   return withConsents(looking, {
@@ -108,17 +115,27 @@ async function personOf(looking: Looking, type: string, id: string): Promise<Per
   });
 }
 
+interface Name {
+  readonly type: string;
+  readonly id: string;
+}
+
+function nameIn(text: string): Name {
+  const [type = '', id = ''] = text.split('/');
+  return { type, id };
+}
+
 /** With what patients have consented to, or not, and those who share their records by that. */
 async function withConsents(looking: Looking, person: Person): Promise<Person> {
   const { store, definitions, policy } = looking;
-  const { type, id, organizations, patients } = person;
-  const named = [{ type, id }, ...organizations.map((one) => ({ type: 'Organization', id: one }))];
+  const { patients } = person;
+  const named = namesOf(person);
   const rids = await store.numbers.find(named);
   const names = named.flatMap((one, i) => (rids[i] === undefined ? [] : [{ ...one, rid: rids[i] }]));
   const references = definitions
     .searchParameters('Consent')
     .filter((one) => one.type === 'reference' && one.posted === undefined);
-  const everybody = person.sees === 'patients' && policy === 'all';
+  const everybody = person.type === 'Practitioner' && policy === 'all';
   const contents = await readConsents(
     store.pool,
     store,
@@ -166,18 +183,24 @@ async function standsFor(
 
 /** A practitioner, with the patients whom they or an organization that they work for treat. */
 async function practitioner(looking: Looking, nobody: Person): Promise<Person> {
-  const { store, policy } = looking;
-  const { id } = nobody;
-  const roles = await rolesOf(looking, id);
-  const organizations = roles.flatMap(({ organization }) => idsOf(looking, 'Organization', organization));
-  const treatments = policy === 'all' ? EVERYBODY : organizations.length > 0 ? TREATMENTS : PERSONAL;
+  const roles = await rolesOf(looking, nobody.id);
+  const organizations = roles.flatMap(({ organization }) => idsOf(looking, ORGANIZATION, organization));
+  const treatments = organizations.length > 0 ? [...PERSONAL, ...BY_ORGANIZATION] : PERSONAL;
+  return treating(looking, { ...nobody, organizations }, looking.policy === 'all' ? EVERYBODY : treatments);
+}
+
+/** Organizations see what a practitioner of theirs would who treats nobody themselves. */
+const ofOrganizations = (looking: Looking, nobody: Person, organizations: readonly string[]) =>
+  treating(looking, { ...nobody, organizations }, [...NAMED, ...BY_ORGANIZATION]);
+
+async function treating(looking: Looking, person: Person, treatments: readonly Treatment[]): Promise<Person> {
   const found = await Promise.all(
     treatments.map(({ type, conditions }) =>
-      store.searcher.patientsOf(type, relation(looking, type, conditions(id, organizations))),
+      looking.store.searcher.patientsOf(type, relation(looking, type, conditions(person))),
     ),
   );
-  const patients = new Map(found.flat().map(({ rid, id: patient }) => [patient, rid]));
-  return { ...nobody, sees: 'patients', patients, organizations };
+  const patients = new Map(found.flat().map(({ rid, id }) => [id, rid]));
+  return { ...person, sees: 'patients', patients };
 }
 
 async function rolesOf(looking: Looking, id: string): Promise<readonly PractitionerRole[]> {
@@ -196,66 +219,71 @@ async function rolesOf(looking: Looking, id: string): Promise<readonly Practitio
 
 type Conditions = readonly (readonly [name: string, value: string])[];
 
-/** By what a practitioner treats a patient: one of the resources of these types says so. */
+/** By what somebody treats a patient: one of the resources of these types says so. */
 interface Treatment {
   readonly type: string;
-  /** @param organizations that they work for */
-  conditions(practitioner: string, organizations: readonly string[]): Conditions;
+  conditions(person: Person): Conditions;
 }
 
-const team = (practitioner: string, organizations: readonly string[]): string =>
-  [`Practitioner/${practitioner}`, ...organizations.map((id) => `Organization/${id}`)].join(',');
-const all = (organizations: readonly string[]): string =>
-  organizations.map((id) => `Organization/${id}`).join(',');
+const names = (person: Person): string =>
+  namesOf(person)
+    .map(({ type, id }) => `${type}/${id}`)
+    .join(',');
+const self = ({ type, id }: Person): string => `${type}/${id}`;
+const employers = ({ organizations }: Person): string =>
+  organizations.map((id) => `${ORGANIZATION}/${id}`).join(',');
 
-/** Their own, and by an organization. */
-const PERSONAL: readonly Treatment[] = [
-  { type: 'Patient', conditions: (one, others) => [['general-practitioner', team(one, others)]] },
+/** By themselves or an organization. */
+const NAMED: readonly Treatment[] = [
+  { type: 'Patient', conditions: (person) => [['general-practitioner', names(person)]] },
   {
     type: 'CareTeam',
-    conditions: (one, others) => [
-      ['participant', team(one, others)],
+    conditions: (person) => [
+      ['participant', names(person)],
       ['status', 'active'],
       ['date', 'now'],
     ],
   },
   {
-    type: 'Encounter',
-    conditions: (one) => [
-      ['participant', `Practitioner/${one}`],
-      ['status:not', 'cancelled,entered-in-error'],
-    ],
-  },
-  {
-    type: 'EpisodeOfCare',
-    conditions: (one) => [
-      ['care-manager', `Practitioner/${one}`],
-      ['status', 'active'],
-    ],
-  },
-  {
     type: 'Task',
-    conditions: (one, others) => [
-      ['owner', team(one, others)],
+    conditions: (person) => [
+      ['owner', names(person)],
       ['status', 'accepted,in-progress,on-hold'],
     ],
   },
 ];
 
-const TREATMENTS: readonly Treatment[] = [
-  ...PERSONAL,
-  { type: 'Patient', conditions: (_, others) => [['organization', all(others)]] },
+const PERSONAL: readonly Treatment[] = [
+  ...NAMED,
   {
     type: 'Encounter',
-    conditions: (_, others) => [
-      ['service-provider', all(others)],
+    conditions: (person) => [
+      ['participant', self(person)],
       ['status:not', 'cancelled,entered-in-error'],
     ],
   },
   {
     type: 'EpisodeOfCare',
-    conditions: (_, others) => [
-      ['organization', all(others)],
+    conditions: (person) => [
+      ['care-manager', self(person)],
+      ['status', 'active'],
+    ],
+  },
+];
+
+const BY_ORGANIZATION: readonly Treatment[] = [
+  { type: 'Patient', conditions: (person) => [['organization', employers(person)]] },
+  {
+    type: 'Encounter',
+    conditions: (person) => [
+      ['service-provider', employers(person)],
+      ['status:not', 'cancelled,entered-in-error'],
+    ],
+  },
+  {
+    type: 'EpisodeOfCare',
+    conditions: (person) => [
+      ['organization', employers(person)],
       ['status', 'active'],
     ],
   },

@@ -97,13 +97,14 @@ const CLIENT: Shapes = {
   id: isText,
   name: isText,
   type: (value) => CLIENT_TYPES.includes(value as never),
-  redirectUris: (value) => Array.isArray(value) && value.every(isText),
+  redirectUris: areTexts,
   scope: isText,
   jwks: isText,
   jwksUri: isText,
   launchUri: isText,
   logoUri: isText,
   introspects: (value) => typeof value === 'boolean',
+  organizations: areTexts,
 };
 
 const PERSON: Shapes = {
@@ -122,6 +123,10 @@ const REQUIRED = new Map<Shapes, readonly string[]>([
 
 function isText(value: unknown): value is string {
   return typeof value === 'string' && value.length <= 50_000;
+}
+
+function areTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every(isText);
 }
 
 /** @throws Error naming the member that is missing, not known, or not as it should be */

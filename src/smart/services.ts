@@ -5,7 +5,7 @@ import { type Access, demand } from '../access/access.ts';
 import { type Letter, readScope } from '../access/scopes.ts';
 import { Refusal } from '../fhir/outcome.ts';
 import { readPath } from '../http/path.ts';
-import { lookUpToken, type TokenRow } from '../store/tokens.ts';
+import { holderOf, lookUpToken, type TokenRow } from '../store/tokens.ts';
 import type { SmartContext, Visit } from './context.ts';
 import { readJson, sendJson } from './forms.ts';
 import { grantedAt, type LaunchContext } from './grants.ts';
@@ -143,7 +143,7 @@ export async function breakGlass(context: SmartContext, { request, response }: V
 /** @throws InsufficientScope where the token could not read the patient itself */
 async function mayLaunch(
   { grammar, patients, accounts }: SmartContext,
-  { scope, payload }: TokenRow,
+  { scope, payload, organizations }: TokenRow,
   { patient }: LaunchContext,
 ): Promise<void> {
   const isType = grammar.definitions.isResourceType;
@@ -157,12 +157,9 @@ async function mayLaunch(
     'system/Patient.r',
   );
   const account = payload?.accountId ? await accounts.find(payload.accountId) : undefined;
-  if (!account) {
-    if (!reads('system')) throw fault;
-    return;
-  }
-  if (!reads('user') || account.disabled) throw fault;
-  if (patient !== undefined && !(await patients.find(account.fhirUser, patient))) throw fault;
+  if (!reads(account ? 'user' : 'system') || account?.disabled) throw fault;
+  const holder = account?.fhirUser ?? holderOf({ payload, organizations });
+  if (patient !== undefined && holder !== undefined && !(await patients.find(holder, patient))) throw fault;
 }
 
 const LETTERS: Readonly<Record<string, Letter>> = {
