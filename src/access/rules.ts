@@ -10,7 +10,7 @@ import { UnknownParameter } from '../search/faults.ts';
 import type { Filter, PatientSet } from '../search/request.ts';
 import { denied, deniesSome, permitted, type Wanted } from './consent.ts';
 import { askerOf, namesOf, opens, type Person, type Whose } from './person.ts';
-import { ADDRESSED, CONFIDENTIALITY, DIRECTORY, IDENTITY, SENT, TREATED } from './policy.ts';
+import { ADDRESSED, CONFIDENTIALITY, DIRECTORY, EQUIPMENT, IDENTITY, SENT, TREATED } from './policy.ts';
 import { allOf, both, either, type Grammar, not, oneOf, type Rule } from './rule.ts';
 import type { Letter, Level, Scope } from './scopes.ts';
 
@@ -41,10 +41,13 @@ function ofPerson(grammar: Grammar, level: Level, { patient, person }: Whose, wa
   const { type, letter } = wanted;
   if (DIRECTORY.has(type)) return isReading(letter) ? 'all' : 'none';
   if (IDENTITY.has(type) && !isReading(letter)) return 'none';
-  const self = person && type === person.type && letter === 'r' ? [isThis(person.id)] : [];
+  const anyway = [
+    ...(person && type === person.type && letter === 'r' ? [isThis(person.id)] : []),
+    ...(EQUIPMENT.has(type) && isReading(letter) ? [equipment(grammar, person, type)] : []),
+  ];
   if (level !== 'patient')
     return person
-      ? seen(either([ofPatients(grammar, person, wanted), own(grammar, person, wanted), ...self]))
+      ? seen(either([ofPatients(grammar, person, wanted), own(grammar, person, wanted), ...anyway]))
       : 'none';
   // A person who treats the patient no more, or stands for them no more, is out, whatever was granted.
   if (patient === undefined || (person && !opens(person, patient))) return 'none';
@@ -52,7 +55,7 @@ function ofPerson(grammar: Grammar, level: Level, { patient, person }: Whose, wa
     ? isAbout(grammar, person, oneOfTheirs(person, patient), type)
     : inCompartment(grammar, patient, type);
   const rule = person ? both(whose, ofPatient(grammar, person, patient, wanted)) : whose;
-  return seen(either([rule, ...self]));
+  return seen(either([rule, ...anyway]));
 }
 
 const isReading = (letter: Letter): boolean => letter === 'r' || letter === 's';
@@ -172,6 +175,14 @@ function own(grammar: Grammar, person: Person, wanted: Wanted): Rule {
     return denial === 'none' ? 'none' : both(inCompartment(grammar, id, type), denial);
   });
   return [oneOf(addressed), not(either(denials)), cleared(grammar, person, type)].reduce(both);
+}
+
+/** What is about no patient. */
+function equipment(grammar: Grammar, person: Person | undefined, type: string): Rule {
+  const isNobodys = about(grammar.definitions, type).map(
+    (parameter): Filter => ({ kind: 'missing', parameter, missing: true }),
+  );
+  return both(allOf(isNobodys), person ? cleared(grammar, person, type) : 'all');
 }
 
 const isThis = (id: string): Filter => ({ kind: 'id', ids: [id] });

@@ -40,7 +40,10 @@ export async function tokenFor(
 export type Asking = (method: 'get' | 'head' | 'post' | 'put' | 'patch' | 'delete', path: string) => Test;
 
 export async function asking(app: TestApp, scope: string, extra: Launch = {}): Promise<Asking> {
-  const token = await tokenFor(app, scope, extra);
-  return (method, path) =>
-    request(app.url)[method](`/fhir${path}`).set('Authorization', `Bearer ${token}`).buffer(true);
+  return asked(app, await tokenFor(app, scope, extra));
 }
+
+export const asked =
+  (app: TestApp, token: string): Asking =>
+  (method, path) =>
+    request(app.url)[method](`/fhir${path}`).set('Authorization', `Bearer ${token}`).buffer(true);
