@@ -106,16 +106,11 @@ export function audited(
   return {
     ...records,
     read: (caller, type, id) =>
-      noting(
-        caller,
-        { action: 'r', type, query: `${type}/${id}` },
-        () => records.read(caller, type, id),
-        ofOne,
-      ),
+      noting(caller, askedOf({ kind: 'read', type, id }), () => records.read(caller, type, id), ofOne),
     vread: (caller, type, id, version) =>
       noting(
         caller,
-        { action: 'v', type, query: `${type}/${id}/_history/${version}` },
+        askedOf({ kind: 'vread', type, id, version }),
         () => records.vread(caller, type, id, version),
         ofOne,
       ),

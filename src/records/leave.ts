@@ -10,6 +10,7 @@ import { parseReference } from '../fhir/reference.ts';
 import { about } from '../search/compartment.ts';
 import { type Facts, matches } from '../search/match.ts';
 import type { Draft } from './draft.ts';
+import { factsIn } from './facts.ts';
 import type { Caller } from './records.ts';
 import { isSeen, newestSeen, type Seeable } from './seen.ts';
 import type { Setting } from './setting.ts';
@@ -58,17 +59,7 @@ export async function demandDraft(
       throw forbidden(letter, type);
     return;
   }
-  const { baseUrl, definitions } = setting;
-  const { isResourceType } = definitions;
-  const facts = {
-    type,
-    id,
-    updated: Date.now(),
-    values: analysis.extracted,
-    resource,
-    baseUrl,
-    isResourceType,
-  };
+  const facts = factsIn(setting, { type, id, updated: Date.now() }, analysis);
   if (!matches(limits, facts) || !concernsOwn(setting, caller, letter, facts, before))
     throw forbidden(letter, type);
   demandGiving(setting, caller, { ...resource, id }, before);

@@ -479,7 +479,9 @@ describe('of other patients nothing is learned (R4 security-labels.html)', () =>
     expect(await found(self, '/Patient/bob/Appointment')).toBe('');
     expect(await found(self, '/Patient?_has:Appointment:patient:actor=Patient/bob')).toBe('');
     // What is masked is as if it were not there.
-    expect(await found(self, '/Appointment?_filter=not%20(actor%20re%20Patient/bob)')).toBe('Appointment/both');
+    expect(await found(self, '/Appointment?_filter=not%20(actor%20re%20Patient/bob)')).toBe(
+      'Appointment/both',
+    );
     expect(await found(self, '/Appointment?actor=Patient/bob,Patient/ann')).toBe('Appointment/both');
     await self('get', '/Appointment?actor:identifier=MRN-BOB').expect(403);
     await self('delete', '/Appointment?patient=Patient/bob').expect(204);

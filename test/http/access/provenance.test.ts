@@ -55,6 +55,14 @@ test('each version has one, newest first, which says who, through what, when and
   await all('get', `/Provenance/${update?.id}/_history/1`).expect(200);
 });
 
+test('a system is told of nothing but the types that it may read', async () => {
+  const system = await asking(app, 'system/Provenance.rs system/Patient.rs');
+  const found = await find(system, '_count=100');
+  expect(found.flatMap(targets).every((one) => one?.startsWith('Patient/'))).toBe(true);
+  expect(found.length).toBeGreaterThan(0);
+  expect(await find(system, 'target=Observation/o1')).toEqual([]);
+});
+
 test('a transaction is one, whatever it has written', async () => {
   const entry = ['t1', 't2', 't3'].map((id) => ({
     resource: observation('ann', { id }),
