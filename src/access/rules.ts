@@ -82,11 +82,15 @@ function ofPatients(grammar: Grammar, person: Person, wanted: Wanted): Rule {
     groups.set(name, group);
   }
   if (others.size > 0) groups.set('', { rule: plain, patients: others });
-  return either(
+  const each = either(
     [...groups.values()].map(({ rule, patients: group }) =>
       both(isAbout(grammar, person, group, wanted.type), rule),
     ),
   );
+  if (groups.size < 2 || person.sees === 'compartments') return each;
+  // What is about none of them all is passed by none: so a search walks their timelines, whatever each has consented to.
+  const all = new Map([...groups.values()].flatMap((group) => [...group.patients]));
+  return both(isAbout(grammar, person, all, wanted.type), each);
 }
 
 function oneOfTheirs({ patients, sharing, emergency }: Person, id: string): PatientSet {
