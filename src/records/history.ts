@@ -1,11 +1,14 @@
 /** history of an instance, a type and the system (R4 http.html#history). */
 import { demand } from '../access/access.ts';
 import { invalid, refusal } from '../fhir/outcome.ts';
+import { isOfTrail } from '../store/audit/trail.ts';
 import { instantOf } from '../store/pool.ts';
 import { type HistoryRow, type HistoryWanted, type Position, readHistory } from '../store/read/history.ts';
 import { readListed } from '../store/read/listed.ts';
 import { cutPage } from '../store/read/page.ts';
 import { checkEpoch } from './callers.ts';
+import { readMade } from './made.ts';
+import { makerOf, refuseMade } from './makers.ts';
 import { notFound } from './not-found.ts';
 import type { Caller, HistoryPage, HistoryRequest } from './records.ts';
 import { newestSeen, numbersSeen, seenAmong } from './seen.ts';
@@ -18,6 +21,13 @@ export async function history(
 ): Promise<HistoryPage> {
   const { store, callers } = setting;
   const { type, id, count } = request;
+  if (type !== undefined && id === undefined)
+    refuseMade(setting, [type], 'have one version each, and no history: search them, newest first');
+  const maker = type !== undefined && isOfTrail(type, id ?? '') ? makerOf(setting, type) : undefined;
+  if (maker && id !== undefined) {
+    const made = await readMade(setting, maker, caller, id);
+    return { entries: [{ ...made, interaction: 'create' }], total: 1, next: undefined };
+  }
   const types = typesOf(setting, caller, request);
   const before = request.after === undefined ? undefined : readPosition(request.after);
   const [rids, total] = await Promise.all([resourcesOf(setting, caller, request), totalOf(setting, request)]);

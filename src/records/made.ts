@@ -178,7 +178,7 @@ const isOfDate = (key: SearchRequest['sort'][number]): boolean =>
   key.by === 'parameter' && (key.parameter.code === 'date' || key.parameter.code === 'recorded');
 
 /** A filter with the references that its chains lead to in their place, as each entry is judged by itself. */
-async function withoutChains(setting: ReadSetting, ends: Ends, filter: Filter): Promise<Filter> {
+export async function withoutChains(setting: ReadSetting, ends: Ends, filter: Filter): Promise<Filter> {
   if (filter.kind === 'chain') {
     const budget = newBudget();
     const values: ReferenceValue[] = [];
