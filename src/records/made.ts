@@ -5,7 +5,7 @@
 import type { Resource } from 'fhir/r4.js';
 import { demand } from '../access/access.ts';
 import { invalid } from '../fhir/outcome.ts';
-import { innerOf, withInner } from '../search/inner.ts';
+import { conjuncts, innerOf, withInner } from '../search/inner.ts';
 import { matches } from '../search/match.ts';
 import type { Filter, ReferenceValue, SearchRequest } from '../search/request.ts';
 import { widened } from '../search/widen.ts';
@@ -197,7 +197,9 @@ export async function patientsIn(
   { store }: ReadSetting,
   filters: readonly Filter[],
 ): Promise<readonly number[] | undefined> {
-  for (const filter of filters) {
+  const each = filters.flatMap(conjuncts);
+  if (each.some((filter) => filter.kind === 'any' && filter.filters.length === 0)) return [];
+  for (const filter of each) {
     if (filter.kind === 'patients') return [...filter.patients.values()];
     const ids =
       filter.kind === 'compartment'

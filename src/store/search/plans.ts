@@ -3,6 +3,7 @@ import { clinicalDate } from '../../fhir/clinical-date.ts';
 import { type Definitions, nameOf } from '../../fhir/definitions.ts';
 import { patientParameters } from '../../fhir/patient-parameters.ts';
 import { referencePaths } from '../../fhir/reference-paths.ts';
+import { conjuncts } from '../../search/inner.ts';
 import type { Filter, PatientSet } from '../../search/request.ts';
 import type { Catalog } from '../catalog.ts';
 import { codeKey, compartmentKey, isWalked, type Keys, keyText, systemKey, tokenKey } from '../index/keys.ts';
@@ -114,7 +115,7 @@ export function makePlans(
     };
     const inUnits = await withUnits(executor, keys.units, filters);
     const asked = await withoutLabels(inUnits, (label) => hasAny(label, setting), merging);
-    for (const given of asked.flatMap(allOf)) {
+    for (const given of asked.flatMap(conjuncts)) {
       const isLeft = open && leadsToMany(given);
       const filter = isLeft ? given : await withTargets(given, setting, open ? FEW : MANY);
       if (filter.kind === 'chain') {
@@ -342,10 +343,6 @@ const NONE: Judged = { kind: 'rids', rids: [] };
 /** Whether a chain goes on by a reference, as to all patients of a practitioner. */
 const leadsToMany = (filter: Filter): boolean =>
   filter.kind === 'chain' && filter.targets.every(({ filter: one }) => one.kind === 'reference');
-
-/** All of several filters are filters of the search itself. */
-const allOf = (filter: Filter): readonly Filter[] =>
-  filter.kind === 'all' ? filter.filters.flatMap(allOf) : [filter];
 
 /** Whether it is by what it refers to that something passes: found by keys, unless it is patients alone. */
 const isReferring = (filter: Judged): boolean =>
