@@ -3,7 +3,7 @@ import { refusal } from '../fhir/outcome.ts';
 import type { Filter } from '../search/request.ts';
 import { opens, type Whose } from './person.ts';
 import { either, type Grammar, type Rule } from './rule.ts';
-import { concerning, ruleOf } from './rules.ts';
+import { concerning, gives, ruleOf } from './rules.ts';
 import { type Letter, readScope, type Scope } from './scopes.ts';
 
 export type { Letter } from './scopes.ts';
@@ -19,6 +19,8 @@ export interface Access {
   readonly isShown?: ((patient: string) => boolean) | undefined;
   /** What has to pass that is written about this patient; undefined: about whomever. */
   readonly concerning?: ((patient: string, type: string, letter: Letter) => readonly Filter[]) | undefined;
+  /** Whether it may open a patient's records to somebody (`Type/id`); undefined: to whomever. */
+  readonly gives?: ((patient: string, to: string) => boolean) | undefined;
   /** What whoever it was given to could see with any scopes. */
   readonly reach: Access;
   /** the patient whom alone it is for, where all of its scopes say so */
@@ -53,7 +55,7 @@ export function readScopes(scope: string, isResourceType: (type: string) => bool
 /**
  * What an access token may do, by its scopes; they were checked when it was made.
  *
- * @param whose for whom it was given; of a system for nobody
+ * @param whose for whom it was given; of a system for nobody, or for the organizations that it is limited to
  */
 export function accessOf(scope: string, grammar: Grammar, whose: Whose = {}): Access {
   const { isResourceType } = grammar.definitions;
@@ -71,16 +73,16 @@ export function accessOf(scope: string, grammar: Grammar, whose: Whose = {}): Ac
     }
     return rule;
   };
+  const seesAll = whose.person === undefined && scopes.every(({ level }) => level === 'system');
   return {
     scope,
     allows: (type, letter) => ruleFor(type, letter) !== 'none',
     within: (type, letter) => filtersOf(ruleFor(type, letter)),
-    limited: !scopes.every(isWhole),
+    limited: whose.person !== undefined || !scopes.every(isWhole),
     ...(whose.person && whose.person.emergency.size > 0 ? { purpose: 'BTG' } : {}),
-    isShown: scopes.every(({ level }) => level === 'system') ? undefined : shownTo(whose),
-    concerning: scopes.every(({ level }) => level === 'system')
-      ? undefined
-      : concerns(grammar, scopes, whose),
+    isShown: seesAll ? undefined : shownTo(whose),
+    concerning: seesAll ? undefined : concerns(grammar, scopes, whose),
+    gives: seesAll ? undefined : givesOn(whose),
     get reach() {
       const levels = [...new Set(scopes.map(({ level }) => level))];
       return accessOf(levels.map((level) => `${level}/*.rs`).join(' '), grammar, whose);
@@ -97,7 +99,7 @@ const concerns =
     filtersOf(
       either(
         scopes.map(({ level }): Rule => {
-          if (level === 'system' || (level === 'patient' && patient !== id)) return 'none';
+          if (level === 'patient' && patient !== id) return 'none';
           if (person) return concerning(grammar, person, id, { type, letter });
           return level === 'patient' ? 'all' : 'none';
         }),
@@ -109,6 +111,11 @@ const shownTo =
   ({ patient, person }: Whose) =>
   (id: string): boolean =>
     id === patient || (person !== undefined && opens(person, id));
+
+const givesOn =
+  ({ patient, person }: Whose) =>
+  (id: string, to: string): boolean =>
+    person ? gives(person, id, to) : id === patient;
 
 const filtersOf = (rule: Rule): readonly Filter[] =>
   rule === 'all' ? ALL : [rule === 'none' ? NOTHING : rule];
@@ -126,10 +133,12 @@ const isWhole = ({ level, query }: Scope): boolean => level === 'system' && quer
 /**
  * Whether what he writes of SearchParameters may act, and he may have everything indexed anew. That changes what
  * everybody finds and what each write costs, so that no leave of a person or an app is enough: it takes the scope
- * `system/SearchParameter.c` or `.u`, whole and not granular.
+ * `system/SearchParameter.c` or `.u`, whole and not granular, of a system that is limited to no organizations.
  */
-export function mayDefine({ scope }: Access): boolean {
-  return /(?:^| )system\/(?:\*|SearchParameter)\.(?:c|r?u)[cruds]*(?: |$)/.test(scope);
+export function mayDefine({ scope, isShown }: Access): boolean {
+  return (
+    isShown === undefined && /(?:^| )system\/(?:\*|SearchParameter)\.(?:c|r?u)[cruds]*(?: |$)/.test(scope)
+  );
 }
 
 /** @throws Refusal 403 where he may not */

@@ -70,6 +70,31 @@ export function shares(consent: Consent, asker: Asker): boolean {
   return treeOf(consent).exceptions.some(permits);
 }
 
+/** Whether a Consent denies somebody anything, whatever it is, or may do so one day. */
+export function deniesSome(consent: Consent, asker: Asker): boolean {
+  const denies = ({ verdict, exceptions }: Node): boolean => {
+    const ofAsker = exceptions.filter(({ provision = {} }) => concernsAsker(provision, asker));
+    const isOutdone = ofAsker.some(({ provision = {} }) => saysOnlyWho(provision));
+    return ofAsker.some(denies) || (verdict === 'deny' && !isOutdone);
+  };
+  return denies(treeOf(consent));
+}
+
+const concernsAsker = (provision: ConsentProvision, asker: Asker): boolean =>
+  (!provision.actor || namesActor(provision, asker)) &&
+  (!provision.purpose || provision.purpose.some(({ code }) => code === asker.purpose));
+
+function saysOnlyWho({
+  type: _type,
+  actor: _actor,
+  provision: _inner,
+  id: _id,
+  extension: _extension,
+  ...more
+}: ConsentProvision): boolean {
+  return Object.keys(more).length === 0;
+}
+
 /** What of a type gets a verdict: that of the innermost exceptions that fit, or else the node's own. */
 function says(verdict: Verdict, grammar: Grammar, node: Node, asker: Asker, wanted: Wanted): Rule {
   const covers = node.exceptions.map((one) => coverOf(grammar, one.provision ?? {}, asker, wanted));
@@ -97,9 +122,9 @@ const exceptionsOf = ({ provision = [] }: ConsentProvision, around: Node['verdic
   provision.map((one) => nodeOf(one, around));
 
 function isOnlyPeriod(provision: ConsentProvision | undefined): boolean {
-  if (!provision || provision.type) return false;
-  const { period: _period, provision: _inner, id: _id, extension: _extension, ...more } = provision;
-  return Object.keys(more).length === 0;
+  if (!provision || provision.type || provision.actor) return false;
+  const { period: _period, ...more } = provision;
+  return saysOnlyWho(more);
 }
 
 const namesActor = (provision: ConsentProvision | undefined, { names }: Asker): boolean =>
@@ -107,10 +132,9 @@ const namesActor = (provision: ConsentProvision | undefined, { names }: Asker): 
 
 /** Of a type what a provision is about. */
 function coverOf(grammar: Grammar, provision: ConsentProvision, asker: Asker, wanted: Wanted): Rule {
-  const { actor, action, purpose, period } = provision;
-  if (actor && !namesActor(provision, asker)) return 'none';
+  const { action, period } = provision;
+  if (!concernsAsker(provision, asker)) return 'none';
   if (action && !action.some((one) => isAction(one, wanted.letter))) return 'none';
-  if (purpose && !purpose.some(({ code }) => code === asker.purpose)) return 'none';
   if (!isDuring(period, Date.now())) return 'none';
   return [
     ofLabels(grammar, provision, wanted),

@@ -90,6 +90,12 @@ export const SENT: Readonly<Record<string, readonly string[]>> = {
   Task: ['requester'],
 };
 
+/** What is in the directory, too, as long as it is about nobody: a monitor of the ward is, the one in a patient is not. */
+export const EQUIPMENT: ReadonlySet<string> = new Set(['Device']);
+
+/** Types that only systems write: who a Person is decides whose records are theirs. */
+export const IDENTITY: ReadonlySet<string> = new Set(['Person']);
+
 /** Parameters by which a new Patient is one of a practitioner's, or of their organization's. */
 export const TREATED: readonly string[] = ['general-practitioner', 'organization'];
 

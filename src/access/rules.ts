@@ -8,16 +8,17 @@ import { about, membership } from '../search/compartment.ts';
 import { parseCondition } from '../search/condition.ts';
 import { UnknownParameter } from '../search/faults.ts';
 import type { Filter, PatientSet } from '../search/request.ts';
-import { denied, permitted, type Wanted } from './consent.ts';
-import { askerOf, opens, type Person, type Whose } from './person.ts';
-import { ADDRESSED, CONFIDENTIALITY, DIRECTORY, SENT, TREATED } from './policy.ts';
+import { denied, deniesSome, permitted, type Wanted } from './consent.ts';
+import { askerOf, namesOf, opens, type Person, type Whose } from './person.ts';
+import { ADDRESSED, CONFIDENTIALITY, DIRECTORY, EQUIPMENT, IDENTITY, SENT, TREATED } from './policy.ts';
 import { allOf, both, either, type Grammar, not, oneOf, type Rule } from './rule.ts';
-import type { Letter, Scope } from './scopes.ts';
+import type { Letter, Level, Scope } from './scopes.ts';
 
 /** What a scope gives of a type. */
 export function ruleOf(grammar: Grammar, whose: Whose, scope: Scope, type: string, letter: Letter): Rule {
   const { level, query } = scope;
-  const whole = level === 'system' ? 'all' : ofPerson(grammar, level, whose, { type, letter });
+  const whole =
+    level === 'system' && !whose.person ? 'all' : ofPerson(grammar, level, whose, { type, letter });
   if (whole === 'none' || query === undefined) return whole;
   return both(whole, granular(grammar, type, query));
 }
@@ -32,19 +33,21 @@ function granular({ definitions, baseUrl }: Grammar, type: string, query: string
   }
 }
 
-/** What a person may do in the records of a patient, or in all that are theirs to see. */
-function ofPerson(
-  grammar: Grammar,
-  level: 'patient' | 'user',
-  { patient, person }: Whose,
-  wanted: Wanted,
-): Rule {
+/**
+ * What a person may do in the records of a patient, or in all that are theirs to see; so may a system in those of the
+ * organizations that it is limited to.
+ */
+function ofPerson(grammar: Grammar, level: Level, { patient, person }: Whose, wanted: Wanted): Rule {
   const { type, letter } = wanted;
-  if (DIRECTORY.has(type)) return letter === 'r' || letter === 's' ? 'all' : 'none';
-  const self = person && type === person.type && letter === 'r' ? [isThis(person.id)] : [];
-  if (level === 'user')
+  if (DIRECTORY.has(type)) return isReading(letter) ? 'all' : 'none';
+  if (IDENTITY.has(type) && !isReading(letter)) return 'none';
+  const anyway = [
+    ...(person && type === person.type && letter === 'r' ? [isThis(person.id)] : []),
+    ...(EQUIPMENT.has(type) && isReading(letter) ? [equipment(grammar, person, type)] : []),
+  ];
+  if (level !== 'patient')
     return person
-      ? seen(either([ofPatients(grammar, person, wanted), own(grammar, person, wanted), ...self]))
+      ? seen(either([ofPatients(grammar, person, wanted), own(grammar, person, wanted), ...anyway]))
       : 'none';
   // A person who treats the patient no more, or stands for them no more, is out, whatever was granted.
   if (patient === undefined || (person && !opens(person, patient))) return 'none';
@@ -52,8 +55,10 @@ function ofPerson(
     ? isAbout(grammar, person, oneOfTheirs(person, patient), type)
     : inCompartment(grammar, patient, type);
   const rule = person ? both(whose, ofPatient(grammar, person, patient, wanted)) : whose;
-  return seen(either([rule, ...self]));
+  return seen(either([rule, ...anyway]));
 }
+
+const isReading = (letter: Letter): boolean => letter === 'r' || letter === 's';
 
 /** That nothing of a type may be seen is not said by refusing the type. */
 const seen = (rule: Rule): Rule => (rule === 'none' ? oneOf([]) : rule);
@@ -77,11 +82,15 @@ function ofPatients(grammar: Grammar, person: Person, wanted: Wanted): Rule {
     groups.set(name, group);
   }
   if (others.size > 0) groups.set('', { rule: plain, patients: others });
-  return either(
+  const each = either(
     [...groups.values()].map(({ rule, patients: group }) =>
       both(isAbout(grammar, person, group, wanted.type), rule),
     ),
   );
+  if (groups.size < 2 || person.sees === 'compartments') return each;
+  // What is about none of them all is passed by none: so a search walks their timelines, whatever each has consented to.
+  const all = new Map([...groups.values()].flatMap((group) => [...group.patients]));
+  return both(isAbout(grammar, person, all, wanted.type), each);
 }
 
 function oneOfTheirs({ patients, sharing, emergency }: Person, id: string): PatientSet {
@@ -93,6 +102,19 @@ function oneOfTheirs({ patients, sharing, emergency }: Person, id: string): Pati
 export const concerning = (grammar: Grammar, person: Person, id: string, wanted: Wanted): Rule =>
   opens(person, id) ? ofPatient(grammar, person, id, wanted) : 'none';
 
+/**
+ * Whether a person sees all of a patient's records, but for what is labelled and their clearance is not enough for: that alone
+ * lets them give these records on. What they see by somebody's leave, or in an emergency, ends with it.
+ */
+export function seesAllOf(person: Person, id: string): boolean {
+  const asker = askerOf(person);
+  return person.patients.has(id) && !(person.consents.get(id) ?? []).some((one) => deniesSome(one, asker));
+}
+
+/** Whether a person may open a patient's records to somebody, who may be themselves. */
+export const gives = (person: Person, id: string, to: string): boolean =>
+  seesAllOf(person, id) || (person.patients.has(id) && to === `${person.type}/${person.id}`);
+
 /** What of one patient a person may see: what no Consent denies them, or one permits; in an emergency more. */
 function ofPatient(
   grammar: Grammar,
@@ -102,6 +124,8 @@ function ofPatient(
   plain = cleared(grammar, person, wanted.type),
 ): Rule {
   const { patients, emergency, consents } = person;
+  // Else who is denied something would give it to others, or take the denial away.
+  if (wanted.type === 'Consent' && !isReading(wanted.letter) && !seesAllOf(person, id)) return 'none';
   if (emergency.has(id))
     return cleared(grammar, { ...person, clearance: person.clearance === 'V' ? 'V' : 'R' }, wanted.type);
   const given = consents.get(id) ?? [];
@@ -139,10 +163,9 @@ function cleared({ definitions }: Grammar, { sees, clearance }: Person, type: st
 function own(grammar: Grammar, person: Person, wanted: Wanted): Rule {
   const { type, letter } = wanted;
   if (person.sees === 'compartments') return 'none';
-  const isSeen = letter === 'r' || letter === 's';
   const codes = [
     ...(ADDRESSED[type] ?? []),
-    ...(isSeen ? (SENT[type] ?? []) : []),
+    ...(isReading(letter) ? (SENT[type] ?? []) : []),
     ...(type === 'Patient' && letter === 'c' ? TREATED : []),
   ];
   const addressed = codes.flatMap((code): Filter[] => {
@@ -158,13 +181,18 @@ function own(grammar: Grammar, person: Person, wanted: Wanted): Rule {
   return [oneOf(addressed), not(either(denials)), cleared(grammar, person, type)].reduce(both);
 }
 
+/** What is about no patient. */
+function equipment(grammar: Grammar, person: Person | undefined, type: string): Rule {
+  const isNobodys = about(grammar.definitions, type).map(
+    (parameter): Filter => ({ kind: 'missing', parameter, missing: true }),
+  );
+  return both(allOf(isNobodys), person ? cleared(grammar, person, type) : 'all');
+}
+
 const isThis = (id: string): Filter => ({ kind: 'id', ids: [id] });
 
-const refersTo = (parameter: SearchParameter, { type, id, organizations }: Person): Filter => ({
+const refersTo = (parameter: SearchParameter, person: Person): Filter => ({
   kind: 'reference',
   parameter,
-  values: [
-    { kind: 'local', type, id },
-    ...organizations.map((one) => ({ kind: 'local', type: 'Organization', id: one }) as const),
-  ],
+  values: namesOf(person).map((name) => ({ kind: 'local', ...name })),
 });

@@ -14,16 +14,18 @@ export interface AddOptions {
   readonly launchUri?: string;
   readonly logoUri?: string;
   readonly introspect?: boolean;
+  readonly organization?: string[];
   readonly json?: boolean;
 }
 
 export async function addClient(options: AddOptions): Promise<void> {
-  const { jwks, redirectUri, introspect, json, ...rest } = options;
+  const { jwks, redirectUri, introspect, organization, json, ...rest } = options;
   const client: NewClient = {
     ...rest,
     redirectUris: redirectUri,
     jwks: jwks === undefined ? undefined : readFileSync(jwks, 'utf8'),
     introspects: introspect,
+    organizations: organization,
   };
   tell(await withSmart(({ clients }) => clients.add(client)), json);
 }
@@ -53,8 +55,9 @@ export async function listClients({ json = false }: { json?: boolean }): Promise
   for (const client of clients) console.log(lineOf(client));
 }
 
-function lineOf({ id, type, name, scope, disabled }: Client): string {
-  return [id, type, disabled ? 'disabled' : 'enabled', name, scope].filter(Boolean).join('  ');
+function lineOf({ id, type, name, scope, organizations, disabled }: Client): string {
+  const within = organizations.map((one) => `Organization/${one}`).join(',');
+  return [id, type, disabled ? 'disabled' : 'enabled', name, scope, within].filter(Boolean).join('  ');
 }
 
 /** Lets a client in no more, and ends what it was granted, from the next request on; or lets it in again. */

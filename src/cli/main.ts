@@ -124,6 +124,10 @@ function clientCommands(client: Command): void {
     .option('--launch-uri <url>', 'where a health record system launches it')
     .option('--logo-uri <url>', 'its picture')
     .option('--introspect', 'let it ask about access tokens of others')
+    .option(
+      '--organization <reference...>',
+      'limit a backend service to what is of Organization/ID; several may be given',
+    )
     .option(...json)
     .action(async (options) => (await commands()).addClient(options));
   client

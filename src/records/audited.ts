@@ -106,12 +106,7 @@ export function audited(
   return {
     ...records,
     read: (caller, type, id) =>
-      noting(
-        caller,
-        { action: 'r', type, query: `${type}/${id}` },
-        () => records.read(caller, type, id),
-        ofOne,
-      ),
+      noting(caller, askedOf({ kind: 'read', type, id }), () => records.read(caller, type, id), ofOne),
     readAll: (caller, type, ids) =>
       noting(
         caller,
@@ -122,7 +117,7 @@ export function audited(
     vread: (caller, type, id, version) =>
       noting(
         caller,
-        { action: 'v', type, query: `${type}/${id}/_history/${version}` },
+        askedOf({ kind: 'vread', type, id, version }),
         () => records.vread(caller, type, id, version),
         ofOne,
       ),

@@ -10,7 +10,7 @@ import type { Claim } from '../jobs/job.ts';
 import { cache } from '../store/cache.ts';
 import { lane } from '../store/lane.ts';
 import type { Executor } from '../store/pool.ts';
-import { currentEpoch, lookUpToken, lookUpTokenNumber, type TokenRow } from '../store/tokens.ts';
+import { currentEpoch, holderOf, lookUpToken, lookUpTokenNumber, type TokenRow } from '../store/tokens.ts';
 import type { Caller } from './records.ts';
 
 export interface Callers {
@@ -47,7 +47,7 @@ interface Remembered {
 export function makeCallers(
   executor: Executor,
   grammar: Grammar,
-  personOf: (fhirUser: string, epoch: number) => Promise<Person>,
+  personOf: (holder: string, epoch: number) => Promise<Person>,
   upTo: (epoch: number) => Promise<void> | undefined,
 ): Callers {
   const byToken = cache<string, Remembered>(10_000);
@@ -81,8 +81,9 @@ export function makeCallers(
 
   async function callerOf(row: TokenRow, job?: Claim): Promise<Caller> {
     const { number: agent, scope, epoch, payload } = row;
-    const { patient, fhirUser } = payload?.extra ?? {};
-    const person = fhirUser === undefined ? undefined : await personOf(fhirUser, epoch);
+    const { patient } = payload?.extra ?? {};
+    const holder = holderOf(row);
+    const person = holder === undefined ? undefined : await personOf(holder, epoch);
     const access = person
       ? accessOfPerson(row, { patient, person: { ...person, clearance: row.clearance ?? 'N' } }, person)
       : accessOf(scope, grammar, { patient });
@@ -127,7 +128,7 @@ export function makeCallers(
       const known = byToken.get(token);
       if (!known || known.expires <= Date.now()) return look(token);
       // Whose records are a person's to see is asked for each request.
-      if (known.row.payload?.extra?.fhirUser === undefined) return known.caller;
+      if (holderOf(known.row) === undefined) return known.caller;
       const caller = await callerOf(known.row);
       tokens.set(caller.access, token);
       return caller;

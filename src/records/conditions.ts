@@ -19,6 +19,7 @@ import { cutPage } from '../store/read/page.ts';
 import { NEWEST_FIRST } from '../store/search/search.ts';
 import type { Reading } from '../store/store.ts';
 import { demandAnswering } from './answering.ts';
+import { asShown } from './permitted.ts';
 import type { Caller } from './records.ts';
 import type { Setting } from './setting.ts';
 
@@ -56,7 +57,9 @@ export async function resolve(
 ): Promise<Resolution> {
   const conditions = asked.map((condition) => {
     const limits = access.within(condition.type, 's');
-    return limits.length === 0 ? condition : { ...condition, filters: [...condition.filters, ...limits] };
+    if (limits.length === 0) return condition;
+    const shown = condition.filters.map((filter) => asShown(access, filter));
+    return { ...condition, filters: [...shown, ...limits] };
   });
   const { store } = setting;
   demandAnswering(

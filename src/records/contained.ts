@@ -9,8 +9,8 @@ import { leadsByUrl } from '../fhir/reference-paths.ts';
 import { type Facts, matches } from '../search/match.ts';
 import type { Filter } from '../search/request.ts';
 import type { Analysis, Inner } from '../store/index/row.ts';
-import { instantOf } from '../store/pool.ts';
 import { containerTypes } from '../store/search/contained.ts';
+import { factsIn } from './facts.ts';
 import { type Budget, type Candidate, candidates, joinsIn } from './judge.ts';
 import type { ReadSetting } from './setting.ts';
 
@@ -39,13 +39,11 @@ export function allWithin({ store, baseUrl }: ReadSetting, candidate: Candidate)
 
 /** What the matcher is told of a contained resource: it was last updated when its container was. */
 export function factsWithin(
-  { definitions, baseUrl }: ReadSetting,
-  { container, inner }: Within,
+  setting: ReadSetting,
+  { container: { updated }, inner }: Within,
   joined?: Facts['joined'],
 ): Facts {
-  const { type, id, extracted: values, resource } = inner;
-  const updated = Date.parse(instantOf(container.updated));
-  return { type, id, updated, values, resource, baseUrl, isResourceType: definitions.isResourceType, joined };
+  return factsIn(setting, { ...inner, updated }, inner, joined);
 }
 
 /** Which of some contained resources of a type pass. */

@@ -16,6 +16,7 @@ import {
 } from '../store/read/everything.ts';
 import { checkEpoch } from './callers.ts';
 import { contentsOf } from './gathered.ts';
+import { refuseMade } from './makers.ts';
 import { notFound } from './not-found.ts';
 import { read } from './read.ts';
 import type { Caller, Everything, EverythingRequest, Gathered } from './records.ts';
@@ -70,6 +71,7 @@ async function wantedOf(
   const { store, definitions } = setting;
   const { access } = caller;
   const { catalog } = store;
+  refuseMade(setting, request.types ?? [], 'are not here: search them, by patient or by target');
   for (const type of request.types ?? []) if (!access.allows(type, 's')) demand(access, type, 'r');
   const members = membersOf(definitions, request.type).filter((type) => access.allows(type, 's'));
   const supports = definitions.resourceTypes.filter((type) => access.allows(type, 'r'));

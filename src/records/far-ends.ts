@@ -56,6 +56,8 @@ interface Site {
 }
 
 async function resolved(site: Site, filter: Filter): Promise<Filter> {
+  // The same filter where nothing is to be resolved: what is known of it is kept by it (store/search/patient-sets.ts).
+  if (!hasJoins(filter)) return filter;
   const { setting, type, budget, ends } = site;
   const { definitions } = setting;
   switch (filter.kind) {

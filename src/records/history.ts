@@ -1,11 +1,14 @@
 /** history of an instance, a type and the system (R4 http.html#history). */
 import { demand } from '../access/access.ts';
 import { invalid, refusal } from '../fhir/outcome.ts';
+import { isOfTrail } from '../store/audit/trail.ts';
 import { instantOf } from '../store/pool.ts';
-import { type HistoryRow, type Position, readHistory } from '../store/read/history.ts';
+import { type HistoryRow, type HistoryWanted, type Position, readHistory } from '../store/read/history.ts';
 import { readListed } from '../store/read/listed.ts';
 import { cutPage } from '../store/read/page.ts';
 import { checkEpoch } from './callers.ts';
+import { readMade } from './made.ts';
+import { makerOf, refuseMade } from './makers.ts';
 import { notFound } from './not-found.ts';
 import type { Caller, HistoryPage, HistoryRequest } from './records.ts';
 import { newestSeen, numbersSeen, seenAmong } from './seen.ts';
@@ -18,6 +21,13 @@ export async function history(
 ): Promise<HistoryPage> {
   const { store, callers } = setting;
   const { type, id, count } = request;
+  if (type !== undefined && id === undefined)
+    refuseMade(setting, [type], 'have one version each, and no history: search them, newest first');
+  const maker = type !== undefined && isOfTrail(type, id ?? '') ? makerOf(setting, type) : undefined;
+  if (maker && id !== undefined) {
+    const made = await readMade(setting, maker, caller, id);
+    return { entries: [{ ...made, interaction: 'create' }], total: 1, next: undefined };
+  }
   const types = typesOf(setting, caller, request);
   const before = request.after === undefined ? undefined : readPosition(request.after);
   const [rids, total] = await Promise.all([resourcesOf(setting, caller, request), totalOf(setting, request)]);
@@ -36,12 +46,8 @@ export async function history(
     from: request.at?.low ?? Number.NEGATIVE_INFINITY,
     to: request.at?.high ?? Number.POSITIVE_INFINITY,
   };
-  const rows = await readHistory(store.pool, { ...wanted, count: count + 1, before });
-  // Read along with the last of what is shown; where nothing is, asked after.
-  checkEpoch(caller, rows[0]?.epoch ?? (await callers.epoch()));
-  const read = await cutPage(store.pool, rows, count);
-  const last = read[read.length - 1];
-  const page = await versionsSeen(setting, caller, id === undefined ? 's' : 'r', read);
+  const letter = id === undefined ? 's' : 'r';
+  const { page, hidden, last } = await pageSeen(setting, caller, letter, { ...wanted, before }, count);
   const whole = request.since === undefined && request.at === undefined && request.list === undefined;
   return {
     entries: page.map((row) => ({
@@ -56,13 +62,52 @@ export async function history(
       interaction: row.deleted ? 'delete' : row.created ? 'create' : 'update',
     })),
     // Of those that one may see it is not told how many others there are.
-    total: whole && page.length === read.length ? total : undefined,
-    next: rows.length > read.length && last ? writePosition(last) : undefined,
+    total: whole && !hidden ? total : undefined,
+    next: last && writePosition(positionOf(last)),
   };
 }
 
+/** So many versions are looked at at once where some may be hidden, and so many for one page, which then is short. */
+const STRIDE = 200;
+const MOST = 20 * STRIDE;
+
+type Row = HistoryRow & { readonly content: string };
+
+/**
+ * A page of versions that the caller may see. What is hidden is passed over, so that pages are full, and there is no next one
+ * without anything on it.
+ *
+ * @returns `last` is where the next page goes on
+ */
+async function pageSeen(
+  setting: ReadSetting,
+  caller: Caller,
+  letter: 'r' | 's',
+  wanted: Omit<HistoryWanted, 'count'>,
+  count: number,
+): Promise<{ readonly page: readonly Row[]; readonly hidden: boolean; readonly last?: Row | undefined }> {
+  const { store, callers } = setting;
+  const { limited } = caller.access;
+  const stride = limited ? Math.max(count, STRIDE) : count;
+  const page: Row[] = [];
+  for (let { before } = wanted, looked = 0; ; ) {
+    const rows = await readHistory(store.pool, { ...wanted, count: stride + 1, before });
+    // Read along with the rows; where there are none, asked after.
+    checkEpoch(caller, rows[0]?.epoch ?? (await callers.epoch()));
+    const read = await cutPage(store.pool, rows, stride);
+    page.push(...(await versionsSeen(setting, caller, letter, read)));
+    looked += read.length;
+    const hidden = page.length < looked;
+    if (page.length > count) return { page: page.slice(0, count), hidden, last: page[count - 1] };
+    const last = read[read.length - 1];
+    if (rows.length === read.length || !last) return { page, hidden };
+    if (!limited || looked >= MOST) return { page, hidden, last };
+    before = positionOf(last);
+  }
+}
+
 /** Versions that the caller may see by their own values and by the newest ones; deletions by the latter. */
-async function versionsSeen<T extends HistoryRow & { readonly content: string }>(
+async function versionsSeen<T extends Row>(
   setting: ReadSetting,
   caller: Caller,
   letter: 'r' | 's',
@@ -130,9 +175,13 @@ async function totalOf({ store }: ReadSetting, { type, id }: HistoryRequest): Pr
   return (await store.read({ type: store.catalog.typeNumber(type), id })).version;
 }
 
-function writePosition({ updated, rid, version }: { updated: string; rid: number; version: number }): string {
-  return `${Date.parse(instantOf(updated))}-${rid}-${version}`;
-}
+const positionOf = ({ updated, rid, version }: Row): Position => ({
+  updated: Date.parse(instantOf(updated)),
+  rid,
+  version,
+});
+
+const writePosition = ({ updated, rid, version }: Position): string => `${updated}-${rid}-${version}`;
 
 /** @throws Refusal 400 where it is none of ours */
 function readPosition(text: string): Position {

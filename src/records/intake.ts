@@ -1,6 +1,7 @@
 /** Bytes on their way in: put away, looked at, and perhaps put in the place of by others, before anybody has them. */
 import type { Readable } from 'node:stream';
 import type { Resource } from 'fhir/r4.js';
+import { CONFIDENTIALITY } from '../access/policy.ts';
 import { refusal } from '../fhir/outcome.ts';
 import { addTranscoding } from '../jobs/transcodings.ts';
 import type { Blob, ByteRange } from '../store/blobs/blobs.ts';
@@ -117,11 +118,8 @@ export async function looked({ look }: Pick<Setting, 'look'>, arrived: Arrived):
 /** Whether a resource is labelled as restricted, or more (HL7 v3 Confidentiality): its bytes stay as they are. */
 export function isRestricted({ meta }: Resource): boolean {
   return !!meta?.security?.some(
-    ({ system, code }) => system === RESTRICTED.system && (code === 'R' || code === 'V'),
+    ({ system, code }) => system === CONFIDENTIALITY && (code === 'R' || code === 'V'),
   );
 }
 
-export const RESTRICTED = {
-  system: 'http://terminology.hl7.org/CodeSystem/v3-Confidentiality',
-  code: 'R',
-};
+export const RESTRICTED = { system: CONFIDENTIALITY, code: 'R' };

@@ -1,15 +1,13 @@
 /** Judging on their own values what the index has found: it answers some filters in part only (search/widen.ts). */
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Resource } from 'fhir/r4.js';
-import type { Extracted } from '../fhir/extract.ts';
 import { invalid } from '../fhir/outcome.ts';
 import { innerOf } from '../search/inner.ts';
 import { type Facts, matches } from '../search/match.ts';
 import type { Filter } from '../search/request.ts';
 import { widened } from '../search/widen.ts';
-import { instantOf } from '../store/pool.ts';
 import { cutPage } from '../store/read/page.ts';
 import { type After, type Match, NEWEST_FIRST, type Sought } from '../store/search/search.ts';
+import { factsOf } from './facts.ts';
 import type { ReadSetting } from './setting.ts';
 
 /** So many candidates are judged for one answer. */
@@ -92,7 +90,9 @@ export async function judge(
 ): Promise<readonly boolean[]> {
   if (judged.length === 0 || candidates.length === 0) return candidates.map(() => true);
   const joined = await joinedAmong(setting, type, judged, candidates);
-  return candidates.map((candidate) => matches(judged, factsOf(setting, type, candidate, joined)));
+  return candidates.map((candidate) =>
+    matches(judged, factsOf(setting, { type, ...candidate }, joined(candidate))),
+  );
 }
 
 /**
@@ -141,18 +141,4 @@ export function joinsIn(filter: Filter): readonly Filter[] {
     default:
       return innerOf(filter).flatMap(joinsIn);
   }
-}
-
-/** What the matcher is told of a candidate. */
-export function factsOf(
-  { store, definitions, baseUrl }: ReadSetting,
-  type: string,
-  candidate: Candidate,
-  joined: Joined,
-): Facts & { readonly values: readonly Extracted[] } {
-  const { id, updated, content } = candidate;
-  const { resource, extracted: values } = store.indexer.analyse(JSON.parse(content) as Resource, baseUrl);
-  const { isResourceType } = definitions;
-  const facts = { type, id, updated: Date.parse(instantOf(updated)), values, resource, baseUrl };
-  return { ...facts, isResourceType, joined: joined(candidate) };
 }

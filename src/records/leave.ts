@@ -1,6 +1,8 @@
 /** Whether a caller whose access is limited may write this: judged on what is there, and on what comes. */
 import type { Resource } from 'fhir/r4.js';
 import type { Letter } from '../access/access.ts';
+import { isDuring } from '../access/consent.ts';
+import { openingsOf } from '../access/openings.ts';
 import type { Extracted } from '../fhir/extract.ts';
 import { namesOthers } from '../fhir/masking.ts';
 import { type Refusal, refusal } from '../fhir/outcome.ts';
@@ -8,6 +10,7 @@ import { parseReference } from '../fhir/reference.ts';
 import { about } from '../search/compartment.ts';
 import { type Facts, matches } from '../search/match.ts';
 import type { Draft } from './draft.ts';
+import { factsIn } from './facts.ts';
 import type { Caller } from './records.ts';
 import { isSeen, newestSeen, type Seeable } from './seen.ts';
 import type { Setting } from './setting.ts';
@@ -56,19 +59,39 @@ export async function demandDraft(
       throw forbidden(letter, type);
     return;
   }
-  const { baseUrl, definitions } = setting;
-  const { isResourceType } = definitions;
-  const facts = {
-    type,
-    id,
-    updated: Date.now(),
-    values: analysis.extracted,
-    resource,
-    baseUrl,
-    isResourceType,
-  };
+  const facts = factsIn(setting, { type, id, updated: Date.now() }, analysis);
   if (!matches(limits, facts) || !concernsOwn(setting, caller, letter, facts, before))
     throw forbidden(letter, type);
+  demandGiving(setting, caller, { ...resource, id }, before);
+}
+
+/**
+ * Who opens a patient's records to somebody has to see all of them: only one's own view can be given on.
+ *
+ * @throws Refusal 403
+ */
+function demandGiving(
+  setting: Setting,
+  { access: { gives } }: Caller,
+  resource: Resource & { readonly id: string },
+  before: Seeable | undefined,
+): void {
+  // Nobody has records yet of a patient who is made just now.
+  if (!gives || (resource.resourceType === 'Patient' && !before)) return;
+  const now = Date.now();
+  const known = before?.content
+    ? openingsOf(setting, { ...JSON.parse(before.content), id: before.id }, (period) => isDuring(period, now))
+    : [];
+  const opened = openingsOf(setting, resource, () => true).find(
+    ({ patient, to }) =>
+      !gives(patient, to) && !known.some((one) => one.patient === patient && one.to === to),
+  );
+  if (opened)
+    throw refusal(
+      403,
+      'forbidden',
+      `This ${resource.resourceType} would open the records of Patient/${opened.patient} to ${opened.to}: that takes the patient, somebody who stands for them, or who treats them and sees all of these records`,
+    );
 }
 
 /**

@@ -2,16 +2,20 @@
  * Resources that are made when they are asked for, of what the server has noted anyway: found by all parameters of their
  * type, newest first, beside those that clients have posted. They are never changed or deleted.
  */
+import type { Resource } from 'fhir/r4.js';
 import { demand } from '../access/access.ts';
 import { invalid } from '../fhir/outcome.ts';
-import { innerOf, withInner } from '../search/inner.ts';
+import { conjuncts, innerOf, withInner } from '../search/inner.ts';
+import { matches } from '../search/match.ts';
 import type { Filter, ReferenceValue, SearchRequest } from '../search/request.ts';
 import { widened } from '../search/widen.ts';
+import type { Analysis } from '../store/index/row.ts';
 import { instantOf } from '../store/pool.ts';
 import { cutPage } from '../store/read/page.ts';
 import { boundsOf } from '../store/search/dates.ts';
 import { checkEpoch } from './callers.ts';
 import type { Ends } from './contained.ts';
+import { factsIn } from './facts.ts';
 import { makeFarEnds } from './far-ends.ts';
 import { compareTimes, takeIndexed } from './found.ts';
 import { newBudget, passingAt } from './judge.ts';
@@ -39,6 +43,34 @@ export interface Made {
   readonly at: string;
   readonly stored: Stored;
   readonly place: MadePlace;
+}
+
+/** One that was made at a time (FHIR instant) and never changes. */
+export function storedAs(resource: Resource, updated: string): Stored {
+  const { id = '', ...content } = resource;
+  return {
+    type: resource.resourceType,
+    id,
+    version: 1,
+    updated,
+    deleted: false,
+    content: JSON.stringify(content),
+    blob: null,
+  };
+}
+
+/** Whether one passes: nothing lists it, or refers to it. */
+export function passesMade(
+  setting: ReadSetting,
+  filters: readonly Filter[],
+  analysis: Pick<Analysis, 'resource' | 'extracted'>,
+  updated: string,
+): boolean {
+  const { resourceType: type, id = '' } = analysis.resource;
+  return matches(
+    filters,
+    factsIn(setting, { type, id, updated }, analysis, () => false),
+  );
 }
 
 /** @throws Refusal 404 */
@@ -146,7 +178,7 @@ const isOfDate = (key: SearchRequest['sort'][number]): boolean =>
   key.by === 'parameter' && (key.parameter.code === 'date' || key.parameter.code === 'recorded');
 
 /** A filter with the references that its chains lead to in their place, as each entry is judged by itself. */
-async function withoutChains(setting: ReadSetting, ends: Ends, filter: Filter): Promise<Filter> {
+export async function withoutChains(setting: ReadSetting, ends: Ends, filter: Filter): Promise<Filter> {
   if (filter.kind === 'chain') {
     const budget = newBudget();
     const values: ReferenceValue[] = [];
@@ -165,7 +197,9 @@ export async function patientsIn(
   { store }: ReadSetting,
   filters: readonly Filter[],
 ): Promise<readonly number[] | undefined> {
-  for (const filter of filters) {
+  const each = filters.flatMap(conjuncts);
+  if (each.some((filter) => filter.kind === 'any' && filter.filters.length === 0)) return [];
+  for (const filter of each) {
     if (filter.kind === 'patients') return [...filter.patients.values()];
     const ids =
       filter.kind === 'compartment'
@@ -213,18 +247,11 @@ export function* stretches({ low, high }: { readonly low: number; readonly high:
   }
 }
 
+/** Sealed in a link, so that nobody else makes them. */
 const writePlaces = (made: MadePlace | undefined, posted: RecordPlace | undefined): string =>
-  Buffer.from(JSON.stringify([made ?? null, posted ?? null])).toString('base64url');
+  JSON.stringify({ made, posted });
 
-function readPlaces(after: string | undefined): { readonly made?: MadePlace; readonly posted?: RecordPlace } {
-  if (after === undefined) return {};
-  try {
-    const [made, posted] = JSON.parse(Buffer.from(after, 'base64url').toString()) as [
-      MadePlace | null,
-      RecordPlace | null,
-    ];
-    return { ...(made ? { made } : {}), ...(posted ? { posted } : {}) };
-  } catch {
-    throw invalid('value', 'This page link is damaged: begin again with the first page');
-  }
-}
+const readPlaces = (
+  after: string | undefined,
+): { readonly made?: MadePlace; readonly posted?: RecordPlace } =>
+  after === undefined ? {} : JSON.parse(after);

@@ -1,36 +1,15 @@
 /**
- * Who a person is in the records, and whose records are theirs to see: what changes there holds on the next request
- * (README, "Who sees what"). What was found out is kept as long as nothing is written that it depends on.
+ * People whose records are theirs to see, kept as long as nothing is written that it depends on: what changes there holds on
+ * the next request (README, "Who sees what").
  */
-import type {
-  Consent,
-  Person as PersonResource,
-  PractitionerRole,
-  Reference,
-  RelatedPerson,
-  Resource,
-} from 'fhir/r4.js';
-import { isDuring, isInForce, shares } from '../access/consent.ts';
-import { askerOf, type Person, stranger } from '../access/person.ts';
-import { parseReference } from '../fhir/reference.ts';
-import { readFilter } from '../search/filter.ts';
-import type { Filter, PatientSet } from '../search/request.ts';
-import { cache } from '../store/cache.ts';
-import { openEmergencies } from '../store/emergencies.ts';
-import { readConsents } from '../store/read/consents.ts';
-import { cutPage } from '../store/read/page.ts';
+import { namesOf, type Person } from '../access/person.ts';
+import { lane } from '../store/lane.ts';
 import { type Touched, touchedSince } from '../store/read/touched.ts';
-import { NEWEST_FIRST } from '../store/search/search.ts';
 import { snapshotNow } from '../store/search/snapshot.ts';
-import type { Setting } from './setting.ts';
+import { type Found, type Looking, personOf } from './person.ts';
 
-type Looking = Pick<Setting, 'store' | 'definitions' | 'baseUrl'> & {
-  /** ACCESS_POLICY */
-  readonly policy: 'treatment' | 'all';
-};
-
-/** So many roles of one practitioner are looked at. */
-const MOST_ROLES = 100;
+/** So many people are kept. */
+const MOST_KEPT = 1000;
 
 /** What is kept is looked up anew after so many milliseconds: periods begin and end without a word. */
 const LONGEST = 5000;
@@ -39,22 +18,26 @@ const LONGEST = 5000;
 const ROLES = ['Person', 'PractitionerRole', 'RelatedPerson'];
 const RELATIONS = ['CareTeam', 'Consent', 'Encounter', 'EpisodeOfCare', 'Patient', 'Task'];
 
-interface Kept {
-  readonly person: Person;
+interface Kept extends Found {
   /** of the person and their organizations */
   readonly names: ReadonlySet<number>;
   readonly patients: ReadonlySet<number>;
-  readonly snapshot: string;
   readonly epoch: number | undefined;
   readonly until: number;
 }
 
-/** Gives people by `Type/id`; somebody who sees nobody, where there is no such resource. */
-export function makePeople(looking: Looking): (fhirUser: string, epoch?: number) => Promise<Person> {
+/**
+ * Gives people by `Type/id`, and organizations, by commas apart, as one who has no patients but theirs; somebody who sees
+ * nobody, where there is no such resource.
+ */
+export function makePeople(looking: Looking): (holder: string, epoch?: number) => Promise<Person> {
   const { store } = looking;
-  const known = cache<string, Kept>(1000);
+  const known = new Map<string, Kept>();
   const types = [...ROLES, ...RELATIONS].map(store.catalog.typeNumber);
   const roles = new Set(ROLES.map(store.catalog.typeNumber));
+  /** what was written before it is looked at: who is worked out meanwhile may not know of it yet */
+  const underway = new Set<Touched[]>();
+  let snapshot: string | undefined;
 
   function concerns(
     { names, patients }: Kept,
@@ -70,234 +53,55 @@ export function makePeople(looking: Looking): (fhirUser: string, epoch?: number)
     );
   }
 
-  return async (fhirUser, epoch) => {
-    const kept = known.get(fhirUser);
-    // Glass that is broken raises the epoch.
-    if (kept && kept.epoch === epoch && kept.until > Date.now()) {
-      const { snapshot, touched } = await touchedSince(store.pool, store.catalog, kept.snapshot, types);
-      if (touched && !touched.some((one) => concerns(kept, one))) {
-        known.set(fhirUser, { ...kept, snapshot });
-        return kept.person;
-      }
+  /**
+   * Has those looked up anew about whom something was written since it was looked last. Requests that come at the same time share the
+   * look that begins after them.
+   */
+  const lookAround = lane<null, null>({ width: 1, most: 10_000 }, async (batch) => {
+    if (snapshot === undefined) {
+      snapshot = (await snapshotNow(store.pool)) ?? undefined;
+    } else {
+      const { snapshot: now, touched } = await touchedSince(store.pool, store.catalog, snapshot, types);
+      snapshot = now;
+      for (const [holder, kept] of known)
+        if (!touched || touched.some((one) => concerns(kept, one))) known.set(holder, { ...kept, until: 0 });
+      for (const seen of underway) seen.push(...(touched ?? [EVERYTHING]));
     }
-    const snapshot = await snapshotNow(store.pool);
-    const [type = '', id = ''] = fhirUser.split('/');
-    const person = await personOf(looking, type, id);
-    const named = [{ type, id }, ...person.organizations.map((one) => ({ type: 'Organization', id: one }))];
-    const names = (await store.numbers.find(named)).filter((rid) => rid !== undefined);
-    if (snapshot !== null)
-      known.set(fhirUser, {
-        person,
-        snapshot,
+    return batch.map(() => null);
+  });
+
+  return async (holder, epoch) => {
+    await lookAround(null);
+    const kept = known.get(holder);
+    // Glass that is broken raises the epoch.
+    if (kept && kept.epoch === epoch && kept.until > Date.now()) return kept.person;
+    const meanwhile: Touched[] = [];
+    underway.add(meanwhile);
+    try {
+      const told = await personOf(looking, holder, kept?.epoch === epoch ? kept : undefined);
+      const { person } = told;
+      const names = (await store.numbers.find(namesOf(person))).filter((rid) => rid !== undefined);
+      const found: Kept = {
+        ...told,
         epoch,
         names: new Set(names),
         patients: new Set([...person.patients.values(), ...person.sharing.values()]),
         until: Date.now() + LONGEST,
-      });
-    return person;
+      };
+      if (!meanwhile.some((one) => one === EVERYTHING || concerns(found, one))) keep(holder, found);
+      return person;
+    } finally {
+      underway.delete(meanwhile);
+    }
   };
-}
 
-async function personOf(looking: Looking, type: string, id: string): Promise<Person> {
-  const nobody = stranger(type, id);
-  if (type === 'Patient') return { ...nobody, patients: await numbered(looking, [id]) };
-  if (type === 'Practitioner') return withConsents(looking, await practitioner(looking, nobody));
-  return withConsents(looking, {
-    ...nobody,
-    patients: await numbered(looking, await standsFor(looking, type, id, 0)),
-  });
-}
-
-/** With what patients have consented to, or not, and those who share their records by that. */
-async function withConsents(looking: Looking, person: Person): Promise<Person> {
-  const { store, definitions, policy } = looking;
-  const { type, id, organizations, patients } = person;
-  const named = [{ type, id }, ...organizations.map((one) => ({ type: 'Organization', id: one }))];
-  const rids = await store.numbers.find(named);
-  const names = named.flatMap((one, i) => (rids[i] === undefined ? [] : [{ ...one, rid: rids[i] }]));
-  const references = definitions
-    .searchParameters('Consent')
-    .filter((one) => one.type === 'reference' && one.posted === undefined);
-  const everybody = person.sees === 'patients' && policy === 'all';
-  const contents = await readConsents(
-    store.pool,
-    store,
-    everybody ? undefined : [...patients.values()],
-    names,
-    references,
-  );
-  const consents = new Map<string, Consent[]>();
-  for (const content of contents) {
-    const consent = JSON.parse(content) as Consent;
-    if (!isInForce(consent, Date.now())) continue;
-    for (const patient of idsOf(looking, 'Patient', consent.patient))
-      consents.set(patient, [...(consents.get(patient) ?? []), consent]);
+  function keep(holder: string, found: Kept): void {
+    known.delete(holder);
+    known.set(holder, found);
+    const [eldest] = known.keys();
+    if (known.size > MOST_KEPT && eldest !== undefined) known.delete(eldest);
   }
-  const others = [...consents]
-    .filter(([patient, given]) => !patients.has(patient) && given.some((one) => shares(one, askerOf(person))))
-    .map(([patient]) => patient);
-  const own = names.find((one) => one.type === 'Practitioner');
-  const emergency = own ? await openEmergencies(store.pool, own.rid) : person.emergency;
-  return { ...person, consents, emergency, sharing: await numbered(looking, others) };
 }
 
-/** Ids of the patients whom somebody is or stands for now. A Person is who its links surely are. */
-async function standsFor(
-  looking: Looking,
-  type: string,
-  id: string,
-  depth: number,
-): Promise<readonly string[]> {
-  if (type === 'Patient') return [id];
-  const resource = await current<RelatedPerson | PersonResource>(looking, type, id);
-  if (!resource || resource.active === false) return [];
-  if (resource.resourceType === 'RelatedPerson')
-    return isDuring(resource.period, Date.now()) ? idsOf(looking, 'Patient', resource.patient) : [];
-  if (resource.resourceType !== 'Person' || depth > 0) return [];
-  const sure = (resource.link ?? []).filter(
-    ({ assurance }) => assurance === 'level3' || assurance === 'level4',
-  );
-  const each = sure
-    .flatMap(({ target }) => localOf(looking, target) ?? [])
-    .filter((one) => one.type === 'Patient' || one.type === 'RelatedPerson')
-    .map((one) => standsFor(looking, one.type, one.id, depth + 1));
-  return (await Promise.all(each)).flat();
-}
-
-/** A practitioner, with the patients whom they or an organization that they work for treat. */
-async function practitioner(looking: Looking, nobody: Person): Promise<Person> {
-  const { store, policy } = looking;
-  const { id } = nobody;
-  const roles = await rolesOf(looking, id);
-  const organizations = roles.flatMap(({ organization }) => idsOf(looking, 'Organization', organization));
-  const treatments = policy === 'all' ? EVERYBODY : organizations.length > 0 ? TREATMENTS : PERSONAL;
-  const found = await Promise.all(
-    treatments.map(({ type, conditions }) =>
-      store.searcher.patientsOf(type, relation(looking, type, conditions(id, organizations))),
-    ),
-  );
-  const patients = new Map(found.flat().map(({ rid, id: patient }) => [patient, rid]));
-  return { ...nobody, sees: 'patients', patients, organizations };
-}
-
-async function rolesOf(looking: Looking, id: string): Promise<readonly PractitionerRole[]> {
-  const { store } = looking;
-  const found = await store.searcher.find({
-    type: 'PractitionerRole',
-    filters: [relation(looking, 'PractitionerRole', [['practitioner', `Practitioner/${id}`]])],
-    sort: NEWEST_FIRST,
-    count: MOST_ROLES,
-  });
-  const page = await cutPage(store.pool, found, MOST_ROLES);
-  return page
-    .map(({ content }) => JSON.parse(content) as PractitionerRole)
-    .filter(({ active, period }) => active !== false && isDuring(period, Date.now()));
-}
-
-type Conditions = readonly (readonly [name: string, value: string])[];
-
-/** By what a practitioner treats a patient: one of the resources of these types says so. */
-interface Treatment {
-  readonly type: string;
-  /** @param organizations that they work for */
-  conditions(practitioner: string, organizations: readonly string[]): Conditions;
-}
-
-const team = (practitioner: string, organizations: readonly string[]): string =>
-  [`Practitioner/${practitioner}`, ...organizations.map((id) => `Organization/${id}`)].join(',');
-const all = (organizations: readonly string[]): string =>
-  organizations.map((id) => `Organization/${id}`).join(',');
-
-/** Their own, and by an organization. */
-const PERSONAL: readonly Treatment[] = [
-  { type: 'Patient', conditions: (one, others) => [['general-practitioner', team(one, others)]] },
-  {
-    type: 'CareTeam',
-    conditions: (one, others) => [
-      ['participant', team(one, others)],
-      ['status', 'active'],
-      ['date', 'now'],
-    ],
-  },
-  {
-    type: 'Encounter',
-    conditions: (one) => [
-      ['participant', `Practitioner/${one}`],
-      ['status:not', 'cancelled,entered-in-error'],
-    ],
-  },
-  {
-    type: 'EpisodeOfCare',
-    conditions: (one) => [
-      ['care-manager', `Practitioner/${one}`],
-      ['status', 'active'],
-    ],
-  },
-  {
-    type: 'Task',
-    conditions: (one, others) => [
-      ['owner', team(one, others)],
-      ['status', 'accepted,in-progress,on-hold'],
-    ],
-  },
-];
-
-const TREATMENTS: readonly Treatment[] = [
-  ...PERSONAL,
-  { type: 'Patient', conditions: (_, others) => [['organization', all(others)]] },
-  {
-    type: 'Encounter',
-    conditions: (_, others) => [
-      ['service-provider', all(others)],
-      ['status:not', 'cancelled,entered-in-error'],
-    ],
-  },
-  {
-    type: 'EpisodeOfCare',
-    conditions: (_, others) => [
-      ['organization', all(others)],
-      ['status', 'active'],
-    ],
-  },
-];
-
-const EVERYBODY: readonly Treatment[] = [{ type: 'Patient', conditions: () => [] }];
-
-/** A search for what says so; `date=now` is of what is going on, or has no end, or says nothing of when. */
-function relation({ definitions, baseUrl }: Looking, type: string, conditions: Conditions): Filter {
-  const grammar = { definitions, baseUrl };
-  const read = (name: string, value: string): Filter => readFilter(grammar, type, name, value);
-  const now = new Date().toISOString().slice(0, 19);
-  const filters = conditions.map(([name, value]): Filter => {
-    if (value !== 'now') return read(name, value);
-    const during: Filter = { kind: 'all', filters: [read(name, `le${now}Z`), read(name, `ge${now}Z`)] };
-    return { kind: 'any', filters: [read(`${name}:missing`, 'true'), during] };
-  });
-  return { kind: 'all', filters };
-}
-
-async function numbered({ store }: Looking, ids: readonly string[]): Promise<PatientSet> {
-  const rids = await store.numbers.find(ids.map((id) => ({ type: 'Patient', id })));
-  return new Map(ids.flatMap((id, i) => (rids[i] === undefined ? [] : [[id, rids[i]]])));
-}
-
-async function current<T extends Resource>(
-  { store }: Looking,
-  type: string,
-  id: string,
-): Promise<T | undefined> {
-  const { content } = await store.read({ type: store.catalog.typeNumber(type), id });
-  return content === null ? undefined : (JSON.parse(content) as T);
-}
-
-/** The resource here that a reference names. */
-function localOf({ baseUrl, definitions }: Looking, reference: Reference | undefined) {
-  const parsed = parseReference(reference?.reference ?? '', baseUrl, definitions.isResourceType);
-  return parsed.kind === 'local' ? parsed : undefined;
-}
-
-/** Its id, if it is of a type; none otherwise. */
-function idsOf(looking: Looking, type: string, reference: Reference | undefined): readonly string[] {
-  const local = localOf(looking, reference);
-  return local?.type === type ? [local.id] : [];
-}
+/** Stands for more than is looked at. */
+const EVERYTHING: Touched = { type: -1, deleted: false, rid: -1, patients: [], targets: [] };

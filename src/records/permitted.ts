@@ -3,7 +3,7 @@ import { type Access, demand } from '../access/access.ts';
 import type { Definitions, SearchParameter } from '../fhir/definitions.ts';
 import { refusal } from '../fhir/outcome.ts';
 import { withInner } from '../search/inner.ts';
-import type { Filter } from '../search/request.ts';
+import type { Filter, ReferenceValue } from '../search/request.ts';
 
 interface Permitting {
   readonly definitions: Definitions;
@@ -45,8 +45,56 @@ export function permitted(setting: Permitting, filter: Filter): Filter {
       };
     }
     default:
-      return withPermitted(setting, filter);
+      return asShown(access, withPermitted(setting, filter));
   }
+}
+
+/**
+ * A filter that finds nothing by whom the caller is not shown: what is masked (masked.ts) would be told by looking for it.
+ *
+ * @throws Refusal 403 where it goes by identifiers of patients, which tell nobody whose they are
+ */
+export function asShown({ isShown }: Pick<Access, 'isShown'>, filter: Filter): Filter {
+  if (!isShown) return filter;
+  switch (filter.kind) {
+    case 'compartment':
+      return isShown(filter.id) ? filter : NOTHING;
+    case 'reference': {
+      const values = filter.values.flatMap((value) => shownIn(isShown, filter.parameter, value));
+      return values.length === 0 ? NOTHING : { ...filter, values };
+    }
+    case 'reference-identifier':
+      if (!mayLeadToPatients(filter.parameter)) return filter;
+      throw refusal(
+        403,
+        'forbidden',
+        `This access token does not allow to look for patients by ${filter.parameter.code}:identifier: write ${filter.parameter.code}:Patient.identifier`,
+      );
+    default:
+      return withInner(filter, (one) => asShown({ isShown }, one));
+  }
+}
+
+const NOTHING: Filter = { kind: 'any', filters: [] };
+
+const mayLeadToPatients = ({ target = [] }: SearchParameter): boolean =>
+  target.length === 0 || target.includes('Patient');
+
+/** Of what a value of a reference stands for, all but patients who are not shown. */
+function shownIn(
+  isShown: NonNullable<Access['isShown']>,
+  { target = [] }: SearchParameter,
+  value: ReferenceValue,
+): readonly ReferenceValue[] {
+  if (value.kind === 'absolute') {
+    const patient = /\/Patient\/([A-Za-z0-9.-]{1,64})(?:\/|$)/.exec(value.url)?.[1];
+    return patient === undefined || isShown(patient) ? [value] : [];
+  }
+  if (isShown(value.id) || (value.type !== undefined && value.type !== 'Patient')) return [value];
+  if (value.type === 'Patient') return [];
+  // An id alone may be that of something else.
+  if (!target.includes('Patient')) return [value];
+  return target.filter((type) => type !== 'Patient').map((type) => ({ ...value, type }));
 }
 
 /** A filter at another end: what is there has to be what the caller may find there. */

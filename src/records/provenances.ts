@@ -4,7 +4,6 @@
  * nothing else.
  */
 import type { Provenance, ProvenanceAgent } from 'fhir/r4.js';
-import { matches } from '../search/match.ts';
 import type { Filter, Include } from '../search/request.ts';
 import {
   placesByTime,
@@ -16,7 +15,7 @@ import {
 } from '../store/audit/writes.ts';
 import { instantOf } from '../store/pool.ts';
 import { newBudget, spend } from './judge.ts';
-import { boundsIn, type Made, type Maker, patientsIn, stretches } from './made.ts';
+import { boundsIn, type Made, type Maker, passesMade, patientsIn, storedAs, stretches } from './made.ts';
 import type { Caller, Stored } from './records.ts';
 import { newestSeen } from './seen.ts';
 import type { ReadSetting } from './setting.ts';
@@ -39,31 +38,29 @@ export function provenances(setting: ReadSetting): Provenances {
   async function one(caller: Caller, id: string): Promise<Stored | undefined> {
     const tx = Number(id.split('-')[1]);
     const writing = (await writingsOf(pool, [tx], untold)).find((each) => idOf(each) === id);
-    return writing && (await shownOf(caller, writing, caller.access.within(TYPE, 'r')));
+    return writing && shownOf(writing, await seenOf(caller, [writing]), caller.access.within(TYPE, 'r'));
+  }
+
+  /** What a caller may read of what was written, by `Type/id`. */
+  async function seenOf(caller: Caller, writings: readonly Writing[]): Promise<ReadonlySet<string>> {
+    const { access } = caller;
+    const versions = writings.flatMap((one) => one.versions).filter(({ type }) => access.allows(type, 'r'));
+    if (!access.limited) return new Set(versions.map(({ type, id }) => `${type}/${id}`));
+    return new Set((await newestSeen(setting, caller, 'r', versions)).keys());
   }
 
   /** As far as the caller may see it; undefined where that is nothing, or it does not pass. */
-  async function shownOf(
-    caller: Caller,
+  function shownOf(
     writing: Writing,
+    seen: ReadonlySet<string>,
     filters: readonly Filter[],
-  ): Promise<Stored | undefined> {
+  ): Stored | undefined {
     const { versions } = writing;
-    const seen = caller.access.limited ? await newestSeen(setting, caller, 'r', versions) : undefined;
-    const shown = seen ? versions.filter(({ type, id }) => seen.has(`${type}/${id}`)) : versions;
+    const shown = versions.filter(({ type, id }) => seen.has(`${type}/${id}`));
     if (shown.length === 0) return undefined;
     const resource = provenanceOf({ ...writing, versions: shown }, idOf(writing));
     if (!passes(setting, resource, shown, filters)) return undefined;
-    const { id, ...content } = resource;
-    return {
-      type: TYPE,
-      id: id as string,
-      version: 1,
-      updated: resource.recorded,
-      deleted: false,
-      content: JSON.stringify(content),
-      blob: null,
-    };
+    return storedAs(resource, resource.recorded);
   }
 
   /** Of writings, those that pass and come after a place, newest first. */
@@ -75,10 +72,15 @@ export function provenances(setting: ReadSetting): Provenances {
   ): AsyncGenerator<Made> {
     const placed = writings.map((writing) => ({ writing, place: placeOf(writing) }));
     placed.sort((one, other) => -compare(one.place, other.place));
-    for (const { writing, place } of placed) {
-      if (!isNext(place)) continue;
-      const stored = await shownOf(caller, writing, filters);
-      if (stored) yield { at: place[0], stored, place };
+    for (const some of inBatches(placed.filter(({ place }) => isNext(place)))) {
+      const seen = await seenOf(
+        caller,
+        some.map(({ writing }) => writing),
+      );
+      for (const { writing, place } of some) {
+        const stored = shownOf(writing, seen, filters);
+        if (stored) yield { at: place[0], stored, place };
+      }
     }
   }
 
@@ -136,6 +138,23 @@ export function provenances(setting: ReadSetting): Provenances {
     about: (caller, rids, filters) => ofTargets(caller, rids, filters, undefined),
     all: (caller, filters, from) => all(caller, filters, from as WritingPlace | undefined),
   };
+}
+
+/** Contents of about so many resources are looked at together. */
+const LOOKED_AT = 500;
+
+function* inBatches<T extends { readonly writing: Writing }>(all: readonly T[]): Generator<readonly T[]> {
+  let batch: T[] = [];
+  let versions = 0;
+  for (const one of all) {
+    batch.push(one);
+    versions += one.writing.versions.length;
+    if (versions < LOOKED_AT) continue;
+    yield batch;
+    batch = [];
+    versions = 0;
+  }
+  if (batch.length > 0) yield batch;
 }
 
 /** So many are brought along at most. */
@@ -217,30 +236,22 @@ async function targetsIn(
  * names the resources.
  */
 function passes(
-  { store, baseUrl, definitions }: ReadSetting,
+  setting: ReadSetting,
   resource: Provenance,
   versions: readonly WrittenVersion[],
   filters: readonly Filter[],
 ): boolean {
   if (filters.length === 0) return true;
+  const { store, baseUrl } = setting;
   const patients = new Set(versions.flatMap((one) => one.patients));
   const more = [...patients].map((id) => ({ reference: `Patient/${id}` }));
-  const own = store.indexer.analyse(resource, baseUrl).extracted;
+  const own = store.indexer.analyse(resource, baseUrl);
   const withPatients: Provenance = { ...resource, target: [...resource.target, ...more] };
   const ofPatients = store.indexer
     .analyse(withPatients, baseUrl)
     .extracted.filter(({ parameter }) => parameter.code === 'patient');
-  const { isResourceType } = definitions;
-  return matches(filters, {
-    type: TYPE,
-    id: resource.id as string,
-    updated: Date.parse(resource.recorded),
-    values: [...own, ...ofPatients],
-    resource,
-    baseUrl,
-    isResourceType,
-    joined: () => false,
-  });
+  const extracted = [...own.extracted, ...ofPatients];
+  return passesMade(setting, filters, { resource, extracted }, resource.recorded);
 }
 
 const TERMINOLOGY = 'http://terminology.hl7.org/CodeSystem/';

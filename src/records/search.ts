@@ -3,7 +3,7 @@ import { demand } from '../access/access.ts';
 import { parseKeepingNumbers } from '../fhir/json.ts';
 import { refusal } from '../fhir/outcome.ts';
 import { postedIn } from '../search/posted.ts';
-import type { SearchRequest } from '../search/request.ts';
+import type { Filter, SearchRequest } from '../search/request.ts';
 import { widened } from '../search/widen.ts';
 import { instantOf } from '../store/pool.ts';
 import { cutPage } from '../store/read/page.ts';
@@ -18,7 +18,8 @@ import { makeFarEnds } from './far-ends.ts';
 import { isIndexed, takeIndexed } from './found.ts';
 import { inhabited } from './inhabited.ts';
 import { searchMade } from './made.ts';
-import { makerOf } from './makers.ts';
+import { withMade } from './made-ends.ts';
+import { makerOf, refuseMade } from './makers.ts';
 import type { Found, Part, PartWithin } from './part.ts';
 import { demandOwnPatient, permitted } from './permitted.ts';
 import {
@@ -88,15 +89,20 @@ async function partsOf(setting: ReadSetting, caller: Caller, request: SearchRequ
       'forbidden',
       'This access token does not allow to search any type: it needs a scope such as system/*.rs',
     );
+  if (!ofAllTypes && each.length > 1)
+    for (const { types } of each)
+      refuseMade(setting, types, 'are searched by themselves: ask for no other type');
   const codes = withCodes(setting, caller);
   const farEnds = makeFarEnds(setting);
   const parts = await Promise.all(
     allowed.map(async ({ types: [type = ''], filters, sort }): Promise<Part[]> => {
       demand(access, type, 's');
-      const coded = await codes(
+      const coded: Filter[] = [];
+      for (const filter of await codes(
         type,
-        filters.map((filter) => permitted({ definitions, access }, filter)),
-      );
+        filters.map((one) => permitted({ definitions, access }, one)),
+      ))
+        coded.push(setting.trail ? await withMade(setting, caller, farEnds.ends, type, filter) : filter);
       const limits = access.within(type, 's');
       demandOwnPatient(access, filters);
       const within: Part = { type, filters: [], judged: [], sort };

@@ -2,11 +2,10 @@
  * What a caller may see, resource by resource: where its access is limited, each is judged on its own values. A search is
  * limited in its query (search.ts); whatever is found another way comes by here.
  */
-import type { Resource } from 'fhir/r4.js';
 import type { Letter } from '../access/access.ts';
 import { matches } from '../search/match.ts';
-import { instantOf } from '../store/pool.ts';
 import { readLast, readLastOf, readOwners } from '../store/read/last.ts';
+import { factsOf } from './facts.ts';
 import type { Caller } from './records.ts';
 import type { ReadSetting } from './setting.ts';
 
@@ -28,12 +27,11 @@ export async function seenAmong<T extends Seeable>(
   resources: readonly T[],
 ): Promise<readonly T[]> {
   if (!caller.access.limited || resources.length === 0) return resources;
-  const binaries = resources.filter(
-    ({ type }) => type === 'Binary' && caller.access.within(type, letter).length > 0,
-  );
+  const areOwned = caller.access.within('Binary', letter).length > 0;
+  const binaries = areOwned ? resources.filter(({ type }) => type === 'Binary') : [];
   const owned = await ofSeenOwners(setting, caller, binaries);
   return resources.filter((resource) =>
-    resource.type === 'Binary' && binaries.includes(resource)
+    areOwned && resource.type === 'Binary'
       ? owned.has(resource.id) && caller.access.allows('Binary', letter)
       : isWithin(setting, caller, letter, resource),
   );
@@ -69,27 +67,13 @@ async function ofSeenOwners(
 }
 
 /** Whether a resource's own values say that an interaction is allowed on it. */
-function isWithin(
-  { store, definitions, baseUrl }: ReadSetting,
-  { access }: Caller,
-  letter: Letter,
-  { type, id, updated, content }: Seeable,
-): boolean {
+function isWithin(setting: ReadSetting, { access }: Caller, letter: Letter, resource: Seeable): boolean {
+  const { type, content } = resource;
   if (!access.allows(type, letter)) return false;
   const filters = access.within(type, letter);
   if (filters.length === 0) return true;
   if (content === null || content === '') return false;
-  const { extracted: values, resource } = store.indexer.analyse(JSON.parse(content) as Resource, baseUrl);
-  const { isResourceType } = definitions;
-  return matches(filters, {
-    type,
-    id,
-    updated: Date.parse(instantOf(updated)),
-    values,
-    resource,
-    baseUrl,
-    isResourceType,
-  });
+  return matches(filters, factsOf(setting, { ...resource, content }));
 }
 
 /** A resource as it is now, or was before it was deleted, where the caller may see it. */
@@ -105,17 +89,31 @@ export async function newestSeen(
   setting: ReadSetting,
   caller: Caller,
   letter: Letter,
-  names: readonly { readonly type: string; readonly id: string }[],
+  names: readonly Name[],
 ): Promise<ReadonlyMap<string, Newest>> {
-  const { catalog, pool } = setting.store;
+  return byName(await seenAmong(setting, caller, letter, await newestOf(setting, names)));
+}
+
+interface Name {
+  readonly type: string;
+  readonly id: string;
+}
+
+/** Resources as they are, or were before they were deleted, whoever may see them. */
+export async function newestOf(
+  { store: { catalog, pool } }: ReadSetting,
+  names: readonly Name[],
+): Promise<readonly Newest[]> {
   const found = await readLastOf(
     pool,
     names.map(({ type, id }) => ({ type: catalog.typeNumber(type), id })),
   );
-  const named = found.map((last) => ({ ...last, type: catalog.typeName(last.type) }));
-  const seen = await seenAmong(setting, caller, letter, named);
-  return new Map(seen.map((one) => [`${one.type}/${one.id}`, one]));
+  return found.map((last) => ({ ...last, type: catalog.typeName(last.type) }));
 }
+
+/** By `Type/id`. */
+export const byName = <T extends Name>(resources: readonly T[]): ReadonlyMap<string, T> =>
+  new Map(resources.map((one) => [`${one.type}/${one.id}`, one]));
 
 /** The numbers of those resources that the caller may see, as they are now or were before they were deleted. */
 export async function numbersSeen(

@@ -10,7 +10,8 @@ import { invalid, type Refusal } from '../fhir/outcome.ts';
 import { type Facts, matches } from '../search/match.ts';
 import type { SortKey } from '../search/request.ts';
 import { NEWEST_FIRST } from '../store/search/search.ts';
-import { factsOf, joinedAmong, newBudget, strides } from './judge.ts';
+import { factsOf } from './facts.ts';
+import { joinedAmong, newBudget, strides } from './judge.ts';
 import type { Found, Order, Part, Taken, Wanted } from './part.ts';
 import type { Place } from './position.ts';
 import type { ReadSetting } from './setting.ts';
@@ -53,7 +54,7 @@ export async function takeSorted(
       const joined = await joinedAmong(setting, type, judged, read);
       for (const candidate of read) {
         if (++looked > MOST_SORTED) throw tooMany();
-        const facts = factsOf(setting, type, candidate, joined);
+        const facts = factsOf(setting, { type, ...candidate }, joined(candidate));
         if (!matches(judged, facts)) continue;
         total++;
         const place = [...sort.map((key) => sortValue(key, facts, clinical)), candidate.rid];

@@ -1,5 +1,4 @@
 /** The audit trail as AuditEvents, made when they are asked for. */
-import { matches } from '../search/match.ts';
 import type { Filter } from '../search/request.ts';
 import type { AuditLog } from '../store/audit/log.ts';
 import { type Entry, type Place, readEntry, readTrail } from '../store/audit/trail.ts';
@@ -7,7 +6,7 @@ import { instantOf } from '../store/pool.ts';
 import { timestampText } from '../store/read/history.ts';
 import { auditEventOf } from './audit-event.ts';
 import { newBudget, spend } from './judge.ts';
-import { boundsIn, type Made, type Maker, patientsIn, stretches } from './made.ts';
+import { boundsIn, type Made, type Maker, passesMade, patientsIn, storedAs, stretches } from './made.ts';
 import type { Stored } from './records.ts';
 import type { ReadSetting } from './setting.ts';
 
@@ -57,34 +56,10 @@ async function* entriesOf(
 
 function passes(setting: ReadSetting, log: Opening, entry: Entry, filters: readonly Filter[]): boolean {
   if (filters.length === 0) return true;
-  const { store, baseUrl, definitions } = setting;
-  const resource = auditEventOf(baseUrl, log, entry);
-  const { extracted: values } = store.indexer.analyse(resource, baseUrl);
-  const { isResourceType } = definitions;
-  const updated = Date.parse(instantOf(entry.at));
-  return matches(filters, {
-    type: 'AuditEvent',
-    id: entry.id,
-    updated,
-    values,
-    resource,
-    baseUrl,
-    isResourceType,
-    // Nothing lists an entry, or refers to it.
-    joined: () => false,
-  });
+  const { store, baseUrl } = setting;
+  const analysis = store.indexer.analyse(auditEventOf(baseUrl, log, entry), baseUrl);
+  return passesMade(setting, filters, analysis, entry.at);
 }
 
-function storedOf(setting: ReadSetting, log: Opening, entry: Entry): Stored {
-  const { id: _id, ...event } = auditEventOf(setting.baseUrl, log, entry);
-  const updated = instantOf(entry.at);
-  return {
-    type: 'AuditEvent',
-    id: entry.id,
-    version: 1,
-    updated,
-    deleted: false,
-    content: JSON.stringify(event),
-    blob: null,
-  };
-}
+const storedOf = ({ baseUrl }: ReadSetting, log: Opening, entry: Entry): Stored =>
+  storedAs(auditEventOf(baseUrl, log, entry), instantOf(entry.at));

@@ -17,6 +17,10 @@ export function innerOf(filter: Filter): readonly Filter[] {
   }
 }
 
+/** Filters that must all hold, one by one. */
+export const conjuncts = (filter: Filter): readonly Filter[] =>
+  filter.kind === 'all' ? filter.filters.flatMap(conjuncts) : [filter];
+
 /** A filter with others in place of those of which it is made. */
 export function withInner(filter: Filter, change: (inner: Filter) => Filter): Filter {
   switch (filter.kind) {

@@ -5,6 +5,7 @@
  */
 import type { Definitions } from '../fhir/definitions.ts';
 import { filterOf, isIndexed, isWhole } from './composites.ts';
+import { conjuncts } from './inner.ts';
 import { componentsOf } from './parameters.ts';
 import type { Filter } from './request.ts';
 
@@ -17,15 +18,12 @@ export interface Widened {
 
 /** Widens the filters of a search of one type. */
 export function widened(definitions: Definitions, type: string, filters: readonly Filter[]): Widened {
+  // One by one: of those that the index answers nothing is judged again.
   const each = filters.flatMap(conjuncts);
   const judged = each.filter((filter) => isWider(type, filter));
   if (judged.length === 0) return { filters, judged };
   return { filters: each.flatMap((filter) => wider(definitions, type, filter)), judged };
 }
-
-/** Filters that must all hold, one by one: of those that the index answers nothing is judged again. */
-const conjuncts = (filter: Filter): readonly Filter[] =>
-  filter.kind === 'all' ? filter.filters.flatMap(conjuncts) : [filter];
 
 /** Whether the index finds more than what passes. */
 function isWider(type: string, filter: Filter): boolean {

@@ -80,13 +80,14 @@ const CLIENT: Shapes = {
   id: isText,
   name: isText,
   type: (value) => CLIENT_TYPES.includes(value as never),
-  redirectUris: (value) => Array.isArray(value) && value.every(isText),
+  redirectUris: areTexts,
   scope: isText,
   jwks: isText,
   jwksUri: isText,
   launchUri: isText,
   logoUri: isText,
   introspects: isBoolean,
+  organizations: areTexts,
 };
 
 const PERSON: Shapes = {
@@ -103,6 +104,10 @@ function isBoolean(value: unknown): boolean {
 
 function isText(value: unknown): value is string {
   return typeof value === 'string' && value.length <= 50_000;
+}
+
+function areTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every(isText);
 }
 
 /**

@@ -23,6 +23,8 @@ export interface Client {
   readonly launchUri?: string;
   readonly logoUri?: string;
   readonly introspects: boolean;
+  /** ids of organizations that a backend service is limited to; none: it is not */
+  readonly organizations: readonly string[];
   readonly created: string;
   readonly disabled?: string;
 }
@@ -39,6 +41,8 @@ export interface NewClient {
   readonly launchUri?: string;
   readonly logoUri?: string;
   readonly introspects?: boolean;
+  /** `Organization/id` each */
+  readonly organizations?: readonly string[];
   /** it waits until somebody enables it */
   readonly disabled?: boolean;
 }
@@ -77,9 +81,10 @@ export interface ClientsOptions {
 }
 
 const ID = /^[\w.~-]{1,100}$/;
+const ORGANIZATION = /^Organization\/[A-Za-z0-9.-]{1,64}$/;
 
-const COLUMNS = `id, name, type, redirect_uris, scope, jwks_uri, launch_uri, logo_uri, introspects, created, disabled,
-  secret, jwks`;
+const COLUMNS = `id, name, type, redirect_uris, scope, jwks_uri, launch_uri, logo_uri, introspects, organizations,
+  created, disabled, secret, jwks`;
 const FIND = { name: 'smart_find_client', text: `select ${COLUMNS} from client where id = $1` };
 
 type Found = Client & {
@@ -123,8 +128,8 @@ export function makeClients(options: ClientsOptions): Clients {
       const secret = client.type === 'confidential' ? newSecret() : undefined;
       const { rows } = await pool.query({
         text: `insert into client (id, name, type, secret, redirect_uris, scope, jwks, jwks_uri, launch_uri, logo_uri,
-                 introspects, disabled)
-               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, case when $12 then now() end)
+                 introspects, organizations, disabled)
+               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, case when $13 then now() end)
                on conflict (id) do nothing returning id`,
         values: [
           id,
@@ -138,6 +143,7 @@ export function makeClients(options: ClientsOptions): Clients {
           client.launchUri,
           client.logoUri,
           client.introspects ?? false,
+          (client.organizations ?? []).map((one) => one.slice('Organization/'.length)),
           client.disabled ?? false,
         ],
       });
@@ -196,10 +202,20 @@ export function makeClients(options: ClientsOptions): Clients {
 
 /** A column of a client that is null is left out. */
 function clientOf(row: readonly unknown[]): Found {
-  const [id, name, type, redirectUris, scope, jwksUri, launchUri, logoUri, introspects, created, disabled] =
-    row;
-  const [secret, jwks] = row.slice(11);
-  const all = { id, name, type, redirectUris, scope, jwksUri, launchUri, logoUri, introspects };
+  const [id, name, type, redirectUris, scope, jwksUri, launchUri, logoUri, introspects, organizations] = row;
+  const [created, disabled, secret, jwks] = row.slice(10);
+  const all = {
+    id,
+    name,
+    type,
+    redirectUris,
+    scope,
+    jwksUri,
+    launchUri,
+    logoUri,
+    introspects,
+    organizations,
+  };
   const times = {
     created: instantOf(created as string),
     disabled: disabled === null ? null : instantOf(disabled as string),
@@ -255,13 +271,17 @@ function check(
   client: NewClient & { readonly id: string },
   options: ClientsOptions,
 ): readonly PublicJwk[] | undefined {
-  const { id, type, redirectUris = [], scope = '', launchUri, logoUri } = client;
+  const { id, type, redirectUris = [], scope = '', launchUri, logoUri, organizations = [] } = client;
   if (!ID.test(id))
     throw new Error(`"${id}" cannot be a client id: use 1 to 100 letters, digits, "-", ".", "_" and "~"`);
   if (type === 'backend') {
     if (redirectUris.length > 0) throw new Error('a backend service has no redirect URI');
     if (scope === '') throw new Error('a backend service needs a scope, such as system/*.rs');
   } else if (redirectUris.length === 0) throw new Error('an app needs a redirect URI');
+  if (organizations.length > 0 && type !== 'backend')
+    throw new Error('only a backend service is limited to organizations: an app sees what its person does');
+  for (const one of organizations)
+    if (!ORGANIZATION.test(one)) throw new Error(`"${one}" names no organization: write Organization/ID`);
   for (const uri of redirectUris) {
     const fault = faultOfRedirect(uri);
     if (fault) throw new Error(`redirect URI ${uri}: ${fault}`);

@@ -5,7 +5,7 @@ import { type Letter, readScope, type Scope } from '../access/scopes.ts';
 import { Refusal } from '../fhir/outcome.ts';
 import { bearerOf } from '../http/door.ts';
 import { readPath } from '../http/path.ts';
-import { lookUpToken, type TokenRow } from '../store/tokens.ts';
+import { holderOf, lookUpToken, type TokenRow } from '../store/tokens.ts';
 import type { SmartContext, Visit } from './context.ts';
 import { readJson, sendJson } from './forms.ts';
 import { grantedAt, type LaunchContext } from './grants.ts';
@@ -145,12 +145,9 @@ async function mayLaunch(context: SmartContext, token: TokenRow, { patient }: La
   );
   const { payload } = token;
   const account = payload?.accountId ? await accounts.find(payload.accountId) : undefined;
-  if (!account) {
-    if (!readsPatients(context, token, 'system')) throw fault;
-    return;
-  }
-  if (!readsPatients(context, token, 'user') || account.disabled) throw fault;
-  if (patient !== undefined && !(await patients.find(account.fhirUser, patient))) throw fault;
+  if (!readsPatients(context, token, account ? 'user' : 'system') || account?.disabled) throw fault;
+  const holder = account?.fhirUser ?? holderOf(token);
+  if (patient !== undefined && holder !== undefined && !(await patients.find(holder, patient))) throw fault;
 }
 
 /** Whether a token has a scope of this level that reads Patients. */

@@ -11,6 +11,8 @@ export interface TokenRow {
   readonly payload: TokenPayload | null;
   /** of the person; null where there is none */
   readonly clearance: 'N' | 'R' | 'V' | null;
+  /** ids of those that its client is limited to; null where it is not */
+  readonly organizations: readonly string[] | null;
   /** milliseconds */
   readonly expires: number;
   /** the epoch that was read along */
@@ -33,7 +35,9 @@ const ISSUE = {
 const LOOK = {
   name: 'look_up_token',
   text: `select t.number, t.scope, t.client, t.payload,
-           (select a.clearance from account a where a.id::text = t.payload->>'accountId'), (extract(epoch from t.expires) * 1000)::bigint, epoch.value
+           (select a.clearance from account a where a.id::text = t.payload->>'accountId'),
+           (select nullif(c.organizations, '{}') from client c where c.id = t.client and t.payload is not null),
+           (extract(epoch from t.expires) * 1000)::bigint, epoch.value
          from token t, epoch where t.hash = $1 and t.expires > now()`,
 };
 const LOOK_BY_NUMBER = {
@@ -77,8 +81,16 @@ export async function lookUpTokenNumber(executor: Executor, number: number): Pro
 
 function rowOf([row]: readonly Row[]): TokenRow | undefined {
   if (!row) return undefined;
-  const [number, scope, client, payload, clearance, expires, epoch] = row;
-  return { number, scope, client, payload, clearance, expires, epoch } as TokenRow;
+  const [number, scope, client, payload, clearance, organizations, expires, epoch] = row;
+  return { number, scope, client, payload, clearance, organizations, expires, epoch } as TokenRow;
+}
+
+/**
+ * By whose eyes a token sees: `Type/id` of its person, or of the organizations that it is limited to, apart by commas;
+ * undefined of a system that is limited to none.
+ */
+export function holderOf({ payload, organizations }: Pick<TokenRow, 'payload' | 'organizations'>) {
+  return organizations?.map((id) => `Organization/${id}`).join(',') ?? payload?.extra?.fhirUser;
 }
 
 /** Ends a token, from the next request on. */

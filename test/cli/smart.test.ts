@@ -43,6 +43,10 @@ test('client add prints client_id, and client_secret where there is one; list sh
   writeFileSync(jwks, JSON.stringify({ keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'a' }] }));
   const lab = await json('client', 'add', '--type', 'backend', '--jwks', jwks, '--scope', 'system/*.rs');
   expect(lab).toEqual({ client_id: expect.any(String) });
+  await json(
+    ...['client', 'add', '--type', 'backend', '--jwks', jwks, '--scope', 'system/*.rs', '--id', 'clinic'],
+    ...['--organization', 'Organization/north', 'Organization/south'],
+  );
   const list = await json('client', 'list');
   expect(list).toEqual(
     expect.arrayContaining([
@@ -50,6 +54,7 @@ test('client add prints client_id, and client_secret where there is one; list sh
         id: 'web',
         redirectUris: ['https://web.example.org/cb', 'https://web.example.org/other'],
       }),
+      expect.objectContaining({ id: 'clinic', organizations: ['north', 'south'] }),
     ]),
   );
   expect(JSON.stringify(list)).not.toContain(web.client_secret);

@@ -7,6 +7,9 @@ const PATIENTS = ['p0', 'p1', 'p2', 'p3'];
 const PRACTITIONERS = ['d0', 'd1', 'd2'];
 const ORGANIZATIONS = ['o0', 'o1'];
 const RELATED = ['r0', 'r1'];
+const BINARIES = ['b0', 'b1', 'b2'];
+/** of patients, by which DICOM files find them */
+export const MRN = 'https://hospital.example/mrn';
 const CODES = ['hiv', 'flu', 'x'];
 const LOINC = 'http://loinc.org';
 const ACT = 'http://terminology.hl7.org/CodeSystem/v3-ActCode';
@@ -21,6 +24,10 @@ const maybe = <T>(arbitrary: fc.Arbitrary<T>, weight = 2) =>
 
 export interface WorldMade {
   readonly resources: readonly Resource[];
+  /** that are written after these */
+  readonly late: readonly Resource[];
+  /** ids of the patients of DICOM studies */
+  readonly studies: readonly string[];
 }
 
 /** @param world its name, by which all is tagged */
@@ -176,6 +183,21 @@ export function worldOf(world: string): fc.Arbitrary<WorldMade> {
       security: labels,
     }),
   ];
+  // What shows pictures; each of the first Binaries is referred to once, and so belongs to that, but where it says otherwise.
+  const media = (binary: string) =>
+    fc.record({
+      resourceType: fc.constant('Media'),
+      status: fc.constant('completed'),
+      subject: maybe(patient, 5),
+      content: fc.constant({ contentType: 'text/plain', url: `Binary/${idIn(world, binary)}` }),
+      security: labels,
+    });
+  const bytes = fc.record({
+    resourceType: fc.constant('Binary'),
+    contentType: fc.constant('text/plain'),
+    data: fc.constant(Buffer.from('what only some may read').toString('base64')),
+    securityContext: fc.option(patient, { nil: undefined, freq: 1 }),
+  });
   const tag = [{ code: world }];
   const tagged = ({ security = [], ...rest }: { security?: unknown[] }, id: string): Resource =>
     JSON.parse(
@@ -199,9 +221,16 @@ export function worldOf(world: string): fc.Arbitrary<WorldMade> {
       maxLength: 3,
     }),
     related: fc.tuple(...RELATED.map(() => fc.record({ patient, active: maybe(fc.boolean(), 1) }))),
+    binaries: fc.tuple(...BINARIES.map(() => bytes)),
+    media: fc.tuple(...BINARIES.map(media)),
+    // They come later, and refer to what is another's.
+    late: fc.tuple(...BINARIES.map(media)),
+    studies: fc.array(oneOf(...PATIENTS), { minLength: 1, maxLength: 2 }),
     others: fc.array(fc.oneof(...kinds), { minLength: 20, maxLength: 30 }),
   });
-  return fixed.map(({ patients, roles, related, others }) => ({
+  return fixed.map(({ patients, roles, related, binaries, media: pictures, late, studies, others }) => ({
+    late: late.map((one, i) => tagged(one as object, `late${i}`)),
+    studies: studies.map((id) => idIn(world, id)),
     resources: [
       ...ORGANIZATIONS.map((id) => tagged({ resourceType: 'Organization', name: id } as object, id)),
       ...PRACTITIONERS.map((id) =>
@@ -209,7 +238,12 @@ export function worldOf(world: string): fc.Arbitrary<WorldMade> {
       ),
       ...patients.map((one, i) =>
         tagged(
-          { resourceType: 'Patient', name: [{ family: `name${i}` }], ...one } as object,
+          {
+            resourceType: 'Patient',
+            identifier: [{ system: MRN, value: idIn(world, PATIENTS[i] as string) }],
+            name: [{ family: `name${i}` }],
+            ...one,
+          } as object,
           PATIENTS[i] as string,
         ),
       ),
@@ -217,7 +251,9 @@ export function worldOf(world: string): fc.Arbitrary<WorldMade> {
       ...related.map((one, i) =>
         tagged({ resourceType: 'RelatedPerson', ...one } as object, RELATED[i] as string),
       ),
-      ...others.map((one, i) => tagged(one, `x${i}`)),
+      ...others.map((one, i) => tagged(one as object, `x${i}`)),
+      ...binaries.map((one, i) => tagged(one as object, BINARIES[i] as string)),
+      ...pictures.map((one, i) => tagged(one as object, `m${i}`)),
     ],
   }));
 }
@@ -263,7 +299,17 @@ export function tokenOf(world: string): fc.Arbitrary<TokenModel> {
   const ofSystems = fc.record({
     scopes: fc.array(scope(fc.constant('system' as const)), { minLength: 1, maxLength: 2 }),
   });
-  return fc.oneof({ arbitrary: ofPeople, weight: 9 }, { arbitrary: ofSystems, weight: 1 });
+  const limited = fc.record({
+    scopes: fc.array(scope(fc.constant('system' as const)), { minLength: 1, maxLength: 2 }),
+    organizations: fc
+      .subarray([...ORGANIZATIONS], { minLength: 1 })
+      .map((ids) => ids.map((id) => idIn(world, id))),
+  });
+  return fc.oneof(
+    { arbitrary: ofPeople, weight: 9 },
+    { arbitrary: ofSystems, weight: 1 },
+    { arbitrary: limited, weight: 3 },
+  );
 }
 
 export const scopeText = ({ level, type, letters, code }: ScopeModel): string =>
@@ -287,7 +333,15 @@ export interface Way {
     | 'update'
     | 'move'
     | 'delete'
-    | 'conditional';
+    | 'conditional'
+    | 'bytes'
+    | 'picture'
+    | 'gallery'
+    | 'image'
+    | 'images'
+    | 'provenance'
+    | 'events'
+    | 'typeHistory';
   readonly pick: number;
   readonly other: number;
 }
@@ -313,6 +367,14 @@ export const way: fc.Arbitrary<Way> = fc.record({
     'move',
     'delete',
     'conditional',
+    'bytes',
+    'picture',
+    'gallery',
+    'image',
+    'images',
+    'provenance',
+    'events',
+    'typeHistory',
   ),
   pick: fc.nat(1000),
   other: fc.nat(1000),
@@ -334,5 +396,7 @@ export const SEARCHED = [
   'RelatedPerson',
   'Organization',
   'PractitionerRole',
+  'Media',
+  'ImagingStudy',
 ] as const;
 export type { Letter };

@@ -1,10 +1,10 @@
 /** Nobody is shown, or changes, what is not theirs, and everybody what is: a part of `npm run test:leaks`. */
 import { startApp, type TestApp } from '../http/app.ts';
-import { tryAll } from './trials.ts';
+import { SETTINGS, tryAll } from './trials.ts';
 
 let app: TestApp;
 beforeAll(async () => {
-  app = await startApp();
+  app = await startApp(SETTINGS);
 });
 afterAll(() => app.close());
 

@@ -4,6 +4,8 @@
  */
 import type { CodeableConcept, Coding, Consent, ConsentProvision, Reference, Resource } from 'fhir/r4.js';
 
+import { deniesAnything, opened } from './giving.ts';
+
 // biome-ignore lint/suspicious/noExplicitAny: resources of many types are looked at by their paths
 type Any = any;
 
@@ -22,6 +24,8 @@ export interface TokenModel {
   readonly patient?: string;
   /** Type/id */
   readonly fhirUser?: string;
+  /** ids of organizations that a system is limited to */
+  readonly organizations?: readonly string[];
 }
 
 export type World = ReadonlyMap<string, Resource>;
@@ -44,6 +48,11 @@ const ABOUT: Readonly<Record<string, (one: Any) => string[]>> = {
   Consent: ({ patient }) => refs(patient),
   List: ({ subject }) => refs(subject),
   Appointment: ({ participant = [] }) => refs(...participant.map(({ actor }: Any) => actor)),
+  Media: ({ subject }) => refs(subject),
+  ImagingStudy: ({ subject }) => refs(subject),
+  // of what it tells, which is about them
+  Provenance: ({ about }) => about,
+  AuditEvent: ({ about }) => about,
 };
 
 /** By what else it is in a patient's compartment (R4 compartmentdefinition-patient.html). */
@@ -72,6 +81,15 @@ interface PersonModel {
   readonly patients: ReadonlySet<string>;
 }
 
+/** As whom a token sees: a person, or a system's organizations; undefined of a system that sees all. */
+function holderOf(world: World, { fhirUser, organizations }: TokenModel): PersonModel | undefined {
+  if (organizations) {
+    const names = organizations.map((id) => `Organization/${id}`);
+    return { ...treating(world, names, undefined, names), reference: '' };
+  }
+  return fhirUser === undefined ? undefined : personOf(world, fhirUser);
+}
+
 function personOf(world: World, fhirUser: string): PersonModel {
   const all = [...world.values()] as Any[];
   const of = (type: string): Any[] => all.filter(({ resourceType }) => resourceType === type);
@@ -85,7 +103,19 @@ function personOf(world: World, fhirUser: string): PersonModel {
     (role) => role.practitioner?.reference === fhirUser && role.active !== false,
   );
   const organizations = roles.flatMap(({ organization }) => refs(organization));
-  const team = new Set([fhirUser, ...organizations]);
+  return treating(world, [fhirUser, ...organizations], fhirUser, organizations);
+}
+
+/** Who treats patients by these names; by encounters a practitioner themselves, or an organization. */
+function treating(
+  world: World,
+  all: readonly string[],
+  self: string | undefined,
+  organizations: readonly string[],
+): PersonModel {
+  const of = (type: string): Any[] =>
+    [...world.values()].filter(({ resourceType }) => resourceType === type) as Any[];
+  const team = new Set(all);
   const names = (references: readonly string[]) => references.some((one) => team.has(one));
   const patients = new Set<string>();
   for (const one of of('Patient'))
@@ -100,14 +130,15 @@ function personOf(world: World, fhirUser: string): PersonModel {
   for (const one of of('Encounter')) {
     const isOn = one.status !== 'cancelled' && one.status !== 'entered-in-error';
     const participants = refs(...(one.participant ?? []).map(({ individual }: Any) => individual));
-    if (isOn && (participants.includes(fhirUser) || organizations.includes(one.serviceProvider?.reference)))
+    const isTheirs = self !== undefined && participants.includes(self);
+    if (isOn && (isTheirs || organizations.includes(one.serviceProvider?.reference)))
       for (const p of aboutOf(one)) patients.add(p);
   }
   for (const one of of('Task'))
     if (['accepted', 'in-progress', 'on-hold'].includes(one.status) && names(refs(one.owner)))
       for (const p of aboutOf(one)) patients.add(p);
   const known = [...patients].filter((one) => world.has(one));
-  return { reference: fhirUser, names: team, isPractitioner: true, patients: new Set(known) };
+  return { reference: self ?? '', names: team, isPractitioner: true, patients: new Set(known) };
 }
 
 const consentsOf = (world: World, patient: string): readonly Consent[] =>
@@ -263,15 +294,18 @@ function isOfLevel(
   letter: Letter,
   one: Any,
 ): boolean {
-  if (level === 'system') return true;
+  const person = holderOf(world, token);
+  if (!person) return level === 'system';
   const { resourceType: type } = one;
-  if (DIRECTORY.has(type)) return letter === 'r' || letter === 's';
-  const person = token.fhirUser === undefined ? undefined : personOf(world, token.fhirUser);
-  if (!person) return false;
-  const isSelf = letter === 'r' && `${type}/${one.id}` === person.reference;
+  const reads = letter === 'r' || letter === 's';
+  if (DIRECTORY.has(type)) return reads;
+  // Equipment that is nobody's is for everybody to look up.
+  const isEquipment = reads && type === 'Device' && aboutOf(one).length === 0 && isCleared(person, one);
+  const isSelf = isEquipment || (letter === 'r' && `${type}/${one.id}` === person.reference);
   const inside = (patient: string): boolean =>
     (person.isPractitioner ? aboutOf(one) : compartmentsOf(one)).includes(patient) &&
     isConsented(world, person, patient, letter, one) &&
+    (type !== 'Consent' || reads || seesAllOf(world, person, patient)) &&
     isCleared(person, one);
   if (level === 'patient') {
     const patient = `Patient/${token.patient}`;
@@ -309,14 +343,12 @@ const covers = (scope: ScopeModel, type: string, letter: Letter): boolean =>
 export function isCovered(world: World, token: TokenModel, type: string, letter: Letter): boolean {
   return token.scopes.some((scope) => {
     if (!covers(scope, type, letter)) return false;
-    if (scope.level === 'system') return true;
+    const person = holderOf(world, token);
+    if (!person) return scope.level === 'system';
     const reads = letter === 'r' || letter === 's';
     if (DIRECTORY.has(type)) return reads;
-    if (token.fhirUser === undefined) return false;
-    if (scope.level === 'user') return true;
-    return (
-      token.patient !== undefined && opens(world, personOf(world, token.fhirUser), `Patient/${token.patient}`)
-    );
+    if (scope.level !== 'patient') return true;
+    return token.patient !== undefined && opens(world, person, `Patient/${token.patient}`);
   });
 }
 
@@ -330,6 +362,24 @@ export function isAllowed(world: World, token: TokenModel, letter: Letter, one: 
   });
 }
 
+/** Whether a token may read the bytes of a Binary, which belongs to its securityContext, or to what referred to it first. */
+export function mayReadBytes(
+  world: World,
+  token: TokenModel,
+  binary: Resource,
+  owner: Resource | undefined,
+): boolean {
+  const { securityContext } = binary as Any;
+  const context = refs(securityContext)[0];
+  const of = context === undefined ? owner : world.get(context);
+  const covered = token.scopes.some((scope) => covers(scope, 'Binary', 'r'));
+  if (!covered) return false;
+  const seesEverything =
+    holderOf(world, token) === undefined &&
+    token.scopes.some((scope) => covers(scope, 'Binary', 'r') && scope.level === 'system');
+  return seesEverything || (of !== undefined && isAllowed(world, token, 'r', of));
+}
+
 /** Whether what is written concerns only patients whose records are the writer's, or whom it was about before. */
 export function concernsOwn(
   world: World,
@@ -338,16 +388,15 @@ export function concernsOwn(
   one: Resource,
   before?: Resource,
 ): boolean {
-  if (token.scopes.every(({ level }) => level === 'system') || one.resourceType === 'Patient') return true;
+  const person = holderOf(world, token);
+  if (!person || one.resourceType === 'Patient') return true;
   const known = new Set(before ? aboutOf(before) : []);
-  const person = token.fhirUser === undefined ? undefined : personOf(world, token.fhirUser);
   return aboutOf(one).every(
     (patient) =>
       known.has(patient) ||
       token.scopes.some(
         ({ level }) =>
-          (level === 'user' || (level === 'patient' && patient === `Patient/${token.patient}`)) &&
-          person !== undefined &&
+          (level !== 'patient' || patient === `Patient/${token.patient}`) &&
           opens(world, person, patient) &&
           isConsented(world, person, patient, letter, one) &&
           isCleared(person, one),
@@ -355,15 +404,27 @@ export function concernsOwn(
   );
 }
 
+const seesAllOf = (world: World, person: PersonModel, patient: string): boolean =>
+  person.patients.has(patient) &&
+  (person.reference === patient ||
+    !consentsOf(world, patient).some((one) => deniesAnything(one, person.names)));
+
+/** Whether what is written opens records to nobody but by whom sees all of them; or to who treats the patient themselves. */
+export function givesOwn(world: World, token: TokenModel, one: Resource, before?: Resource): boolean {
+  const person = holderOf(world, token);
+  if (!person || (one.resourceType === 'Patient' && !before)) return true;
+  return opened(one, before).every(
+    ([patient, to]) =>
+      seesAllOf(world, person, patient) || (person.patients.has(patient) && to === person.reference),
+  );
+}
+
 /** Patients whom a text names although they are not to be shown: neither of the launch, nor theirs to see. */
 export function namedOthers(world: World, token: TokenModel, text: string): readonly string[] {
-  if (token.scopes.every(({ level }) => level === 'system')) return [];
-  const person = token.fhirUser === undefined ? undefined : personOf(world, token.fhirUser);
-  const named = [...text.matchAll(/"reference":"(Patient\/[^"]+)"/g)].map(
+  const person = holderOf(world, token);
+  if (!person) return [];
+  const named = [...text.matchAll(/"reference":"(Patient\/[^"/]+)/g)].map(
     ([, reference]) => reference as string,
   );
-  return named.filter(
-    (patient) =>
-      patient !== `Patient/${token.patient}` && !(person !== undefined && opens(world, person, patient)),
-  );
+  return named.filter((patient) => patient !== `Patient/${token.patient}` && !opens(world, person, patient));
 }

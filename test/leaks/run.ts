@@ -6,14 +6,14 @@ import { parseArgs } from 'node:util';
 import { startApp } from '../http/app.ts';
 import setup from '../support/setup.ts';
 import teardown from '../support/teardown.ts';
-import { tryAll } from './trials.ts';
+import { SETTINGS, tryAll } from './trials.ts';
 
 const { values } = parseArgs({
   options: { requests: { type: 'string', default: '10000' }, seed: { type: 'string', default: '1' } },
 });
 
 await setup();
-const app = await startApp();
+const app = await startApp(SETTINGS);
 let told = 0;
 let next = 0;
 try {

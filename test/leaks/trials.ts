@@ -1,18 +1,24 @@
 /** Requests of random tokens over random worlds; what they show, and what they do, is what the judge says. */
 import fc from 'fast-check';
 import type { Bundle, Resource } from 'fhir/r4.js';
-import { type Asking, asking } from '../http/access/tokens.ts';
+import type { Test } from 'supertest';
+import { type Asking, asked, tokenFor } from '../http/access/tokens.ts';
 import type { TestApp } from '../http/app.ts';
-import { SEARCHED, scopeText, tokenOf, type Way, way, worldOf } from './arbitrary.ts';
+import { dicomwebOf } from '../http/imaging/dicomweb.ts';
+import { image } from '../imaging/files.ts';
+import { MRN, SEARCHED, scopeText, tokenOf, type Way, way, worldOf } from './arbitrary.ts';
 import {
   aboutOf,
   concernsOwn,
+  givesOwn,
   isAllowed,
   isCovered,
   type Letter,
+  mayReadBytes,
   namedOthers,
   type TokenModel,
 } from './model.ts';
+import { ownerOf, tryMore } from './more.ts';
 
 export interface Tally {
   requests: number;
@@ -28,6 +34,9 @@ export interface Trying {
   readonly progress?: (tally: Tally) => void;
 }
 
+/** of the server that is tried */
+export const SETTINGS = { DICOM_ISSUERS: `*=${MRN}` };
+
 const TOKENS = 4;
 const WAYS = 12;
 
@@ -39,21 +48,28 @@ export async function tryAll(app: TestApp, { seed, requests, progress }: Trying)
       fc.sample(arbitrary, { seed: seed * 1_000_003 + n * 101 + of, numRuns: count });
     const [made] = sample(worldOf(name), 1, 0);
     const world = new Map((made?.resources ?? []).map((one) => [`${one.resourceType}/${one.id}`, one]));
-    const entry = [...world.values()].map((resource) => ({
-      resource,
-      request: { method: 'PUT', url: `${resource.resourceType}/${resource.id}` },
-    }));
-    const written = await app
-      .send('post', '/')
-      .type('application/fhir+json')
-      .send({ resourceType: 'Bundle', type: 'transaction', entry });
-    if (written.status !== 200) throw new Error(`a world is refused: ${written.text}`);
+    await write(app, [...world.values()]);
+    const binaries = new Map([...world].filter(([key]) => key.startsWith('Binary/')));
+    for (const key of binaries.keys()) world.delete(key);
+    const began = new Map(world);
+    for (const one of made?.late ?? []) world.set(`${one.resourceType}/${one.id}`, one);
+    await write(app, made?.late ?? []);
+    const studies = new Map<string, string>();
+    for (const [i, patient] of (made?.studies ?? []).entries()) {
+      const study = await writeStudy(app, name, { uid: `1.2.${seed}.${n}.${i + 1}`, patient });
+      world.set(`ImagingStudy/${study.id}`, study);
+      studies.set(`1.2.${seed}.${n}.${i + 1}`, `ImagingStudy/${study.id}`);
+    }
+    const gone = new Map<string, Resource>();
     const tokens = sample(tokenOf(name), TOKENS, 1);
     for (const [i, token] of tokens.entries()) {
       const { scopes, ...launch } = token;
-      const ask = await asking(app, scopes.map(scopeText).join(' '), launch);
+      const bearer = await tokenFor(app, scopes.map(scopeText).join(' '), launch);
+      const ask = asked(app, bearer);
+      const dicomweb = (path: string) => dicomwebOf(() => app).send('get', path, bearer);
+      const of = { app, name, world, began, gone, binaries, studies, token, ask, dicomweb, tally };
       for (const one of sample(way, WAYS, 2 + i)) {
-        await tryOne({ app, name, world, token, ask, tally }, one);
+        await tryOne(of, one);
         progress?.(tally);
       }
     }
@@ -65,9 +81,55 @@ interface Trial {
   readonly app: TestApp;
   readonly name: string;
   readonly world: Map<string, Resource>;
+  /** what one request has written, as it was then */
+  readonly began: ReadonlyMap<string, Resource>;
+  /** what was deleted, as it was before */
+  readonly gone: Map<string, Resource>;
+  readonly binaries: ReadonlyMap<string, Resource>;
+  /** their ImagingStudy, by UID */
+  readonly studies: ReadonlyMap<string, string>;
   readonly token: TokenModel;
   readonly ask: Asking;
+  /** a path under /dicomweb */
+  readonly dicomweb: (path: string) => Test;
   readonly tally: Tally;
+}
+
+/** A trial, with what judges its answers. */
+export interface Judging extends Trial {
+  readonly check: (what: string, status: number, expected: readonly number[]) => void;
+  readonly wrong: (what: string) => void;
+  readonly may: (letter: Letter, resource: Resource) => boolean;
+  readonly covered: (type: string, letter: Letter) => boolean;
+}
+
+async function write(app: TestApp, resources: readonly Resource[]): Promise<void> {
+  const entry = resources.map((resource) => ({
+    resource,
+    request: { method: 'PUT', url: `${resource.resourceType}/${resource.id}` },
+  }));
+  const written = await app
+    .send('post', '/')
+    .type('application/fhir+json')
+    .send({ resourceType: 'Bundle', type: 'transaction', entry });
+  if (written.status !== 200) throw new Error(`a world is refused: ${written.text}`);
+}
+
+/** Stores a DICOM file, and tags the ImagingStudy that comes of it. */
+async function writeStudy(
+  app: TestApp,
+  world: string,
+  { uid, patient }: { readonly uid: string; readonly patient: string },
+): Promise<Resource> {
+  const file = image({ study: uid, series: `${uid}.1`, instance: `${uid}.1.1`, patient });
+  const { stored } = await dicomwebOf(() => app).stow([file]);
+  if (stored.length !== 1) throw new Error(`a study of ${patient} is refused`);
+  const { body } = await app.send('get', `/ImagingStudy?identifier=urn:dicom:uid|urn:oid:${uid}`);
+  const [found] = (body as Bundle).entry ?? [];
+  const study = found?.resource as Resource;
+  const tagged = { ...study, meta: { tag: [{ code: world }] } };
+  await app.send('put', `/ImagingStudy/${study.id}`).type('application/fhir+json').send(tagged).expect(200);
+  return tagged;
 }
 
 async function tryOne(trial: Trial, { kind, pick, other }: Way): Promise<void> {
@@ -86,7 +148,9 @@ async function tryOne(trial: Trial, { kind, pick, other }: Way): Promise<void> {
   const covered = (of: string, letter: Letter): boolean => isCovered(world, token, of, letter);
   const wrong = (what: string): void => {
     const scopes = token.scopes.map(scopeText).join(' ');
-    tally.wrong.push(`${kind} ${what}\n  by ${scopes} of ${token.fhirUser} for ${token.patient}`);
+    tally.wrong.push(
+      `${kind} ${what}\n  by ${scopes} of ${token.fhirUser ?? token.organizations} for ${token.patient}`,
+    );
   };
   const check = (what: string, status: number, expected: readonly number[]): void => {
     if (status < 300) tally.allowed++;
@@ -209,6 +273,14 @@ async function tryOne(trial: Trial, { kind, pick, other }: Way): Promise<void> {
       check('$everything', status, may('r', patient) ? [200] : [404]);
       if (status !== 200) return;
       for (const name_ of shown(body)) {
+        // The directory is not this world's.
+        if (name_.startsWith('Endpoint/')) continue;
+        const binary = trial.binaries.get(name_);
+        if (binary) {
+          if (!mayReadBytes(world, token, binary, ownerOf(world, binary)))
+            wrong(`$everything shows ${name_}`);
+          continue;
+        }
         const resource = world.get(name_);
         if (!resource || !(may('s', resource) || may('r', resource))) wrong(`$everything shows ${name_}`);
       }
@@ -234,27 +306,28 @@ async function tryOne(trial: Trial, { kind, pick, other }: Way): Promise<void> {
         return check(`${searched} in a batch`, Number(found?.response?.status.slice(0, 3)), [403]);
       return compare(`${searched} in a batch`, found?.resource as Bundle, visible(searched, 's').map(key));
     }
+    case 'create':
+    case 'update':
+    case 'move':
+    case 'delete':
+    case 'conditional':
+      return tryWrite({ ...trial, check, wrong, may, covered }, { kind, pick, other }, one);
     default:
-      return tryWrite(trial, { kind, pick, other }, one, { check, may, covered });
+      return tryMore({ ...trial, check, wrong, may, covered }, kind, pick);
   }
 }
 
 async function tryWrite(
-  { world, token, ask, app }: Trial,
+  { world, gone, token, ask, app, check, may, covered }: Judging,
   { kind, other }: Way,
   one: Resource,
-  {
-    check,
-    may,
-    covered,
-  }: {
-    readonly check: (what: string, status: number, expected: readonly number[]) => void;
-    readonly may: (letter: Letter, resource: Resource) => boolean;
-    readonly covered: (type: string, letter: Letter) => boolean;
-  },
 ): Promise<void> {
   const { resourceType: type, id } = one;
   const name = `${type}/${id}`;
+  const end = (): void => {
+    gone.set(name, one);
+    world.delete(name);
+  };
   const send = (method: 'post' | 'put', path: string, body: object) =>
     ask(method, path).type('application/fhir+json').send(JSON.stringify(body));
   /** The same about another patient, or to other people. */
@@ -286,7 +359,8 @@ async function tryWrite(
       const { id: _id, ...body } = other % 3 === 0 ? imposed() : moved();
       const { status, body: made } = await send('post', `/${body.resourceType}`, body);
       const fresh = { ...body, id: 'new' } as Resource;
-      const allowed = may('c', fresh) && concernsOwn(world, token, 'c', fresh);
+      const allowed =
+        may('c', fresh) && concernsOwn(world, token, 'c', fresh) && givesOwn(world, token, fresh);
       check(`POST ${JSON.stringify(body)}`, status, allowed ? [201] : [403]);
       if (status === 201) world.set(`${body.resourceType}/${made.id}`, { ...body, id: made.id } as Resource);
       return;
@@ -299,12 +373,17 @@ async function tryWrite(
       const isReadable = covered(type, 'r') && may('r', one);
       // What is shown in part would be lost.
       const isWholly = namedOthers(world, token, JSON.stringify(one)).length === 0;
-      const allowed = isWholly && isChangeable && may('u', body) && concernsOwn(world, token, 'u', body, one);
+      const allowed =
+        isWholly &&
+        isChangeable &&
+        may('u', body) &&
+        concernsOwn(world, token, 'u', body, one) &&
+        givesOwn(world, token, body, one);
       const refused = !covered(type, 'u') ? [403] : !isChangeable ? (isReadable ? [403] : [404]) : [403];
       check(
         `PUT ${JSON.stringify(body)} over ${JSON.stringify(one)}`,
         status,
-        token.scopes.every(isWhole) ? [200, 201, 403] : allowed ? [200] : refused,
+        token.scopes.every(isWhole) && !token.organizations ? [200, 201, 403] : allowed ? [200] : refused,
       );
       if (status === 200) world.set(name, body);
       return;
@@ -320,7 +399,7 @@ async function tryWrite(
       );
       const { status: left } = await app.send('get', `/${name}`);
       check(`what is left of ${name}`, left, covered(type, 'd') && isDeletable ? [410] : [200]);
-      if (left === 410) world.delete(name);
+      if (left === 410) end();
       return;
     }
     case 'conditional': {
@@ -330,7 +409,7 @@ async function tryWrite(
       check(`DELETE ${type}?_id=${id}`, status, !allowed ? [403] : !isFound || may('d', one) ? [204] : [403]);
       const { status: left } = await app.send('get', `/${name}`);
       check(`what is left of ${name}`, left, allowed && isFound && may('d', one) ? [410] : [200]);
-      if (left === 410) world.delete(name);
+      if (left === 410) end();
       return;
     }
     default:

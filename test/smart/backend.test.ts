@@ -342,6 +342,34 @@ describe('POST /auth/launch: an EHR opens an app', () => {
     expect((await launch(body.access_token, about)).status).toBe(status);
   });
 
+  test('limited to an organization, it opens no app for a patient of another', async () => {
+    const jwks = JSON.stringify({ keys: [jwk(ec, 'ec', 'ES384')] });
+    const { clients } = server.app.smart;
+    const organizations = ['Organization/clinic'];
+    await clients.add({ id: 'clinic', type: 'backend', scope: 'system/*.rs', jwks, organizations });
+    const of = { iss: 'clinic', sub: 'clinic' };
+    const { body } = await ask({ client_assertion: assertion({ claims: of }) });
+    expect((await read(body.access_token, '/Patient/ines')).status).toBe(200);
+    expect((await read(body.access_token, '/Patient/away')).status).toBe(404);
+    expect((await launch(body.access_token, { patient: 'ines' })).status).toBe(201);
+    expect((await launch(body.access_token, { patient: 'away' })).status).toBe(403);
+    expect((await launch(body.access_token, { patient: 'nobody' })).status).toBe(403);
+  });
+
+  test.each([
+    ['an app', { type: 'public', scope: '', redirectUris: ['https://x.example.org/'] }],
+    ['what is no organization', { organizations: ['Patient/ines'] }],
+  ] as const)('%s cannot be limited to it', async (_what, more) => {
+    const jwks = JSON.stringify({ keys: [jwk(ec, 'ec', 'ES384')] });
+    const client = {
+      type: 'backend',
+      scope: 'system/*.rs',
+      organizations: ['Organization/clinic'],
+      jwks,
+    } as const;
+    await expect(server.app.smart.clients.add({ ...client, ...more })).rejects.toThrow(/organization/);
+  });
+
   test('a token that may not read the patient makes none', async () => {
     const { body } = await ask({ scope: 'system/Observation.rs' });
     expect((await launch(body.access_token, { patient: 'ines' })).status).toBe(403);

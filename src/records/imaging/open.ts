@@ -34,6 +34,7 @@ export function openImaging(
 
   /** A study's ImagingStudy, which the caller may read. */
   async function demandStudy(caller: Caller, study: string): Promise<Stored> {
+    demand(caller.access, 'ImagingStudy', 'r');
     const known = await findStudy(store.pool, study);
     if (!known) throw absent(caller);
     const stored = await records.read(caller, 'ImagingStudy', known.id).catch((fault) => {

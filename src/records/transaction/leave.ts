@@ -7,7 +7,7 @@ import { absent, type Draft } from '../draft.ts';
 import { demandDraft, forbidden } from '../leave.ts';
 import { notFound } from '../not-found.ts';
 import type { Caller } from '../records.ts';
-import { type Newest, newestSeen } from '../seen.ts';
+import { byName, type Newest, newestOf, newestSeen, seenAmong } from '../seen.ts';
 import type { Setting } from '../setting.ts';
 import { type Decisions, inEntry, type Named, type Step } from './steps.ts';
 
@@ -32,8 +32,9 @@ export async function findNamed(
       return isAsked ? [{ step, type: entry.type, id: entry.id }] : [];
     });
     if (asked.length === 0) continue;
-    const changeable = await newestSeen(setting, caller, letter, asked);
-    const readable = await newestSeen(setting, caller, 'r', asked);
+    const newest = await newestOf(setting, asked);
+    const changeable = byName(await seenAmong(setting, caller, letter, newest));
+    const readable = byName(await seenAmong(setting, caller, 'r', newest));
     for (const { step, type, id } of asked) {
       const found = changeable.get(`${type}/${id}`);
       const seen = readable.get(`${type}/${id}`);

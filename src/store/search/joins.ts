@@ -1,7 +1,6 @@
 /** Conditions on other resources: chains, `_has`, lists and compartments (R4 search.html#chaining, #has, #list). */
 import type { SearchParameter } from '../../fhir/definitions.ts';
 import type { Filter } from '../../search/request.ts';
-import { int8Array } from '../arrays.ts';
 import { compartmentKey, keyText } from '../index/keys.ts';
 import { type Condition, or, type Setting } from './setting.ts';
 import type { Sql } from './sql.ts';
@@ -101,9 +100,13 @@ export function compartmentCondition(
 }
 
 /** The row is about one of some patients: their numbers become a hash table, where they are many. */
-export function patientsCondition(sql: Sql, { patients }: Of<'patients'>, { row }: Setting): string {
+export function patientsCondition(
+  sql: Sql,
+  { patients }: Of<'patients'>,
+  { row, patientSets }: Setting,
+): string {
   const p = sql.alias();
-  const rids = sql.bind(int8Array([...patients.values()]));
+  const rids = sql.bind(patientSets.numbersOf(patients).parameter);
   // Coalesced, it is looked up in a hash table that is made once.
   return `exists (select from unnest(${row}.patients) ${p} (rid) where coalesce(${p}.rid in (select unnest(${rids}::bigint[])), false))`;
 }

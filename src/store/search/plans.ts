@@ -3,7 +3,8 @@ import { clinicalDate } from '../../fhir/clinical-date.ts';
 import { type Definitions, nameOf } from '../../fhir/definitions.ts';
 import { patientParameters } from '../../fhir/patient-parameters.ts';
 import { referencePaths } from '../../fhir/reference-paths.ts';
-import type { Filter } from '../../search/request.ts';
+import { conjuncts } from '../../search/inner.ts';
+import type { Filter, PatientSet } from '../../search/request.ts';
 import type { Catalog } from '../catalog.ts';
 import { codeKey, compartmentKey, isWalked, type Keys, keyText, systemKey, tokenKey } from '../index/keys.ts';
 import type { WordIndex } from '../index/words.ts';
@@ -12,14 +13,20 @@ import { type Executor, type Row, run } from '../pool.ts';
 import { condition } from './conditions.ts';
 import { boundsOf } from './dates.ts';
 import { withUnits } from './numbers.ts';
+import { makePatientSets } from './patient-sets.ts';
 import type { Judged, Setting } from './setting.ts';
 import { sql } from './sql.ts';
 import { isAllOf, stretchesOfRows } from './value-rows.ts';
+import { withoutLabels } from './without-labels.ts';
 import { fromWords } from './words.ts';
 
 export interface Walk {
   /** numbers of the patients that were asked for */
-  patients: number[] | undefined;
+  patients: readonly number[] | undefined;
+  /** the set that they are, where they are one */
+  among?: PatientSet;
+  /** they as a parameter, where that has been made */
+  parameter?: unknown;
   /** timeline keys that were asked for */
   keys: string[] | undefined;
   /** bounds on the clinical date, in milliseconds */
@@ -91,6 +98,7 @@ export function makePlans(
     return known;
   }
 
+  const patientSets = makePatientSets();
   const settingOf = (type: string, row = 'i'): Setting => ({
     type,
     row,
@@ -100,8 +108,12 @@ export function makePlans(
     typeNumber: catalog.typeNumber,
     bitOf: (parameter) => catalog.parameterBit(type, nameOf(parameter)),
     pathsOf: (parameter) => referencePaths(definitions, type, parameter) ?? [],
+    patientSets,
     of: settingOf,
   });
+
+  /** What is merged of filters that stay the same from request to request, as those of an access token do. */
+  const merging = new WeakMap<Filter, Filter>();
 
   async function walkOf(
     { type, filters }: { readonly type: string; readonly filters: readonly Filter[] },
@@ -121,7 +133,9 @@ export function makePlans(
       valued: undefined,
       open: false,
     };
-    for (const given of (await withUnits(executor, keys.units, filters)).flatMap(allOf)) {
+    const inUnits = await withUnits(executor, keys.units, filters);
+    const asked = await withoutLabels(inUnits, (label) => hasAny(label, setting), merging);
+    for (const given of asked.flatMap(conjuncts)) {
       const isLeft = open && leadsToMany(given);
       const filter = isLeft ? given : await withTargets(given, setting, open ? FEW : MANY);
       if (filter.kind === 'chain') {
@@ -160,11 +174,11 @@ export function makePlans(
       }
       // Of thousands of patients nothing is walked that something else finds sooner.
       if (filter.kind === 'patients' && !walk.patients && !(walk.selective && filter.patients.size > FEW)) {
-        walk.patients = [...filter.patients.values()];
+        const { numbers: theirs, parameter } = patientSets.numbersOf(filter.patients);
+        Object.assign(walk, { patients: theirs, among: filter.patients, parameter });
         continue;
       }
-      if (isSaid(filter as Filter, walk.patients)) continue;
-      if (isOfLabels(filter) && !(await hasAny(filter.filter, setting))) continue;
+      if (filter.kind === 'patients' && isSaid(filter, walk)) continue;
       if (filter.kind === 'token' && isWalked(filter.parameter)) {
         const found = await walkedKeys(filter, type);
         if (!walk.keys && found.length <= MOST_STRETCHES) walk.keys = found;
@@ -192,6 +206,17 @@ export function makePlans(
       walk.valued = few?.kind === 'valued' ? few.filter : asked;
     }
     return walk;
+  }
+
+  /** Whether the stretches of some patients, or another condition, say already that what is in them is about some. */
+  function isSaid({ patients }: Of<'patients'>, walk: Walk): boolean {
+    const isBeside = walk.rest.some(
+      (one) => one.kind === 'patients' && patientSets.areWithin(one.patients, patients),
+    );
+    if (isBeside || !walk.patients) return isBeside;
+    if (walk.among) return patientSets.areWithin(walk.among, patients);
+    const all = new Set(patients.values());
+    return walk.patients.every((patient) => all.has(patient));
   }
 
   /** What passes one of the filters, where that is few, found from its values; and the first that could be asked so. */
@@ -334,26 +359,11 @@ export function makePlans(
   return { settingOf, walkOf, isReferredByMany };
 }
 
-/** Whether a filter leaves out what has a label: mostly nothing has, and then no row need be looked at for it. */
-const isOfLabels = (filter: Judged): filter is Of<'not'> =>
-  filter.kind === 'not' && filter.filter.kind === 'token' && filter.filter.parameter.code === '_security';
-
-/** Whether the stretches of some patients say already that what is in them passes. */
-function isSaid(filter: Filter, patients: readonly number[] | undefined): boolean {
-  if (filter.kind !== 'patients' || !patients || patients.length > MOST_STRETCHES) return false;
-  const all = new Set(filter.patients.values());
-  return patients.every((patient) => all.has(patient));
-}
-
 const NONE: Judged = { kind: 'rids', rids: [] };
 
 /** Whether a chain goes on by a reference, as to all patients of a practitioner. */
 const leadsToMany = (filter: Filter): boolean =>
   filter.kind === 'chain' && filter.targets.every(({ filter: one }) => one.kind === 'reference');
-
-/** All of several filters are filters of the search itself. */
-const allOf = (filter: Filter): readonly Filter[] =>
-  filter.kind === 'all' ? filter.filters.flatMap(allOf) : [filter];
 
 /** Whether it is by what it refers to that something passes: found by keys, unless it is patients alone. */
 const isReferring = (filter: Judged): boolean =>

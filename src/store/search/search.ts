@@ -6,7 +6,6 @@
 import { createHash } from 'node:crypto';
 import type { Definitions } from '../../fhir/definitions.ts';
 import type { Filter } from '../../search/request.ts';
-import { int8Array } from '../arrays.ts';
 import type { Catalog } from '../catalog.ts';
 import { type Keys, keyText } from '../index/keys.ts';
 import type { WordIndex } from '../index/words.ts';
@@ -14,12 +13,21 @@ import type { Numbers } from '../numbers.ts';
 import { type Executor, type Row, run } from '../pool.ts';
 import { contentColumns, type PageRow } from '../read/page.ts';
 import { type Among, makeAmong } from './among.ts';
+import { countOfMany } from './counts.ts';
 import { candidates, joined, judged } from './judged.ts';
 import { makePlans, type Walk } from './plans.ts';
 import { isOfRow } from './setting.ts';
 import { SNAPSHOT } from './snapshot.ts';
 import { type Sql, sql } from './sql.ts';
-import { boundsIn, findsNothing, isOfMany, isOne, type Stretch, stretchesOf } from './stretches.ts';
+import {
+  boundsIn,
+  findsNothing,
+  isOfMany,
+  isOne,
+  parameterOf,
+  type Stretch,
+  stretchesOf,
+} from './stretches.ts';
 import { isDated, isSaidBy, stretchesOfRows } from './value-rows.ts';
 
 /** A match, as a row of `resource`, and the epoch that was read along with it. */
@@ -216,7 +224,7 @@ export function makeSearcher(
       const s = sql();
       const named = walk.keys ?? [keyText(keys.type(request.type))];
       // Not as a list of the statement's own: the planner would weigh each of thousands.
-      const [patients, every] = [s.bind(int8Array(walk.patients ?? [])), s.bind(named)];
+      const [patients, every] = [s.bind(parameterOf(walk)), s.bind(named)];
       const page = `${beyond(s, 't.at', 't.rid', from)}${boundsIn(s, walk)}`;
       const conditions = judged(s, walk.rest, setting, 'w');
       const [limit, patience] = [s.bind(most), s.bind(PATIENCE_OF_MANY)];
@@ -229,8 +237,8 @@ export function makeSearcher(
           `select ${named.length === 1 ? '' : 'distinct'} w.at, w.rid
            from (${rows.join(' union all ')} order by ${order('at', 'rid')} limit ${patience}) w${joined(conditions, 'w')}
            where coalesce(w.patient in (select unnest(${patients}::bigint[])), false)${conditions}
-             and not exists (select from unnest(${patients}::bigint[]) o (patient), timeline n
-               where n.key = any (${every}::bigint[]) and not n.lead and n.patient = o.patient)
+             and not exists (select from timeline n where n.key = any (${every}::bigint[]) and not n.lead
+               and coalesce(n.patient in (select unnest(${patients}::bigint[])), false))
            order by ${order('w.at', 'w.rid')} limit ${limit}`,
           order('p.at', 'p.rid'),
           limit,
@@ -312,9 +320,11 @@ export function makeSearcher(
       const text = `select count(*) from resource_index i where ${candidates(s, walk, request.type, setting)}`;
       return (await query({ text, values: s.values }))[0]?.[0] as number;
     }
-    const stretches = stretchesOf(s, walk, request.type, keys);
     const bounds = boundsIn(s, walk);
     const conditions = judged(s, walk.rest, setting);
+    const ofMany = conditions ? undefined : countOfMany(s, walk, keyText(keys.type(request.type)), bounds);
+    if (ofMany) return (await query({ text: ofMany, values: s.values }))[0]?.[0] as number;
+    const stretches = stretchesOf(s, walk, request.type, keys);
     const rows = stretches
       .map(({ where, distinct }) => `select ${distinct} t.rid from timeline t where ${where}${bounds}`)
       .join(' union ');

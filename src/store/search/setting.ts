@@ -2,6 +2,7 @@
 import type { SearchParameter } from '../../fhir/definitions.ts';
 import type { Filter } from '../../search/request.ts';
 import type { Keys } from '../index/keys.ts';
+import type { PatientSets } from './patient-sets.ts';
 import type { Sql } from './sql.ts';
 
 export interface Setting {
@@ -18,6 +19,7 @@ export interface Setting {
   readonly bitOf: (parameter: SearchParameter) => number;
   /** names of the paths at which a reference parameter of the type finds its references */
   readonly pathsOf: (parameter: SearchParameter) => readonly string[];
+  readonly patientSets: PatientSets;
   /** the setting of another type, on another row */
   readonly of: (type: string, row: string) => Setting;
 }

@@ -17,12 +17,16 @@ export interface Stretch {
 export const isOfMany = ({ patients = [], keys }: Pick<Walk, 'patients' | 'keys'>): boolean =>
   patients.length * (keys?.length ?? 1) > MOST_STRETCHES;
 
+/** The patients of a walk as a parameter. */
+export const parameterOf = ({ patients = [], parameter }: Pick<Walk, 'patients' | 'parameter'>): unknown =>
+  parameter ?? int8Array(patients);
+
 /** Where in the timeline: one stretch for each patient and key, or all in one where these would be too many. */
 export function stretchesOf(sql: Sql, walk: Walk, type: string, keys: Keys): Stretch[] {
   const { patients, keys: named = [keyText(keys.type(type))] } = walk;
   if (!patients) return named.map((key) => ({ where: `t.key = ${sql.bind(key)} and t.lead`, distinct: '' }));
   if (isOfMany(walk)) {
-    const many = { patients: sql.bind(int8Array(patients)), keys: sql.bind(named) };
+    const many = { patients: sql.bind(parameterOf(walk)), keys: sql.bind(named) };
     // Not as a list of the statement's own: the planner would weigh each of thousands, for longer than the search takes.
     const where = `t.patient = any (array(select unnest(${many.patients}::bigint[]))) and t.key = any (${many.keys}::bigint[])`;
     return [{ where, distinct: 'distinct', many }];

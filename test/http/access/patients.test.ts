@@ -1,5 +1,7 @@
 /** What access tokens for one patient open, path by path (SMART App Launch 2.2, scopes-and-launch-context.html). */
+
 import type { Bundle, OperationOutcome } from 'fhir/r4.js';
+import type { Response } from 'supertest';
 import { startApp, type TestApp } from '../app.ts';
 import { type Asking, asking } from './tokens.ts';
 
@@ -179,6 +181,28 @@ describe('a patient/ scope opens the compartment of the launch, and nothing of o
       expect(idsOf(body)).toContain('Observation/a-lab');
       expect(text).not.toMatch(/"id":"b-|Patient\/bob"[^}]*"id"|"id":"bob"/);
     }
+  });
+
+  test('R4 http.html#paging: pages are full, and lose and repeat nothing, however much is hidden between', async () => {
+    const mine: string[] = [];
+    for (let i = 0; i < 45; i++) {
+      const isMine = i % 9 === 0;
+      const id = `paged-${i}`;
+      await app.create('Flag', id, {
+        status: 'active',
+        code: { text: 'x' },
+        subject: { reference: `Patient/${isMine ? 'ann' : 'bob'}` },
+      });
+      if (isMine) mine.unshift(`Flag/${id}`);
+    }
+    const shown: string[][] = [];
+    for (let path: string | undefined = '/Flag/_history?_count=2'; path !== undefined; ) {
+      const { body }: Response = await ann('get', path).expect(200);
+      shown.push(((body as Bundle).entry ?? []).map(({ resource }) => `Flag/${resource?.id}`));
+      path = (body as Bundle).link?.find(({ relation }) => relation === 'next')?.url.replace(app.base, '');
+    }
+    expect(shown.flat()).toEqual(mine);
+    expect(shown.map(({ length }) => length)).toEqual([2, 2, 1]);
   });
 
   test('a version that was about somebody else is not shown, and its resource is not where it is so now', async () => {
@@ -459,6 +483,28 @@ describe('of other patients nothing is learned (R4 security-labels.html)', () =>
     await ann('put', '/Appointment/escaped').type('application/fhir+json').send(body).expect(403);
   });
 
+  test('nor by looking for them: by reference, id, compartment, identifier, in an expression, or in what conditions ask', async () => {
+    const self = await asking(app, 'user/*.cruds', { fhirUser: 'Patient/ann' });
+    for (const query of [
+      'patient=Patient/bob',
+      'patient=bob',
+      'actor=Patient/bob',
+      `actor=${app.base}/Patient/bob`,
+      '_filter=patient%20re%20Patient/bob',
+    ])
+      expect(await found(self, `/Appointment?${query}`)).toBe('');
+    expect(await found(self, '/Patient/bob/Appointment')).toBe('');
+    expect(await found(self, '/Patient?_has:Appointment:patient:actor=Patient/bob')).toBe('');
+    // What is masked is as if it were not there.
+    expect(await found(self, '/Appointment?_filter=not%20(actor%20re%20Patient/bob)')).toBe(
+      'Appointment/both',
+    );
+    expect(await found(self, '/Appointment?actor=Patient/bob,Patient/ann')).toBe('Appointment/both');
+    await self('get', '/Appointment?actor:identifier=MRN-BOB').expect(403);
+    await self('delete', '/Appointment?patient=Patient/bob').expect(204);
+    await app.send('get', '/Appointment/both').expect(200);
+  });
+
   test('in Bundles too', async () => {
     const entry = [{ request: { method: 'GET', url: 'Appointment/both' } }];
     for (const type of ['batch', 'transaction']) {
@@ -482,6 +528,36 @@ describe('of other patients nothing is learned (R4 security-labels.html)', () =>
     const { body: whole } = await app.send('get', '/Appointment/both').expect(200);
     expect(whole.participant).toHaveLength(3);
     expect(whole.minutesDuration).toBe(45);
+  });
+
+  test('R4 references.html#logical: nor by identifiers and displays, of whom nobody can tell whose they are', async () => {
+    const identifier = { system: 'http://hospital.example/mrn', value: 'MRN-BOB' };
+    await app.create('Communication', 'logical', {
+      status: 'completed',
+      subject: { identifier, display: 'Bob' },
+      about: [
+        { type: 'Patient', identifier },
+        { reference: 'Patient/bob', identifier, display: 'Bob' },
+      ],
+      sender: { type: 'Practitioner', identifier: { value: 'LICENCE' }, display: 'Dr. Doc' },
+      recipient: [
+        { reference: 'Patient/ann', display: 'Ann' },
+        { display: 'Bob', type: 'Patient' },
+      ],
+    });
+    for (const path of [
+      '/Communication/logical',
+      '/Communication/logical/_history',
+      '/Communication?recipient=Patient/ann',
+    ]) {
+      const { text } = await ann('get', path).expect(200);
+      expect(text).toMatch(/"Ann".*LICENCE|LICENCE.*"Ann"/);
+      expect(text).not.toMatch(/bob/i);
+    }
+    await app
+      .send('get', '/Communication/logical')
+      .expect(200)
+      .expect(/MRN-BOB.*MRN-BOB/);
   });
 
   test('whoever may see them sees them', async () => {

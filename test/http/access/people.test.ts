@@ -61,6 +61,8 @@ beforeAll(async () => {
     recipient: [to('Practitioner/doc')],
   });
   await create('Communication', 'theirs', { status: 'completed', subject: to('Patient/stranger') });
+  await create('Device', 'monitor', { deviceName: [{ name: 'Ward 3', type: 'user-friendly-name' }] });
+  await create('Device', 'implant', { patient: to('Patient/stranger') });
   await create('RelatedPerson', 'mother', { patient: to('Patient/gp'), active: true });
   await create('RelatedPerson', 'ex', { patient: to('Patient/gp'), period: { end: '2020' } });
   await create('Person', 'p', {
@@ -80,6 +82,16 @@ async function seen(ask: Asking, type = 'Observation', query = ''): Promise<stri
     .sort()
     .join(' ');
 }
+
+test('a Device that is no patient’s is for everybody to look up, and for systems to write', async () => {
+  for (const who of ['Practitioner/doc', 'Patient/gp', 'RelatedPerson/mother']) {
+    const ask = await as(who);
+    expect(await seen(ask, 'Device')).toBe('monitor');
+    const { body } = await ask('get', '/Device/monitor').expect(200);
+    await ask('get', '/Device/implant').expect(404);
+    await ask('put', '/Device/monitor').type('application/fhir+json').send(body).expect(403);
+  }
+});
 
 describe('a practitioner sees whom they or their organization treat', () => {
   test('by general practitioner, organization, care team and encounter; not by what is over or not accepted', async () => {

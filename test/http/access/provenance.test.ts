@@ -55,6 +55,54 @@ test('each version has one, newest first, which says who, through what, when and
   await all('get', `/Provenance/${update?.id}/_history/1`).expect(200);
 });
 
+test('R4 search.html#has: what has a Provenance is found by _has, with all that Provenances are searched by', async () => {
+  const ids = async (ask: Asking, path: string): Promise<string[]> => {
+    const { body } = await ask('get', path).expect(200);
+    return ((body as Bundle).entry ?? []).map(({ resource }) => resource?.id as string).sort();
+  };
+  await put(all, 'Observation/plain', observation('ann', { id: 'plain' }), 201);
+  expect(await ids(all, '/Observation?_has:Provenance:target:agent=Practitioner/doc&_id=o1,plain')).toEqual([
+    'o1',
+  ]);
+  expect(await ids(all, '/Observation?_has:Provenance:target:recorded=ge2020&_id=o1,plain')).toEqual([
+    'o1',
+    'plain',
+  ]);
+  expect(await ids(all, '/Observation?_has:Provenance:target:recorded=lt2020&_id=o1,plain')).toEqual([]);
+  expect(await ids(all, '/Practitioner?_has:Provenance:agent:target=Observation/o1')).toEqual(['doc']);
+  // Of others one does not learn that they were written.
+  expect(await ids(doc, '/Practitioner?_has:Provenance:agent:target=Patient/cid')).toEqual([]);
+});
+
+test.each([
+  '/Patient?_has:Provenance:patient:recorded=ge2020',
+  '/Task?focus:Provenance.recorded=ge2020',
+  '/Provenance/_history',
+  '/AuditEvent/_history',
+  '/?_type=Provenance,Observation',
+  '/Patient/ann/$everything?_type=Provenance',
+])('where made ones are not found it is said, and not answered with nothing: %s', async (path) => {
+  const { body } = await all('get', path).expect(400);
+  expect(body.issue[0]).toMatchObject({
+    code: 'not-supported',
+    diagnostics: expect.stringContaining('trail'),
+  });
+});
+
+test('R4 http.html#history: one has a history of one version', async () => {
+  const [known] = await find(all, 'target=Observation/o1');
+  const { body } = await all('get', `/Provenance/${known?.id}/_history`).expect(200);
+  expect(body).toMatchObject({ total: 1, entry: [{ resource: known, request: { method: 'POST' } }] });
+});
+
+test('a system is told of nothing but the types that it may read', async () => {
+  const system = await asking(app, 'system/Provenance.rs system/Patient.rs');
+  const found = await find(system, '_count=100');
+  expect(found.flatMap(targets).every((one) => one?.startsWith('Patient/'))).toBe(true);
+  expect(found.length).toBeGreaterThan(0);
+  expect(await find(system, 'target=Observation/o1')).toEqual([]);
+});
+
 test('a transaction is one, whatever it has written', async () => {
   const entry = ['t1', 't2', 't3'].map((id) => ({
     resource: observation('ann', { id }),

@@ -59,6 +59,11 @@ test.each(PATHS)(
   },
 );
 
+test('without a scope for ImagingStudy it is 403, whether there is such a study or not', async () => {
+  const token = await tokenFor(app, 'user/Observation.rs', { fhirUser: 'Patient/maria' });
+  expect([await statusOf('/studies/2.1', token), await statusOf('/studies/9.9', token)]).toEqual([403, 403]);
+});
+
 test('WADO-URI is no other way in', async () => {
   const query = '/wado?requestType=WADO&studyUID=2.1&seriesUID=2.1.1&objectUID=2.1.1.1';
   expect([await statusOf(query, ofMaria), await statusOf(query, ofBen)]).toEqual([200, 403]);
