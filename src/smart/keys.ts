@@ -2,15 +2,7 @@
  * Signing keys, in the database: sealed under SECRET_KEY where that is set. A new key is published a day before it
  * signs, so that every process and every app knows it by then, and an old one until nothing that it signed is valid.
  */
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHash,
-  generateKeyPair,
-  hkdfSync,
-  randomBytes,
-} from 'node:crypto';
-import { promisify } from 'node:util';
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import type { JWK } from 'oidc-provider';
 import type pg from 'pg';
 import { type Executor, transaction } from '../store/pool.ts';
@@ -123,16 +115,14 @@ function inTurn(keys: readonly Kept[], now: number): Kept[] {
   return signs ? [signs, ...byAge.filter((one) => one !== signs)] : [];
 }
 
-const generate = promisify(generateKeyPair);
-
 const MAKE: Readonly<Record<string, () => Promise<{ kid: string; value: string }>>> = {
   // SMART App Launch 2.2 asks for RS256 of id tokens.
   async sig() {
-    const { privateKey } = await generate('rsa', { modulusLength: 2048 });
-    const jwk = privateKey.export({ format: 'jwk' });
-    // RFC 7638: the thumbprint of the members that a key is made of, in this order.
-    const thumb = JSON.stringify({ e: jwk.e, kty: jwk.kty, n: jwk.n });
-    const kid = createHash('sha256').update(thumb).digest('base64url');
+    // Seldom needed: a key signs for months.
+    const { calculateJwkThumbprint, exportJWK, generateKeyPair } = await import('jose');
+    const { privateKey } = await generateKeyPair('RS256', { extractable: true });
+    const jwk = await exportJWK(privateKey);
+    const kid = await calculateJwkThumbprint(jwk);
     return { kid, value: JSON.stringify({ ...jwk, kid, use: 'sig' }) };
   },
   cookies: random,
