@@ -1,6 +1,7 @@
 /** `consilium client`: apps and backend services, also while the server runs. */
 import { readFileSync } from 'node:fs';
 import type { Client, ClientType, Credentials, NewClient } from '../smart/clients.ts';
+import { oneLine, Usage } from './fault.ts';
 import { withSmart } from './smart.ts';
 
 export interface AddOptions {
@@ -23,7 +24,7 @@ export async function addClient(options: AddOptions): Promise<void> {
   const client: NewClient = {
     ...rest,
     redirectUris: redirectUri,
-    jwks: jwks === undefined ? undefined : readFileSync(jwks, 'utf8'),
+    jwks: keySetOf(jwks),
     introspects: introspect,
     organizations: organization,
   };
@@ -38,8 +39,17 @@ export async function rotateClient({
 }: {
   readonly id: string;
 } & Pick<AddOptions, 'jwks' | 'jwksUri' | 'json'>): Promise<void> {
-  const keys = { jwks: jwks === undefined ? undefined : readFileSync(jwks, 'utf8'), jwksUri };
+  const keys = { jwks: keySetOf(jwks), jwksUri };
   tell(await withSmart(({ clients }) => clients.rotate(id, keys)), json);
+}
+
+/** @throws Usage where there is no such file */
+function keySetOf(file: string | undefined): string | undefined {
+  try {
+    return file === undefined ? undefined : readFileSync(file, 'utf8');
+  } catch (fault) {
+    throw new Usage(`--jwks ${file} cannot be read: ${oneLine(fault)}`);
+  }
 }
 
 function tell(credentials: Credentials, json = false): void {

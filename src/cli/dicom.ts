@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { withDatabase } from './database.ts';
 import { configuration } from './fault.ts';
 import { logger } from './log.ts';
+import { explained } from './serve/listen.ts';
 import { stopSignal } from './serve/stop.ts';
 import { withApp } from './with-app.ts';
 
@@ -23,7 +24,9 @@ export async function dicom({
     withApp(config, database, log, async ({ imaging, records }) => {
       const gateway = imaging.gateway({ title: aet, allowed: new Set(allow), caller: records.operator });
       gateway.listen(port, host);
-      await once(gateway, 'listening');
+      await once(gateway, 'listening').catch((fault) => {
+        throw explained(fault, { port, host }, { port: '--port', host: '--host' });
+      });
       console.log(
         `${aet} takes DICOM files at ${host}:${port} from ${allow.join(', ')}; stop it with Ctrl-C`,
       );

@@ -19,8 +19,8 @@ interface Options {
 }
 
 export async function load(paths: readonly string[], options: Options): Promise<void> {
-  if (options.url !== undefined && !URL.canParse(options.url))
-    throw new Usage(`--url: ${options.url} is no URL`);
+  if (options.url !== undefined && !/^https?:\/\/[^/]/i.test(options.url))
+    throw new Usage(`--url: ${options.url} is no FHIR base URL, such as http://localhost:8080/fhir`);
   if (options.token && !options.url) throw new Usage('--token goes with --url');
   const sources = findSources(paths);
   const file = options.refused ?? `${titleOf(paths)}.refused.ndjson`;
@@ -116,6 +116,7 @@ function report(loaded: Loaded, seconds: number, file: string, json = false): vo
       `${number(total)} resources loaded in ${seconds.toFixed(1)} s (${rate(total + there, seconds)})${known}`,
     );
   }
-  if (refused > 0) fail(`${number(refused)} resources were refused: ${file} says which and why`);
+  const what = refused === 1 ? 'resource was' : 'resources were';
+  if (refused > 0) fail(`${number(refused)} ${what} refused: ${file} says which and why`);
   if (!complete) fail('interrupted before the end: run it again to go on');
 }

@@ -1,5 +1,7 @@
 /** The commands that look at the database, and the command line itself. */
+import { once } from 'node:events';
 import { rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { settings } from '../../src/config.ts';
 import { connect } from '../../src/store/connect.ts';
@@ -57,12 +59,30 @@ describe('the command line', () => {
     ['a missing argument', ['load'], /missing required argument 'path'/],
     ['an unknown option', ['serve', '--fast'], /unknown option '--fast'/],
     ['a wrong number', ['token', '--minutes', '0'], /Expected a whole number from 1 to/],
+    [
+      'a key set that is not there',
+      ['client', 'rotate', '--id', 'a', '--jwks', '/nowhere'],
+      /--jwks \/nowhere/,
+    ],
     ['a wrong scope', ['token', '--scope', 'all'], /--scope: "all" is no scope: write system\/Type.letters/],
   ])('%s: exit code 2 and one line', async (_, args, told) => {
     const { code, out, err } = await run(args);
     expect({ code, out, lines: err.split('\n').length }).toEqual({ code: 2, out: '', lines: 2 });
     expect(err).toMatch(/^consilium: /);
     expect(err).toMatch(told);
+  });
+});
+
+test('dicom: a port that is taken is told by its option', async () => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  const { port } = taken.address() as AddressInfo;
+  const env = { DATABASE_URL: database.url, DATA_DIR: join(dir, 'gateway') };
+  const { code, err } = await run(['dicom', '--allow', 'CT1', '--port', String(port)], { env });
+  taken.close();
+  expect({ code, err: err.replace(/^\{.*\n/gm, '') }).toEqual({
+    code: 1,
+    err: `consilium: port ${port} on 127.0.0.1 is taken: stop what listens there, or choose another with --port\n`,
   });
 });
 

@@ -357,6 +357,7 @@ describe('--url', () => {
     expect(await told('--url', 'http://127.0.0.1:9999')).toMatch(
       /^1 consilium: .*127.0.0.1:9999 does not answer/,
     );
-    expect(await told('--url', 'nonsense')).toMatch(/^2 consilium: --url/);
+    for (const none of ['nonsense', 'localhost:8080/fhir', 'ftp://127.0.0.1/fhir'])
+      expect(await told('--url', none)).toMatch(/^2 consilium: --url.*http:\/\/localhost:8080\/fhir/);
   });
 });
