@@ -129,7 +129,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     const seal = makeSeal(store.catalog.linkKey);
     const context = { config, definitions, records, log, seal, version };
     const media = {
-      contents: openContents(context, pictures, films, transcodings),
+      contents: openContents(context, pictures, films),
       links: makeLinks(store.catalog.linkKey, base, records),
       studies: sending(context),
     };

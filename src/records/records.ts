@@ -8,6 +8,7 @@ import type { Range } from '../fhir/date.ts';
 import type { Meta } from '../fhir/meta.ts';
 import type { Patch } from '../fhir/patch/patch.ts';
 import type { Claim, JobProgress, JobRequest } from '../jobs/job.ts';
+import type { Transcoding } from '../jobs/transcodings.ts';
 import type { Condition } from '../search/condition.ts';
 import type { SearchRequest } from '../search/request.ts';
 import type { KnownBlob, Rendition } from '../store/bytes.ts';
@@ -338,6 +339,13 @@ export interface Records {
   rendition(blob: string, size: string): Promise<Rendition | undefined>;
   /** Keeps one, as long as there are the bytes that it was made of. */
   keepRendition(blob: string, size: string, made: Made): Promise<Rendition>;
+
+  readonly transcoding: {
+    /** How far a film is being made to play in browsers; undefined where that was not asked for, or is done. */
+    look(blob: string): Promise<Transcoding | undefined>;
+    /** Asks for it; once is enough. */
+    ask(blob: string): Promise<void>;
+  };
 
   /**
    * Has index rows made anew: of all, of a type, or of all that a posted SearchParameter is for.
