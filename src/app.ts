@@ -127,7 +127,7 @@ export async function openApp(config: Config, log: Logger): Promise<App> {
     const context = { config, definitions, records, log, seal, version };
     const links = makeLinks(store.catalog.linkKey, base, records);
     const imaging = openImaging(context, links);
-    const media = { contents: openContents(context, pictures, films, transcodings), links, imaging };
+    const media = { contents: openContents(context, pictures, films), links, imaging };
     const strangers = makeStrangers(records.note, (fault) =>
       log.warn({ fault: tracesOf(fault) }, 'could not note who was not let in'),
     );

@@ -27,11 +27,7 @@ export type Transcode = (
 ) => Promise<void>;
 
 export interface Transcodings {
-  /** Undefined where it was not asked for, or is done. */
-  look(blob: string): Promise<Transcoding | undefined>;
-  /** Asks for one; where that was done already nothing changes, unless it failed a day ago. */
-  add(blob: string): Promise<void>;
-  /** Does what there is from now on. */
+  /** Does what there is, and what is asked for from now on. */
   start(transcode: Transcode, log: Logger): void;
   /** Ends what is under way: it is begun again by another process, or this one later. */
   close(): Promise<void>;
@@ -78,14 +74,21 @@ const RELEASE = {
 };
 const DONE = { name: 'end_transcoding', text: 'delete from transcoding where blob = $1 and tries = $2' };
 
-/** Asks for one, from where bytes come in; whichever process looks next does it. */
+/** Asks for one, which whichever process looks next does; where that was asked already nothing changes, unless it failed a day ago. */
 export async function addTranscoding(executor: Executor, blob: string): Promise<void> {
   await run(executor, ADD, [blob]);
 }
 
+/** How far one is; undefined where it was not asked for, or is done. */
+export async function lookAtTranscoding(executor: Executor, blob: string): Promise<Transcoding | undefined> {
+  const [row] = await run(executor, LOOK, [blob]);
+  if (!row) return undefined;
+  const [progress, failed] = row as [number, string | null];
+  return { progress, ...(failed !== null && { failed }) };
+}
+
 export function openTranscodings(pool: pg.Pool): Transcodings {
   let timer: NodeJS.Timeout | undefined;
-  let wake = (): void => {};
   let working: Promise<void> = Promise.resolve();
   const closing = new AbortController();
 
@@ -126,19 +129,9 @@ export function openTranscodings(pool: pg.Pool): Transcodings {
   }
 
   return {
-    async look(blob) {
-      const [row] = await run(pool, LOOK, [blob]);
-      if (!row) return undefined;
-      const [progress, failed] = row as [number, string | null];
-      return { progress, ...(failed !== null && { failed }) };
-    },
-    async add(blob) {
-      await addTranscoding(pool, blob);
-      wake();
-    },
     start(transcode, log) {
       let idle = true;
-      wake = () => {
+      const wake = (): void => {
         if (!idle || closing.signal.aborted) return;
         idle = false;
         working = (async () => {
@@ -149,7 +142,7 @@ export function openTranscodings(pool: pg.Pool): Transcodings {
             idle = true;
           });
       };
-      timer = setInterval(() => wake(), BEAT).unref();
+      timer = setInterval(wake, BEAT).unref();
       wake();
     },
     async close() {

@@ -6,7 +6,6 @@ import { error, invalid, Refusal, refusal } from '../fhir/outcome.ts';
 import { parseReference } from '../fhir/reference.ts';
 import type { Served } from '../http/blob.ts';
 import { type Context, fhirBase } from '../http/exchange.ts';
-import type { Transcodings } from '../jobs/transcodings.ts';
 import { POSTER } from '../records/intake.ts';
 import type { Caller, KnownBlob, Rendition, Stored } from '../records/records.ts';
 import { isFilm } from './ffmpeg.ts';
@@ -32,7 +31,6 @@ export function openContents(
   { records, config, definitions }: Pick<Context, 'records' | 'config' | 'definitions'>,
   pictures: Pictures,
   films: Films | undefined,
-  transcodings: Pick<Transcodings, 'add' | 'look'>,
 ): Contents {
   const base = fhirBase({ config });
   /** those that are being made, by blob and size: who asks meanwhile waits for the same */
@@ -114,15 +112,15 @@ export function openContents(
         'not-supported',
         'This is no video or audio that can be made to play: ask for size=full',
       );
-    let doing = await transcodings.look(blob);
+    let doing = await records.transcoding.look(blob);
     if (!doing?.failed && !films?.playable)
       throw refusal(
         422,
         'not-supported',
         'This server has no ffmpeg by which it could be made to play: ask for size=full',
       );
-    if (!doing || doing.failed !== undefined) await transcodings.add(blob);
-    doing = await transcodings.look(blob);
+    if (!doing || doing.failed !== undefined) await records.transcoding.ask(blob);
+    doing = await records.transcoding.look(blob);
     if (doing?.failed !== undefined)
       throw refusal(422, 'processing', `This cannot be made to play: ${doing.failed}`);
     throw notYet(doing?.progress ?? 0);

@@ -8,6 +8,7 @@ import { compileConditions, compileRewrite } from '../fhir/rewrite.ts';
 import type { Validator } from '../fhir/validate.ts';
 import { type Jobs, openJobs } from '../jobs/jobs.ts';
 import { openReindexing, type Reindexing } from '../jobs/reindexing.ts';
+import { addTranscoding, lookAtTranscoding } from '../jobs/transcodings.ts';
 import { findBlobs, findRendition } from '../store/bytes.ts';
 import type { Store } from '../store/store.ts';
 import { readAttachment } from './attachments.ts';
@@ -173,6 +174,10 @@ export function openRecords(
     describeBlobs: (blobs) => findBlobs(store.pool, blobs),
     rendition: (blob, size) => findRendition(store.pool, blob, size),
     keepRendition: (blob, size, made) => keepRendition(setting, blob, size, made),
+    transcoding: {
+      look: (blob) => lookAtTranscoding(store.pool, blob),
+      ask: (blob) => addTranscoding(store.pool, blob),
+    },
     reindex: (caller, wanted) => asOf(caller, (current) => reindex(setting, current, wanted)),
     refreshDefinitions: store.parameters.refresh,
     deferred: openDeferred(jobs, callers, store.pool),

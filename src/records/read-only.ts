@@ -16,6 +16,7 @@ export function readOnly(records: Records): Records {
     remove: refuse,
     writeBinary: refuse,
     keepRendition: refuse,
+    transcoding: { ...records.transcoding, ask: refuse },
     changeMeta: refuse,
     reindex: refuse,
     breakGlass: refuse,

@@ -10,15 +10,14 @@ import type { Patch } from '../fhir/patch/patch.ts';
 import type { Claim, JobProgress, JobRequest } from '../jobs/job.ts';
 import type { Condition } from '../search/condition.ts';
 import type { SearchRequest } from '../search/request.ts';
-import type { KnownBlob, Rendition } from '../store/bytes.ts';
 import type { Explained } from '../store/search/explain.ts';
-import type { UploadRow } from '../store/uploads.ts';
+import type { BlobRecords, Uploads } from './blob-records.ts';
 import type { Imaging } from './imaging/imaging.ts';
-import type { Made } from './renditions.ts';
-import type { BlobContent, Caller, Stored } from './stored.ts';
+import type { Caller, Stored } from './stored.ts';
 
 export type { JobAnswer, JobRequest, Perform } from '../jobs/job.ts';
 export type { Facts, KnownBlob, Rendition } from '../store/bytes.ts';
+export type { Upload, Uploads } from './blob-records.ts';
 export type { BlobContent, Caller, Stored } from './stored.ts';
 
 /** What is noted in the audit trail beside interactions: who signed in, what an app was let into, what was taken out. */
@@ -202,7 +201,7 @@ export interface Bytes {
   readonly stream: Readable;
 }
 
-export interface Records {
+export interface Records extends BlobRecords {
   /** The caller behind an access token; undefined where it is none, or has expired. */
   authenticate(token: string): Promise<Caller | undefined>;
   /** The caller behind an access token that was shown before, with the rights that it has now; undefined where it has ended. */
@@ -312,38 +311,6 @@ export interface Records {
     provided?: Provided,
   ): Promise<Written & { readonly original?: string }>;
   /**
-   * The bytes behind `blob` of a version of a Binary.
-   *
-   * @param range first and last byte, inclusive
-   */
-  openBlob(blob: string, range?: { readonly start: number; readonly end: number }): Promise<BlobContent>;
-  /** The same, given to whoever takes them: what is given is only there until it is taken. */
-  pourBlob(
-    blob: string,
-    take: (piece: Uint8Array) => Promise<void>,
-    range?: { readonly start: number; readonly end: number },
-  ): Promise<void>;
-  /**
-   * Large data of that name in an attachment of a resource: in which version, and its contentType.
-   *
-   * @param current as the caller has read it: what older versions had is for whoever may read these
-   * @throws        Refusal 404 where no version that the caller may read has it
-   */
-  attachment(
-    caller: Caller,
-    current: Stored,
-    blob: string,
-  ): Promise<{ readonly version: Stored; readonly media: string | null }>;
-  /** What is known of such bytes. @throws Refusal 404 */
-  describeBlob(blob: string): Promise<KnownBlob>;
-  /** The same of several, by their names; those that are not here are left out. */
-  describeBlobs(blobs: readonly string[]): Promise<ReadonlyMap<string, KnownBlob>>;
-  /** The picture that was made of such bytes, of that size, where there is one. */
-  rendition(blob: string, size: string): Promise<Rendition | undefined>;
-  /** Keeps one, as long as there are the bytes that it was made of. */
-  keepRendition(blob: string, size: string, made: Made): Promise<Rendition>;
-
-  /**
    * Has index rows made anew: of all, of a type, or of all that a posted SearchParameter is for.
    *
    * @returns id by which `deferred` tells how far it is
@@ -356,36 +323,6 @@ export interface Records {
   readonly deferred: Deferred;
   readonly uploads: Uploads;
   readonly imaging: Imaging;
-}
-
-/** An upload that can be resumed. */
-export type Upload = UploadRow;
-
-/** Uploads that can be resumed, each for the access token that began it. All throw Refusal 404 for another's. */
-export interface Uploads {
-  /** @throws Refusal 403 where he may not create a Binary */
-  begin(caller: Caller, wanted: Pick<Upload, 'size' | 'metadata'>): Promise<Upload>;
-  find(caller: Caller, id: string): Promise<Upload>;
-  /** Says how large it is, where that was left open. */
-  declare(caller: Caller, id: string, size: number): Promise<void>;
-  /**
-   * Keeps bytes as they come: also those of a stream that breaks off.
-   *
-   * @returns how many there are then
-   * @throws  Refusal 409 where others came in their place
-   */
-  append(caller: Caller, id: string, offset: number, stream: Readable): Promise<number>;
-  /**
-   * Ends it: whatever comes of it, its pieces go.
-   *
-   * @param become makes of all bytes what they are to be, and says what that is
-   */
-  close(
-    caller: Caller,
-    id: string,
-    become: (bytes: Readable) => Promise<Readonly<Record<string, string>>>,
-  ): Promise<Readonly<Record<string, string>>>;
-  remove(caller: Caller, id: string): Promise<void>;
 }
 
 /** Requests that are done later (Prefer: respond-async), each for whoever asked only. */
