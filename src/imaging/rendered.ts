@@ -63,10 +63,15 @@ async function* picturesOf(context: ImagingContext, visit: Visit, look: Look): A
   let made = 0;
   for await (const opened of picturable(context, visit, namedBy(visit))) {
     const numbers = wanted ?? Array.from({ length: opened.place.frames }, (_, i) => i + 1);
-    for (const number of numbers) {
-      if (++made > MOST_FRAMES) return;
-      yield await pictureOf(context, opened, number, look);
-    }
+    made += numbers.length;
+    // Some of them would look like all; in the middle of an answer this breaks it off.
+    if (made > MOST_FRAMES)
+      throw refusal(
+        413,
+        'too-costly',
+        `More than ${MOST_FRAMES} frames are not rendered at once: name some by /frames/1,2, or ask for a series or an instance`,
+      );
+    for (const number of numbers) yield await pictureOf(context, opened, number, look);
   }
 }
 

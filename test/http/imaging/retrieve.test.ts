@@ -367,6 +367,16 @@ describe('PS3.18 10.4.1.1.3: rendered', () => {
     ).expect(400);
   });
 
+  test('more frames than are rendered at once are refused, and not some of them shown as all', async () => {
+    await stow([image({ study: '1.12', instance: '1.12.1.1', frames: 501 })]);
+    const at = '/studies/1.12/series/1.12.1/instances/1.12.1.1';
+    const refused = await send('get', `${at}/rendered`).set('Accept', 'multipart/related; type="image/png"');
+    expect([refused.status, jsonOf(refused).detail]).toEqual([413, expect.stringMatching(/500 frames/)]);
+    await send('get', `${at}/frames/500,501/rendered`)
+      .set('Accept', 'multipart/related; type="image/png"')
+      .expect(200);
+  });
+
   test('several frames are parts', async () => {
     const answer = await send('get', `${ONE}/rendered`)
       .set('Accept', 'multipart/related; type=image/jpeg')
