@@ -334,6 +334,7 @@ export interface Way {
     | 'move'
     | 'delete'
     | 'conditional'
+    | 'give'
     | 'bytes'
     | 'picture'
     | 'gallery'
@@ -367,6 +368,8 @@ export const way: fc.Arbitrary<Way> = fc.record({
     'move',
     'delete',
     'conditional',
+    'give',
+    'give',
     'bytes',
     'picture',
     'gallery',
