@@ -43,12 +43,15 @@ export async function tryWrite(
   };
   /** What opens a patient's records to somebody. */
   const opening = (): Resource => {
-    const pickOf = (type: string) => {
-      const all = [...world.keys()].filter((key) => key.startsWith(`${type}/`));
-      return { reference: all[(other >> 2) % all.length] as string };
+    const named = (type: string) => [...world.values()].filter((each) => each.resourceType === type);
+    const pickOf = (among: readonly Resource[]) => {
+      const { resourceType, id } = among[(other >> 2) % among.length] as Resource;
+      return { reference: `${resourceType}/${id}` };
     };
-    const of = pickOf('Patient');
-    const to = pickOf(other % 3 === 0 ? 'Organization' : 'Practitioner');
+    // Of whom something is seen: there it matters what is not.
+    const known = named('Patient').filter((each) => may('s', each) || may('r', each));
+    const of = pickOf(known.length > 0 ? known : named('Patient'));
+    const to = pickOf(named(other % 3 === 0 ? 'Organization' : 'Practitioner'));
     const { meta } = world.get(of.reference) as Resource;
     const tagged = { meta: { tag: meta?.tag } };
     switch (other % 4) {
