@@ -183,6 +183,16 @@ export function worldOf(world: string): fc.Arbitrary<WorldMade> {
       security: labels,
     }),
   ];
+  // Many deny a part, so that it matters who gives the rest on.
+  const partly = fc.record({
+    resourceType: fc.constant('Consent'),
+    status: fc.constant('active'),
+    scope: fc.constant({ coding: [{ code: 'patient-privacy' }] }),
+    category: fc.constant([{ text: 'x' }]),
+    patient,
+    policyRule: fc.constant({ text: 'x' }),
+    provision: code.map((one) => ({ type: 'deny', code: [one] })),
+  });
   // What shows pictures; each of the first Binaries is referred to once, and so belongs to that, but where it says otherwise.
   const media = (binary: string) =>
     fc.record({
@@ -226,36 +236,40 @@ export function worldOf(world: string): fc.Arbitrary<WorldMade> {
     // They come later, and refer to what is another's.
     late: fc.tuple(...BINARIES.map(media)),
     studies: fc.array(oneOf(...PATIENTS), { minLength: 1, maxLength: 2 }),
+    partly: fc.array(partly, { maxLength: 2 }),
     others: fc.array(fc.oneof(...kinds), { minLength: 20, maxLength: 30 }),
   });
-  return fixed.map(({ patients, roles, related, binaries, media: pictures, late, studies, others }) => ({
-    late: late.map((one, i) => tagged(one as object, `late${i}`)),
-    studies: studies.map((id) => idIn(world, id)),
-    resources: [
-      ...ORGANIZATIONS.map((id) => tagged({ resourceType: 'Organization', name: id } as object, id)),
-      ...PRACTITIONERS.map((id) =>
-        tagged({ resourceType: 'Practitioner', name: [{ family: id }] } as object, id),
-      ),
-      ...patients.map((one, i) =>
-        tagged(
-          {
-            resourceType: 'Patient',
-            identifier: [{ system: MRN, value: idIn(world, PATIENTS[i] as string) }],
-            name: [{ family: `name${i}` }],
-            ...one,
-          } as object,
-          PATIENTS[i] as string,
+  return fixed.map(
+    ({ patients, roles, related, binaries, media: pictures, late, studies, partly: denials, others }) => ({
+      late: late.map((one, i) => tagged(one as object, `late${i}`)),
+      studies: studies.map((id) => idIn(world, id)),
+      resources: [
+        ...ORGANIZATIONS.map((id) => tagged({ resourceType: 'Organization', name: id } as object, id)),
+        ...PRACTITIONERS.map((id) =>
+          tagged({ resourceType: 'Practitioner', name: [{ family: id }] } as object, id),
         ),
-      ),
-      ...roles.map((one, i) => tagged({ resourceType: 'PractitionerRole', ...one } as object, `role${i}`)),
-      ...related.map((one, i) =>
-        tagged({ resourceType: 'RelatedPerson', ...one } as object, RELATED[i] as string),
-      ),
-      ...others.map((one, i) => tagged(one as object, `x${i}`)),
-      ...binaries.map((one, i) => tagged(one as object, BINARIES[i] as string)),
-      ...pictures.map((one, i) => tagged(one as object, `m${i}`)),
-    ],
-  }));
+        ...patients.map((one, i) =>
+          tagged(
+            {
+              resourceType: 'Patient',
+              identifier: [{ system: MRN, value: idIn(world, PATIENTS[i] as string) }],
+              name: [{ family: `name${i}` }],
+              ...one,
+            } as object,
+            PATIENTS[i] as string,
+          ),
+        ),
+        ...roles.map((one, i) => tagged({ resourceType: 'PractitionerRole', ...one } as object, `role${i}`)),
+        ...related.map((one, i) =>
+          tagged({ resourceType: 'RelatedPerson', ...one } as object, RELATED[i] as string),
+        ),
+        ...others.map((one, i) => tagged(one as object, `x${i}`)),
+        ...denials.map((one, i) => tagged(one as object, `c${i}`)),
+        ...binaries.map((one, i) => tagged(one as object, BINARIES[i] as string)),
+        ...pictures.map((one, i) => tagged(one as object, `m${i}`)),
+      ],
+    }),
+  );
 }
 
 const TYPES = [
@@ -334,6 +348,7 @@ export interface Way {
     | 'move'
     | 'delete'
     | 'conditional'
+    | 'give'
     | 'bytes'
     | 'picture'
     | 'gallery'
@@ -367,6 +382,8 @@ export const way: fc.Arbitrary<Way> = fc.record({
     'move',
     'delete',
     'conditional',
+    'give',
+    'give',
     'bytes',
     'picture',
     'gallery',

@@ -9,8 +9,6 @@ import { image } from '../imaging/files.ts';
 import { MRN, SEARCHED, scopeText, tokenOf, type Way, way, worldOf } from './arbitrary.ts';
 import {
   aboutOf,
-  concernsOwn,
-  givesOwn,
   isAllowed,
   isCovered,
   type Letter,
@@ -19,6 +17,7 @@ import {
   type TokenModel,
 } from './model.ts';
 import { ownerOf, tryMore } from './more.ts';
+import { tryWrite } from './writes.ts';
 
 export interface Tally {
   requests: number;
@@ -311,111 +310,9 @@ async function tryOne(trial: Trial, { kind, pick, other }: Way): Promise<void> {
     case 'move':
     case 'delete':
     case 'conditional':
+    case 'give':
       return tryWrite({ ...trial, check, wrong, may, covered }, { kind, pick, other }, one);
     default:
       return tryMore({ ...trial, check, wrong, may, covered }, kind, pick);
   }
 }
-
-async function tryWrite(
-  { world, gone, token, ask, app, check, may, covered }: Judging,
-  { kind, other }: Way,
-  one: Resource,
-): Promise<void> {
-  const { resourceType: type, id } = one;
-  const name = `${type}/${id}`;
-  const end = (): void => {
-    gone.set(name, one);
-    world.delete(name);
-  };
-  const send = (method: 'post' | 'put', path: string, body: object) =>
-    ask(method, path).type('application/fhir+json').send(JSON.stringify(body));
-  /** The same about another patient, or to other people. */
-  const moved = (): Resource => {
-    const text = JSON.stringify(one).replace(
-      /("reference":"(?:Patient|Practitioner)\/[^"]*-[pd])\d"/g,
-      (_, start) => `${start}${other % 3}"`,
-    );
-    return JSON.parse(text);
-  };
-  /** The same addressed to who writes it, about whomever. */
-  const imposed = (): Resource => {
-    const patients = [...world.keys()].filter((key) => key.startsWith('Patient/'));
-    const of = { reference: patients[other % patients.length] as string };
-    const me = { reference: token.fhirUser ?? 'Practitioner/x' };
-    const { meta } = one;
-    return other % 2 === 0
-      ? ({ resourceType: 'Task', meta, status: 'accepted', intent: 'order', for: of, owner: me } as Resource)
-      : ({
-          resourceType: 'Communication',
-          meta,
-          status: 'completed',
-          subject: of,
-          recipient: [me],
-        } as Resource);
-  };
-  switch (kind) {
-    case 'create': {
-      const { id: _id, ...body } = other % 3 === 0 ? imposed() : moved();
-      const { status, body: made } = await send('post', `/${body.resourceType}`, body);
-      const fresh = { ...body, id: 'new' } as Resource;
-      const allowed =
-        may('c', fresh) && concernsOwn(world, token, 'c', fresh) && givesOwn(world, token, fresh);
-      check(`POST ${JSON.stringify(body)}`, status, allowed ? [201] : [403]);
-      if (status === 201) world.set(`${body.resourceType}/${made.id}`, { ...body, id: made.id } as Resource);
-      return;
-    }
-    case 'update':
-    case 'move': {
-      const body = kind === 'move' ? moved() : one;
-      const { status } = await send('put', `/${name}`, body);
-      const isChangeable = may('u', one);
-      const isReadable = covered(type, 'r') && may('r', one);
-      // What is shown in part would be lost.
-      const isWholly = namedOthers(world, token, JSON.stringify(one)).length === 0;
-      const allowed =
-        isWholly &&
-        isChangeable &&
-        may('u', body) &&
-        concernsOwn(world, token, 'u', body, one) &&
-        givesOwn(world, token, body, one);
-      const refused = !covered(type, 'u') ? [403] : !isChangeable ? (isReadable ? [403] : [404]) : [403];
-      check(
-        `PUT ${JSON.stringify(body)} over ${JSON.stringify(one)}`,
-        status,
-        token.scopes.every(isWhole) && !token.organizations ? [200, 201, 403] : allowed ? [200] : refused,
-      );
-      if (status === 200) world.set(name, body);
-      return;
-    }
-    case 'delete': {
-      const { status } = await ask('delete', `/${name}`);
-      const isDeletable = may('d', one);
-      const isReadable = covered(type, 'r') && may('r', one);
-      check(
-        `DELETE ${name}`,
-        status,
-        !covered(type, 'd') ? [403] : isDeletable || !isReadable ? [204] : [403],
-      );
-      const { status: left } = await app.send('get', `/${name}`);
-      check(`what is left of ${name}`, left, covered(type, 'd') && isDeletable ? [410] : [200]);
-      if (left === 410) end();
-      return;
-    }
-    case 'conditional': {
-      const { status } = await ask('delete', `/${type}?_id=${id}`);
-      const isFound = may('s', one);
-      const allowed = covered(type, 'd') && covered(type, 's');
-      check(`DELETE ${type}?_id=${id}`, status, !allowed ? [403] : !isFound || may('d', one) ? [204] : [403]);
-      const { status: left } = await app.send('get', `/${name}`);
-      check(`what is left of ${name}`, left, allowed && isFound && may('d', one) ? [410] : [200]);
-      if (left === 410) end();
-      return;
-    }
-    default:
-      throw new Error(kind);
-  }
-}
-
-const isWhole = ({ level, code }: TokenModel['scopes'][number]): boolean =>
-  level === 'system' && code === undefined;
