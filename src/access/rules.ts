@@ -9,7 +9,7 @@ import { parseCondition } from '../search/condition.ts';
 import { UnknownParameter } from '../search/faults.ts';
 import type { Filter, PatientSet } from '../search/request.ts';
 import { denied, deniesSome, permitted, type Wanted } from './consent.ts';
-import { askerOf, namesOf, opens, type Person, type Whose } from './person.ts';
+import { askerOf, namesOf, ORGANIZATION, opens, type Person, type Whose } from './person.ts';
 import { ADDRESSED, CONFIDENTIALITY, DIRECTORY, EQUIPMENT, IDENTITY, SENT, TREATED } from './policy.ts';
 import { allOf, both, either, type Grammar, not, oneOf, type Rule } from './rule.ts';
 import type { Letter, Level, Scope } from './scopes.ts';
@@ -111,9 +111,10 @@ export function seesAllOf(person: Person, id: string): boolean {
   return person.patients.has(id) && !(person.consents.get(id) ?? []).some((one) => deniesSome(one, asker));
 }
 
-/** Whether a person may open a patient's records to somebody, who may be themselves. */
+/** Whether a person may open a patient's records to somebody, who may be themselves; an organization is many. */
 export const gives = (person: Person, id: string, to: string): boolean =>
-  seesAllOf(person, id) || (person.patients.has(id) && to === `${person.type}/${person.id}`);
+  seesAllOf(person, id) ||
+  (person.type !== ORGANIZATION && person.patients.has(id) && to === `${person.type}/${person.id}`);
 
 /** What of one patient a person may see: what no Consent denies them, or one permits; in an emergency more. */
 function ofPatient(

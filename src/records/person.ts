@@ -30,7 +30,7 @@ const MOST_ROLES = 100;
 /** A person, as they were found. */
 export interface Found {
   readonly person: Person;
-  /** a hash of all that this came of; undefined where time alone may change it */
+  /** a hash of all that this came of; undefined where more than that may change it, as time */
   readonly cameOf?: string | undefined;
 }
 
@@ -97,8 +97,13 @@ async function withConsents(looking: Looking, person: Person, before?: Found): P
   const others = [...consents]
     .filter(([patient, given]) => !patients.has(patient) && given.some((one) => shares(one, askerOf(person))))
     .map(([patient]) => patient);
-  const sharing = await numbered(looking, others);
-  return { person: { ...person, consents, emergency, sharing }, cameOf };
+  // A deletion ends what was shared, too.
+  const there =
+    others.length === 0 ? [] : await store.searcher.patientsOf('Patient', { kind: 'id', ids: others });
+  const sharing = new Map(there.map((one) => [one.id, one.rid]));
+  // What is shared is looked up each time, as its patient may be gone.
+  const isLasting = others.length === 0;
+  return { person: { ...person, consents, emergency, sharing }, cameOf: isLasting ? cameOf : undefined };
 }
 
 function hashOf(...lists: readonly (readonly (string | number)[])[]): string {

@@ -208,7 +208,9 @@ async function provenance(judging: Judging, pick: number): Promise<void> {
   };
   const query = `/Provenance?target=${key(one)}&_count=100`;
   const { status, body, text } = await ask('get', query);
-  if (!covered('Provenance', 's')) return check(query, status, [403]);
+  const isAnothers =
+    isOfOne(judging) && one.resourceType === 'Patient' && key(one) !== `Patient/${token.patient}`;
+  if (!covered('Provenance', 's') || isAnothers) return check(query, status, [403]);
   check(query, status, [200]);
   const found = ((body as Bundle<Provenance>).entry ?? []).flatMap(({ resource }) => resource ?? []);
   judge(found);

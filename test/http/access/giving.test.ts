@@ -189,6 +189,19 @@ describe('who sees all of the records', () => {
   });
 });
 
+test('what a patient shared ends when the patient is deleted', async () => {
+  await app.create('Patient', 'leaving', {});
+  await app.create('Consent', 'until', { ...permit('leaving', 'Practitioner/other') });
+  await app.create('Observation', 'left', {
+    status: 'final',
+    code: code('flu'),
+    subject: to('Patient/leaving'),
+  });
+  expect(await status('Practitioner/other', '/Observation/left')).toBe(200);
+  await app.send('delete', '/Patient/leaving').expect(204);
+  expect(await status('Practitioner/other', '/Observation/left')).toBe(404);
+});
+
 test('who a Person is, only systems say', async () => {
   const body = {
     resourceType: 'Person',
