@@ -17,7 +17,9 @@ export function hasGone(
 ): boolean {
   if (thrown instanceof Aborted) return true;
   if (!response.destroyed && !request.socket.destroyed) return false;
-  return thrown instanceof Refusal || LEAVING.test(String((thrown as { code?: unknown } | undefined)?.code));
+  // What is refused once an answer has begun is a fault of this side.
+  if (thrown instanceof Refusal) return !response.headersSent;
+  return LEAVING.test(String((thrown as { code?: unknown } | undefined)?.code));
 }
 
 const UNPACK = {

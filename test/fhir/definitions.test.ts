@@ -177,7 +177,9 @@ describe('R4 compartmentdefinition.html and operationslist.html', () => {
   test('operations with their levels', () => {
     const standard = 'http://hl7.org/fhir/OperationDefinition/';
     const own = definitions.operations.filter(({ url }) => !url.startsWith(standard));
-    expect(own.map(({ code }) => code)).toEqual(['content', 'docref', 'gallery', 'link', 'reindex', 'send']);
+    expect(own.map(({ code }) => code)).toEqual([
+      ...['content', 'docref', 'gallery', 'held', 'link', 'reindex', 'reject', 'release', 'send'],
+    ]);
     expect(definitions.operations).toHaveLength(46 + own.length);
     expect(definitions.operations.find(({ code }) => code === 'lastn')).toEqual({
       code: 'lastn',

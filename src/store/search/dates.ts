@@ -28,10 +28,11 @@ export function walkedDates(sql: Sql, values: readonly DateValue[], walked: stri
   return or(
     values.map((value) =>
       compared(sql, value, ({ end, is }, bound) => {
-        if (end === 'low')
-          return `(${walked}.at ${is} ${bound} and (${walked}.at > '-infinity' or ${own('at')} is not null))`;
-        const over = `${own('until')} ${is} ${bound}`;
-        return is === '>' || is === '>=' ? `(${walked}.at > ${bound} or ${over})` : over;
+        const begins = `${walked}.at ${is} ${bound}`;
+        const isLater = is === '>' || is === '>=';
+        if (end === 'high')
+          return isLater ? `(${begins} or ${own('until')} ${is} ${bound})` : `${own('until')} ${is} ${bound}`;
+        return isLater ? begins : `(${begins} and (${walked}.at > '-infinity' or ${own('at')} is not null))`;
       }),
     ),
   );

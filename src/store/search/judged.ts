@@ -6,6 +6,9 @@ import { isOfRow, type Judged, type Setting } from './setting.ts';
 import type { Sql } from './sql.ts';
 import { stretchesOf } from './stretches.ts';
 
+/** Of so many dates each may look its row up by itself: of more, PostgreSQL would plan for seconds. */
+const MOST_DATES = 4;
+
 /**
  * Filters as conditions on `resource_index i`.
  *
@@ -15,8 +18,8 @@ import { stretchesOf } from './stretches.ts';
 export function judged(sql: Sql, filters: readonly Judged[], setting: Setting, walked?: string): string {
   const conditions = filters.map((filter) => {
     if (walked === undefined || !isOfRow(filter, setting)) return condition(sql, filter, setting);
-    const one =
-      filter.kind === 'date' ? walkedDates(sql, filter.values, walked) : condition(sql, filter, setting);
+    const isWalked = filter.kind === 'date' && filter.values.length <= MOST_DATES;
+    const one = isWalked ? walkedDates(sql, filter.values, walked) : condition(sql, filter, setting);
     return `coalesce(${one}, false)`;
   });
   return conditions.map((one) => ` and ${one}`).join('');

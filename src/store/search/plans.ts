@@ -1,8 +1,5 @@
 /** What is found out before a search: the stretch of the timeline that holds all matches, and what is left to be judged. */
-import { clinicalDate } from '../../fhir/clinical-date.ts';
-import { type Definitions, nameOf } from '../../fhir/definitions.ts';
-import { patientParameters } from '../../fhir/patient-parameters.ts';
-import { referencePaths } from '../../fhir/reference-paths.ts';
+import type { Definitions } from '../../fhir/definitions.ts';
 import { conjuncts } from '../../search/inner.ts';
 import type { Filter, PatientSet } from '../../search/request.ts';
 import type { Catalog } from '../catalog.ts';
@@ -14,7 +11,7 @@ import { condition } from './conditions.ts';
 import { boundsOf } from './dates.ts';
 import { withUnits } from './numbers.ts';
 import { makePatientSets } from './patient-sets.ts';
-import type { Judged, Setting } from './setting.ts';
+import { type Judged, makeSettings, type Setting } from './setting.ts';
 import { sql } from './sql.ts';
 import { isAllOf, stretchesOfRows } from './value-rows.ts';
 import { withoutLabels } from './without-labels.ts';
@@ -66,9 +63,6 @@ const MANY = 10_000;
 /** And the numbers found from values where no more than so many are there. */
 const FEW_VALUES = 3000;
 
-/** What the standard's own search parameters say of a type. */
-type Told = Pick<Setting, 'clinical' | 'patient'>;
-
 const KEYS_OF_CODE = {
   name: 'keys_of_code',
   text: 'select key::text from code_key where code = any ($1::bigint[])',
@@ -84,33 +78,8 @@ export function makePlans(
   numbers: Pick<Numbers, 'find'>,
   words: Pick<WordIndex, 'pending'> | undefined,
 ): Plans {
-  const told = new Map<string, Told>();
-  /** Found out once, as nothing posted changes it. */
-  function toldOf(type: string): Told {
-    let known = told.get(type);
-    if (!known) {
-      known = {
-        clinical: clinicalDate(definitions, type)?.code,
-        patient: patientParameters(definitions, type),
-      };
-      told.set(type, known);
-    }
-    return known;
-  }
-
   const patientSets = makePatientSets();
-  const settingOf = (type: string, row = 'i'): Setting => ({
-    type,
-    row,
-    keys,
-    clinical: toldOf(type).clinical,
-    patient: toldOf(type).patient,
-    typeNumber: catalog.typeNumber,
-    bitOf: (parameter) => catalog.parameterBit(type, nameOf(parameter)),
-    pathsOf: (parameter) => referencePaths(definitions, type, parameter) ?? [],
-    patientSets,
-    of: settingOf,
-  });
+  const settingOf = makeSettings(definitions, catalog, keys, patientSets);
 
   /** What is merged of filters that stay the same from request to request, as those of an access token do. */
   const merging = new WeakMap<Filter, Filter>();

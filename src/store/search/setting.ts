@@ -1,6 +1,10 @@
 /** What conditions are made with, and the pieces that they have in common. */
-import type { SearchParameter } from '../../fhir/definitions.ts';
+import { clinicalDate } from '../../fhir/clinical-date.ts';
+import { type Definitions, nameOf, type SearchParameter } from '../../fhir/definitions.ts';
+import { patientParameters } from '../../fhir/patient-parameters.ts';
+import { referencePaths } from '../../fhir/reference-paths.ts';
 import type { Filter } from '../../search/request.ts';
+import type { Catalog } from '../catalog.ts';
 import type { Keys } from '../index/keys.ts';
 import type { PatientSets } from './patient-sets.ts';
 import type { Sql } from './sql.ts';
@@ -22,6 +26,35 @@ export interface Setting {
   readonly patientSets: PatientSets;
   /** the setting of another type, on another row */
   readonly of: (type: string, row: string) => Setting;
+}
+
+/** Makes the settings of types. What the standard's own parameters say of one is found out once: nothing posted changes it. */
+export function makeSettings(
+  definitions: Definitions,
+  catalog: Catalog,
+  keys: Keys,
+  patientSets: PatientSets,
+): (type: string, row?: string) => Setting {
+  const told = new Map<string, Pick<Setting, 'clinical' | 'patient'>>();
+  const settingOf = (type: string, row = 'i'): Setting => {
+    const known = told.get(type) ?? {
+      clinical: clinicalDate(definitions, type)?.code,
+      patient: patientParameters(definitions, type),
+    };
+    told.set(type, known);
+    return {
+      ...known,
+      type,
+      row,
+      keys,
+      typeNumber: catalog.typeNumber,
+      bitOf: (parameter) => catalog.parameterBit(type, nameOf(parameter)),
+      pathsOf: (parameter) => referencePaths(definitions, type, parameter) ?? [],
+      patientSets,
+      of: settingOf,
+    };
+  };
+  return settingOf;
 }
 
 /**

@@ -481,6 +481,7 @@ describe('of other patients nothing is learned (R4 security-labels.html)', () =>
     expect(shown).not.toMatch(/bob/i);
     expect(body.participant).toHaveLength(3);
     await ann('put', '/Appointment/escaped').type('application/fhir+json').send(body).expect(403);
+    await app.send('delete', '/Appointment/escaped').expect(204);
   });
 
   test('nor by looking for them: by reference, id, compartment, identifier, in an expression, or in what conditions ask', async () => {
