@@ -9,6 +9,7 @@ import { startApp } from '../http/app.ts';
 import setup from '../support/setup.ts';
 import teardown from '../support/teardown.ts';
 import { mutated, random, readBroken, seeds, sendBroken } from './dicom.ts';
+import { watch } from './watch.ts';
 
 const { values: options } = parseArgs({
   options: { files: { type: 'string', default: '5000' }, seed: { type: 'string', default: '1' } },
@@ -22,15 +23,7 @@ const samples = existsSync(folder)
       .map((name) => readFileSync(join(folder, name)))
   : [];
 const sound = [...seeds(), ...samples];
-const faults: string[] = [];
-let longest = 0;
-
-async function timed(work: () => Promise<string | undefined>): Promise<void> {
-  const began = performance.now();
-  const fault = await work().catch((thrown) => String(thrown?.stack ?? thrown));
-  longest = Math.max(longest, performance.now() - began);
-  if (fault) faults.push(fault);
-}
+const { timed, longest, end } = watch();
 
 let understood = 0;
 for (let n = 0; n < count; n++)
@@ -39,9 +32,8 @@ for (let n = 0; n < count; n++)
     if (await readBroken(file, 1 + next(70_000))) understood++;
     return undefined;
   });
-console.log(`${count} files, ${understood} of them understood; longest ${Math.round(longest)} ms`);
+console.log(`${count} files, ${understood} of them understood; longest ${longest()} ms`);
 
-longest = 0;
 await setup();
 const app = await startApp();
 const tally: Record<string, number> = {};
@@ -57,8 +49,5 @@ try {
   await app.close();
   await teardown();
 }
-console.log(`${count / 5} requests: ${JSON.stringify(tally)}; longest ${Math.round(longest)} ms`);
-console.log(`memory at most ${Math.round(process.resourceUsage().maxRSS / 1024)} MiB`);
-for (const fault of faults.slice(0, 10)) console.log(fault);
-console.log(`${faults.length} faults`);
-process.exitCode = faults.length > 0 || longest > 10_000 ? 1 : 0;
+console.log(`${count / 5} requests: ${JSON.stringify(tally)}; longest ${longest()} ms`);
+end();

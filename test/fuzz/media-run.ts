@@ -10,6 +10,7 @@ import setup from '../support/setup.ts';
 import teardown from '../support/teardown.ts';
 import { mutated, random } from './dicom.ts';
 import { films, looksAt, pictures, reads, sendsBroken } from './media.ts';
+import { watch } from './watch.ts';
 
 const { values: options } = parseArgs({
   options: { files: { type: 'string', default: '5000' }, seed: { type: 'string', default: '1' } },
@@ -17,15 +18,7 @@ const { values: options } = parseArgs({
 const count = Number(options.files);
 const next = random(Number(options.seed));
 const seeds = await pictures();
-const faults: string[] = [];
-let longest = 0;
-
-async function timed(work: () => Promise<string | undefined>): Promise<void> {
-  const began = performance.now();
-  const fault = await work().catch((thrown) => String(thrown?.stack ?? thrown));
-  longest = Math.max(longest, performance.now() - began);
-  if (fault) faults.push(fault);
-}
+const { timed, longest, end } = watch();
 
 const worker = openPictures();
 let understood = 0;
@@ -41,11 +34,9 @@ for (let n = 0; n < count; n++)
   });
 await worker.close();
 console.log(
-  `${count} pictures, ${looked} of a known kind, ${understood} understood; longest ${Math.round(longest)} ms`,
+  `${count} pictures, ${looked} of a known kind, ${understood} understood; longest ${longest()} ms`,
 );
 
-const slowest = longest;
-longest = 0;
 await setup();
 const app = await startApp();
 const tally: Record<string, number> = {};
@@ -61,8 +52,5 @@ try {
   await app.close();
   await teardown();
 }
-console.log(`${count / 5} files over HTTP: ${JSON.stringify(tally)}; longest ${Math.round(longest)} ms`);
-console.log(`memory at most ${Math.round(process.resourceUsage().maxRSS / 1024)} MiB`);
-for (const fault of faults.slice(0, 10)) console.log(fault);
-console.log(`${faults.length} faults`);
-process.exitCode = faults.length > 0 || Math.max(slowest, longest) > 10_000 ? 1 : 0;
+console.log(`${count / 5} files over HTTP: ${JSON.stringify(tally)}; longest ${longest()} ms`);
+end();
