@@ -115,7 +115,7 @@ async function gallery(judging: Judging, pick: number): Promise<void> {
   if (others.length > 0) wrong(`${path} names ${others}`);
   const shown = ((body as Parameters).parameter ?? []).filter(({ name }) => name === 'picture');
   const names = shown.map(
-    ({ part }) => part?.find(({ name }) => name === 'media')?.valueReference?.reference,
+    ({ part }) => part?.find(({ name }) => name === 'source')?.valueReference?.reference,
   );
   const expected = of<Media>(judging, 'Media').filter(
     (one) => may(judging, 's', one) && aboutOf(one).includes(key(patient)),
@@ -124,7 +124,7 @@ async function gallery(judging: Judging, pick: number): Promise<void> {
     wrong(`${path} shows ${names} and not ${expected.map(key)}`);
   for (const { part } of shown) {
     const value = (wanted: string) => part?.find((one) => one.name === wanted);
-    const media = world.get(value('media')?.valueReference?.reference as string) as Media | undefined;
+    const media = world.get(value('source')?.valueReference?.reference as string) as Media | undefined;
     // Told of already.
     if (!media) continue;
     const url = value('content')?.valueUrl;
