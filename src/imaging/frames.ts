@@ -19,7 +19,7 @@ export interface Opened {
 const LARGEST = 512 * 1024 * 1024;
 
 /** Bytes that a native frame has. */
-export function frameBits(attributes: Attributes): number {
+function frameBits(attributes: Attributes): number {
   const rows = wholeIn(attributes, '00280010') ?? 0;
   const columns = wholeIn(attributes, '00280011') ?? 0;
   const samples = wholeIn(attributes, '00280002') ?? 1;

@@ -122,7 +122,7 @@ const mediaTypeOf = ({ format }: Pick<Look, 'format'>): string =>
  *
  * @throws Refusal 400, 406
  */
-export function readLook(visit: Visit): Look {
+function readLook(visit: Visit): Look {
   const { query } = visit;
   const formats: readonly Look['format'][] = ['jpeg', 'png'];
   let format: Look['format'] | undefined;

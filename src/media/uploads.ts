@@ -13,7 +13,7 @@ import { tracesOf } from '../http/faults.ts';
 import type { Caller, Upload as Kept, Records } from '../records/records.ts';
 
 /** Where they are. */
-export const UPLOADS = '/uploads';
+const UPLOADS = '/uploads';
 
 const DAY = 86_400_000;
 

@@ -71,7 +71,7 @@ export function isOurs({ headers }: IncomingMessage, issuer: string): boolean {
  *
  * @param target redirect URI of the app
  */
-export function pagePolicy(target?: string): string {
+function pagePolicy(target?: string): string {
   return [
     "default-src 'none'",
     "style-src 'self'",

@@ -48,7 +48,7 @@ export function covers(wide: Scope, narrow: Scope): boolean {
  * Says why a query cannot be that of a granular scope; undefined where it can. It has to be judged on each resource alone,
  * also when that is written, or comes as an event: so nothing that looks at others.
  */
-export function faultOfQuery(grammar: Grammar, type: string, query: string): string | undefined {
+function faultOfQuery(grammar: Grammar, type: string, query: string): string | undefined {
   if (type === '*') return 'a scope for all types has no query';
   try {
     const parameters = readParameters(query);

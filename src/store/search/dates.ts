@@ -30,8 +30,10 @@ export function walkedDates(sql: Sql, values: readonly DateValue[], walked: stri
       compared(sql, value, ({ end, is }, bound) => {
         const begins = `${walked}.at ${is} ${bound}`;
         const isLater = is === '>' || is === '>=';
-        if (end === 'high')
-          return isLater ? `(${begins} or ${own('until')} ${is} ${bound})` : `${own('until')} ${is} ${bound}`;
+        if (end === 'high') {
+          const ends = `${own('until')} ${is} ${bound}`;
+          return isLater ? `(${begins} or ${ends})` : ends;
+        }
         return isLater ? begins : `(${begins} and (${walked}.at > '-infinity' or ${own('at')} is not null))`;
       }),
     ),

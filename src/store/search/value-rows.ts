@@ -103,8 +103,11 @@ export function isDated(filter: Filter): boolean {
       return true;
     case 'composite':
       return filter.values.every(([, second]) => second?.kind === 'number' || second?.kind === 'quantity');
-    case 'all':
-      return filter.filters.some(saysWhere) && isDated(filter.filters.find(saysWhere) as Filter);
+    case 'all': {
+      // As in candidatesOf, one is enough.
+      const asked = filter.filters.find(saysWhere);
+      return asked !== undefined && isDated(asked);
+    }
     case 'any':
       return filter.filters.every(isDated);
     default:
